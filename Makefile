@@ -1,0 +1,33 @@
+# Needs Python >= 3.11 and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS ?= test
+
+.PHONY: demo test check install clean
+
+demo: $(VENV)/installed  ## Run the main job and say where the report is.
+	$(BIN)/rgstep compare --out runs/demo --force
+
+test: $(VENV)/installed-$(EXTRAS)  ## Run the tests.
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/installed-$(EXTRAS)  ## Static checks.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rgstep needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-$(EXTRAS): $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+clean:  ## Remove the environment and every result of a demo.
+	rm -rf $(VENV) runs

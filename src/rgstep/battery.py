@@ -1,0 +1,237 @@
+"""The battery: every map through the same instruments, one row each.
+
+A row is a function of a `Subject` that returns a `Diagnostic` and the arrays behind its figure, or None where it does
+not apply. Adding one takes a function here and its line in `BATTERY`. No criterion is applied to the patterns yet:
+such rows have `passed` None, and the verdict reads "not judged".
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+
+from rgstep import patterns
+from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority
+from rgstep.correlators import Means, Moments, measure
+from rgstep.ensemble import DISTRUST, Ensemble
+from rgstep.errors import InputError, require_seed
+from rgstep.estimates import Estimate, grouped_mean
+from rgstep.exact import enumeration, transfer
+from rgstep.lattice import shells
+from rgstep.nets.adapters import as_map
+from rgstep.nets.rbm import RBM
+from rgstep.report import NOT_JUDGED, Diagnostic, MapReport, Quantity, Report
+from rgstep.types import CoarseGraining, Field, Progress, Spins
+
+MEASURED = "measured; no criterion applies to it yet"
+SMALL_LATTICE = 8  # up to here the law of the magnetisation is known exactly
+ENUMERABLE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One map under judgement: the configurations, the map, the moments of (v, h)."""
+
+    ensemble: Ensemble
+    coarse: CoarseGraining
+    original: object  # what the user gave; `coarse` is its checked form
+    moments: Moments
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """⟨v h⟩ of all samples, `(hidden, row, column)`."""
+        return self.moments.all().vh.reshape(-1, self.moments.size, self.moments.size)
+
+
+Row = tuple[Diagnostic, Mapping[str, np.ndarray]]
+
+
+def judge(
+    ensemble: Ensemble,
+    maps: Mapping[str, object],
+    seed: int = 0,
+    *,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure every map on the same configurations and return the report.
+
+    Args:
+        ensemble: the configurations.
+        maps: a name for each coarse graining or function v → h.
+        seed: decides every draw of h.
+        progress: called as the work goes on.
+
+    Raises:
+        InputError: for an empty table of maps, or a map that raises or answers nonsense.
+    """
+    require_seed(seed)
+    if not maps:
+        message = "maps is empty: give at least one, {'majority': rgstep.Majority()}"
+        raise InputError(message)
+    started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
+    entries = {name: judge_map(ensemble, name, given, progress) for name, given in maps.items()}
+    origin = {
+        "version": version("rgstep"),
+        "command": "rgstep.judge",
+        "seed": int(seed),
+        "size": ensemble.system.size,
+        "temperature": ensemble.system.temperature,
+        "samples": len(ensemble),
+        "started": started,
+        "seconds": time.perf_counter() - clock,
+        "ensemble": dict(ensemble.origin),
+    }
+    return Report(origin, entries)
+
+
+def judge_map(ensemble: Ensemble, name: str, given: object, progress: Progress | None) -> MapReport:
+    """Run the battery on one map."""
+    coarse = as_map(given, name)
+    subject = Subject(ensemble, coarse, given, measure(ensemble, coarse, name=name, progress=progress))
+    rows = {row: answer for row, run in BATTERY.items() if (answer := run(subject)) is not None}
+    arrays = {key: value for _, more in rows.values() for key, value in more.items()}
+    return MapReport(NOT_JUDGED, kind(given), about(given), {row: answer[0] for row, answer in rows.items()}, arrays)
+
+
+def kind(given: object) -> str:
+    """Return "control" for a map whose answer is known, "judged" for every other."""
+    hand_made = isinstance(given, Average | Majority | Decimation | BernoulliBlock)
+    untrained = isinstance(given, RBM) and given.origin.get("preset") == "untrained"
+    return "control" if hand_made or untrained else "judged"
+
+
+def about(given: object) -> str:
+    """Return what a map is, in a few words; the dataclasses of this package print their settings."""
+    return repr(given) if type(given).__module__.startswith("rgstep.") else f"user's {type(given).__name__}"
+
+
+def sampling(subject: Subject) -> Row:
+    """Energy, specific heat and |m| of the configurations beside the exact values at this L (Kaufman 1949)."""
+    ensemble = subject.ensemble
+    system = ensemble.system
+    quantities = {name: Quantity(check.measured, check.exact) for name, check in ensemble.checks.items()}
+    exact_m = None
+    if system.size <= SMALL_LATTICE:
+        exact_m = float(transfer.magnetisation_moments(system.size, system.coupling).abs_m)
+    quantities["abs_m"] = Quantity(grouped_mean(np.abs(ensemble.magnetisations)), exact_m)
+    scores = ", ".join(f"z({name}) = {check.z:+.2f}" for name, check in ensemble.checks.items())
+    faults = ensemble.faults()
+    why = f"{scores}; each must be within {DISTRUST:.0f}" if not faults else "; ".join(faults)
+    arrays = {"energies": ensemble.energies, "magnetisations": ensemble.magnetisations}
+    return Diagnostic(not faults, why, quantities), arrays
+
+
+def training(subject: Subject) -> Row | None:
+    """How well a network learned its data: reconstruction error and pseudo-likelihood beside the true law's."""
+    network = subject.original
+    if not isinstance(network, RBM) or not network.history:
+        return None
+    last = {name: Estimate(float(curve[-1]), np.nan) for name, curve in network.history.items() if name != "step"}
+    truth = ising_pseudo_likelihood(subject.ensemble)
+    quantities = {
+        "reconstruction": Quantity(last["reconstruction"]),
+        "pseudo_likelihood": Quantity(last["pseudo_likelihood"], float(truth.value)),
+        "weights_sd": Quantity(last["weights_sd"]),
+        "steps": Quantity(Estimate(float(network.history["step"][-1]), 0.0)),
+    }
+    why = f"{MEASURED}; the true Ising law's pseudo-likelihood on these configurations is {truth}"
+    return Diagnostic(None, why, quantities), {f"history_{name}": curve for name, curve in network.history.items()}
+
+
+def ising_pseudo_likelihood(ensemble: Ensemble) -> Estimate:
+    """Return the mean of ln p(s_i | its neighbours) per site under the true law: −ln(1 + exp(−2K s_i Σ_nn s_j))."""
+
+    def per_sample(v: Spins) -> np.ndarray:
+        field = sum(np.roll(v, shift, axis) for axis in (1, 2) for shift in (1, -1))
+        log_p = -np.logaddexp(0.0, -2 * ensemble.system.coupling * (v * field))
+        return np.asarray(log_p.mean(axis=(1, 2)))
+
+    return grouped_mean(np.concatenate([per_sample(block) for block in ensemble.blocks()]))
+
+
+def vh_pattern(subject: Subject) -> Row:
+    """The pictures ⟨v_i h_a⟩: their contrast, extent and, for maps with given places, their values at known sites."""
+    moments, size = subject.moments, subject.ensemble.system.size
+    masks = given_masks(moments)
+
+    def summary(means: Means) -> dict[str, np.ndarray]:
+        placed = patterns.over_masks(means, masks) if masks else {}
+        return {**placed, **patterns.summary(means)}
+
+    exact = exact_values(subject, masks) if size <= ENUMERABLE else {}
+    quantities = {name: Quantity(e, exact.get(name)) for name, e in moments.estimates(summary).items()}
+    means = moments.all()
+    arrays = {f"unit_{name}": values for name, values in patterns.statistics(means).items()}
+    arrays["unit_centroid"] = patterns.centroid(subject.pictures)
+    errors = moments.estimate(lambda m: m.vh).error
+    arrays["vh"] = subject.pictures.astype(np.float32)
+    arrays["vh_error"] = np.reshape(errors, subject.pictures.shape).astype(np.float32)
+    weights = weight_pictures(subject)
+    if weights is not None:
+        ratio = patterns.participation_ratio(weights.reshape(len(weights), -1))
+        quantities["participation_w"] = Quantity(Estimate(float(np.median(ratio)), np.nan))
+        arrays |= {"weights": weights, "unit_participation_w": ratio}
+        arrays["momentum_spectrum_w"] = patterns.momentum_spectrum(weights)
+    places = "" if masks else "; the units have no given places, so own block, adjacent and farthest are not defined"
+    return Diagnostic(None, MEASURED + places, quantities), arrays
+
+
+def given_masks(moments: Moments) -> patterns.Masks | None:
+    """Return the masks of a map whose units sit on a coarse lattice that tiles the fine one, None for any other."""
+    shape = moments.hidden_shape
+    if len(shape) != 2 or moments.size % shape[0]:
+        return None
+    return patterns.block_masks(moments.size, shape[0])
+
+
+def exact_values(subject: Subject, masks: patterns.Masks | None) -> dict[str, float]:
+    """Return the exact ⟨v h⟩ at known sites by enumeration of all states of a 4×4 lattice."""
+    if masks is None:
+        return {}
+    system = subject.ensemble.system
+    pictures = enumeration.visible_hidden(subject.coarse.mean_h, system.size, system.coupling)
+    flat = pictures.reshape(len(pictures), -1)
+    return {name: float(flat[mask].mean()) for name, mask in masks._asdict().items()}
+
+
+def weight_pictures(subject: Subject) -> Field | None:
+    """Return the weights of a network as pictures `(hidden, row, column)`, None for any other map."""
+    if not isinstance(subject.original, RBM):
+        return None
+    size = subject.ensemble.system.size
+    return np.asarray(subject.original.weights.T.reshape(-1, size, size))
+
+
+def spatial_correlator(subject: Subject) -> Row:
+    """The autocorrelation of each picture, averaged over units, against periodic distance; the same for W."""
+    moments, size = subject.moments, subject.ensemble.system.size
+    distance = shells(size).distance
+    arrays: dict[str, np.ndarray] = {"distance": distance}
+    quantities = {}
+    for label, subtract in (("C", True), ("C_plain", False)):
+
+        def curve(means: Means, subtract: bool = subtract) -> np.ndarray:
+            return patterns.correlator_by_distance(means.vh.reshape(-1, size, size), subtract)
+
+        estimate = moments.estimate(curve)
+        arrays |= {label: np.asarray(estimate.value), f"{label}_error": np.asarray(estimate.error)}
+        for r in (1, 2, 3, 4, 8, 16):
+            if r <= size // 2:
+                at = int(np.flatnonzero(np.isclose(distance, r))[0])
+                quantities[f"{label}[{r}]"] = Quantity(
+                    Estimate(float(arrays[label][at]), float(arrays[f"{label}_error"][at]))
+                )
+    weights = weight_pictures(subject)
+    if weights is not None:
+        arrays["C_weights"] = patterns.correlator_by_distance(weights, True)
+    return Diagnostic(None, f"{MEASURED}; C subtracts each picture's mean, C_plain does not", quantities), arrays
+
+
+BATTERY: Mapping[str, Callable[[Subject], Row | None]] = {
+    "sampling": sampling,
+    "training": training,
+    "vh_pattern": vh_pattern,
+    "spatial_correlator": spatial_correlator,
+}

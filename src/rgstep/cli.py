@@ -1,0 +1,204 @@
+"""The command line: each verb parses, calls one function, prints. Exit status 0 done, 2 bad input, 1 our failure."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from rgstep.errors import InputError
+
+app = typer.Typer(
+    help="Is this coarse graining a renormalization-group step? Block spins and networks, measured alike.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Size = Annotated[int, typer.Option(help="Lattice side L, even, at least 4.")]
+Temperature = Annotated[str, typer.Option(help="Temperature in J/k_B: a number, 'critical' or 'inf'.")]
+Samples = Annotated[int, typer.Option(help="Number of independent configurations.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random; the same seed gives the same numbers.")]
+Steps = Annotated[int | None, typer.Option(help="Updates of a training, instead of the preset's own.")]
+Hidden = Annotated[int | None, typer.Option(help="Hidden units of a network, instead of one per block.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no table.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace results that are there already.")]
+
+
+P = ParamSpec("P")
+
+
+def verb(run: Callable[P, None]) -> Callable[P, None]:
+    """Register a verb; whatever goes wrong in it is one line and an exit status."""
+
+    @wraps(run)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            run(*args, **kwargs)
+        except InputError as error:
+            complain(str(error), 2)
+        except KeyboardInterrupt:
+            complain("interrupted; nothing was left half-written", 130)
+        except Exception as error:
+            if os.environ.get("RGSTEP_TRACEBACK"):
+                raise
+            first = (str(error).splitlines() or [""])[0]
+            complain(f"failed: {type(error).__name__}: {first} (RGSTEP_TRACEBACK=1 shows where; please report it)", 1)
+
+    return app.command()(guarded)
+
+
+def complain(message: str, code: int) -> None:
+    """Print one line on standard error and leave with an exit status."""
+    typer.echo(f"rgstep: {message}", err=True)
+    raise typer.Exit(code)
+
+
+@verb
+def compare(
+    size: Size = 32,
+    temperature: Temperature = "critical",
+    samples: Samples = 20_000,
+    block: Annotated[int, typer.Option(help="Side of the blocks; it must divide L.")] = 2,
+    seed: Seed = 0,
+    maps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="NAME|file.py:object",
+            help="A map to measure beside the controls; repeat for more. Default: rbm_default and rbm_koch2020.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("runs/compare"),
+    seeds: Annotated[int, typer.Option(help="Networks trained per preset, with seeds SEED, SEED+1, …")] = 1,
+    hidden: Hidden = None,
+    steps: Steps = None,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Sample, coarse-grain by hand and by learning, measure all alike, write a report."""
+    from rgstep.compare import Comparison, parse_temperature
+    from rgstep.compare import compare as run
+    from rgstep.progress import progress_bars
+
+    comparison = Comparison(
+        size=size,
+        temperature=parse_temperature(temperature),
+        samples=samples,
+        block=block,
+        seed=seed,
+        maps=tuple(maps) if maps else Comparison.maps,
+        seeds=seeds,
+        hidden=hidden,
+        steps=steps,
+    )
+    with progress_bars(quiet) as progress:
+        report = run(comparison, out, force=force, command=command_line(), progress=progress)
+    if as_json:
+        print_json(report.to_dict())
+    elif not quiet:
+        show(report.table(), f"report: {out / 'report.html'}")
+
+
+@verb
+def sample(
+    out: Annotated[Path, typer.Argument(help="File to write, ending in .npz.")],
+    size: Size = 32,
+    temperature: Temperature = "critical",
+    samples: Samples = 20_000,
+    seed: Seed = 0,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Sample the Ising model into a file and hold it against exact results."""
+    from rgstep.compare import parse_temperature, sample_to_file
+    from rgstep.progress import progress_bars
+
+    with progress_bars(quiet) as progress:
+        summary = sample_to_file(
+            out, size, parse_temperature(temperature), samples, seed, force=force, progress=progress
+        )
+    finish(summary, as_json, quiet)
+
+
+@verb
+def train(
+    data: Annotated[Path, typer.Argument(help="Configurations written by 'rgstep sample'.")],
+    out: Annotated[Path, typer.Argument(help="File to write, ending in .npz.")],
+    preset: Annotated[str, typer.Option(help="How to train: default or koch2020.")] = "default",
+    hidden: Hidden = None,
+    steps: Steps = None,
+    seed: Seed = 0,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train an RBM on configurations from a file."""
+    from rgstep.compare import train_to_file
+    from rgstep.progress import progress_bars
+
+    with progress_bars(quiet) as progress:
+        summary = train_to_file(data, out, hidden, seed, preset, steps, force=force, progress=progress)
+    finish(summary, as_json, quiet)
+
+
+@verb
+def report(
+    directory: Annotated[Path, typer.Argument(help="Folder of a report.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw the figures and the page of a saved report again."""
+    from rgstep.compare import redraw
+    from rgstep.progress import progress_bars
+
+    with progress_bars(quiet) as progress:
+        result = redraw(directory, progress)
+    if as_json:
+        print_json(result.to_dict())
+    elif not quiet:
+        show(result.table(), f"report: {directory / 'report.html'}")
+
+
+@verb
+def info(as_json: Json = False) -> None:
+    """Print versions, the built-in maps and presets."""
+    from rgstep.compare import environment
+
+    finish(environment(), as_json, quiet=False)
+
+
+def command_line() -> str:
+    """Return the command as typed."""
+    return shlex.join(["rgstep", *sys.argv[1:]])
+
+
+def finish(summary: dict[str, object], as_json: bool, quiet: bool) -> None:
+    """Print a summary, as JSON or a line for each entry."""
+    if as_json:
+        print_json(summary)
+    elif not quiet:
+        for name, value in summary.items():
+            typer.echo(f"{name}: {value}")
+
+
+def print_json(value: object) -> None:
+    """Print plain values as JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def show(table: object, line: str) -> None:
+    """Print a rich table and a line."""
+    from rich.console import Console
+
+    Console().print(table)
+    typer.echo(line)

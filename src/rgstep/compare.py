@@ -1,0 +1,266 @@
+"""The main job: sample, coarse-grain by hand and by learning, measure all with the same instruments, report.
+
+Everything that can be wrong with a request is said before the work starts; the folder appears when it is complete.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rgstep import memory
+from rgstep.battery import judge
+from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED
+from rgstep.correlators import number_of_groups
+from rgstep.ensemble import Ensemble
+from rgstep.errors import InputError, require_positive, require_seed, unknown_name
+from rgstep.files import check_output, output_folder
+from rgstep.ising import CRITICAL_TEMPERATURE, ising
+from rgstep.lattice import check_tiling
+from rgstep.nets.adapters import as_map, load_map
+from rgstep.nets.presets import PRESETS, settings
+from rgstep.nets.rbm import RBM, require_room, untrained_rbm
+from rgstep.nets.training import train_rbm
+from rgstep.page.render import write_page
+from rgstep.report import Report, file_name, load_report
+from rgstep.samplers.plan import sample
+from rgstep.store import load_ensemble, save_ensemble, save_rbm
+from rgstep.types import Progress
+
+PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
+PREFIX = "rbm_"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and on which configurations.
+
+    Attributes:
+        maps: the judged maps: a preset's network ("rbm_koch2020"), a rule made by hand, or `file.py:object`.
+        block: side of the blocks; networks get as many hidden units as there are blocks unless `hidden` says otherwise.
+        seeds: how many networks of each preset, with seeds seed, seed + 1, …
+        steps: updates of every training, instead of the preset's own.
+    """
+
+    size: int = 32
+    temperature: float = CRITICAL_TEMPERATURE
+    samples: int = 20_000
+    block: int = 2
+    seed: int = 0
+    maps: tuple[str, ...] = ("rbm_default", "rbm_koch2020")
+    seeds: int = 1
+    hidden: int | None = None
+    steps: int | None = None
+
+    @property
+    def units(self) -> int:
+        """The number of hidden units of a network."""
+        return self.hidden if self.hidden is not None else (self.size // self.block) ** 2
+
+
+def compare(
+    comparison: Comparison,
+    out: Path,
+    *,
+    force: bool = False,
+    command: str = "rgstep.compare",
+    progress: Progress | None = None,
+) -> Report:
+    """Do the whole job and write `report.html`, `report.json`, `figures/` and `data/` into a folder.
+
+    Raises:
+        InputError: for anything wrong with the request, before the work starts where it can be known.
+    """
+    user_maps = check(comparison)
+    check_output(out, force)
+    started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
+    with output_folder(out, force) as folder:
+        ensemble = sample(
+            comparison.size, comparison.temperature, comparison.samples, comparison.seed, progress=progress
+        )
+        maps = build(comparison, ensemble, user_maps, progress)
+        report = judge(ensemble, maps, comparison.seed, progress=progress)
+        origin = {
+            **report.origin,
+            "command": command,
+            "block": comparison.block,
+            "started": started,
+            "seconds": time.perf_counter() - clock,
+            "versions": {package: version(package) for package in PACKAGES},
+        }
+        report = replace(report, origin=origin)
+        report.write(folder)
+        save_inputs(folder / "data", ensemble, maps)
+        write_page(report, folder, progress)
+    return report
+
+
+def check(comparison: Comparison) -> dict[str, object]:
+    """Check the whole request; returns the user's maps by name, loaded."""
+    system = ising(comparison.size, comparison.temperature)
+    require_positive("samples", comparison.samples)
+    require_positive("seeds", comparison.seeds)
+    require_positive("block", comparison.block)
+    require_seed(comparison.seed)
+    check_tiling(system.size, comparison.block)
+    require_positive("hidden", comparison.units)
+    user_maps: dict[str, object] = {}
+    for name in comparison.maps:
+        if ":" in name or name.endswith(".py"):
+            given = load_map(name)
+            label = name.rpartition(":")[2]
+            as_map(given, label)
+            user_maps[label if label not in reserved() | user_maps.keys() else name] = given
+        elif name not in HAND_MADE and preset_of(name) not in PRESETS and name != UNTRAINED:
+            kind = "map"
+            raise unknown_name(kind, name, reserved())
+        elif preset_of(name) in PRESETS:
+            settings(preset_of(name), {"steps": comparison.steps})
+    check_memory(comparison)
+    return user_maps
+
+
+def reserved() -> set[str]:
+    """Return the names of all built-in maps."""
+    return {*HAND_MADE, UNTRAINED, *(PREFIX + preset for preset in PRESETS)}
+
+
+def preset_of(name: str) -> str:
+    """Return the preset that a map's name refers to; `koch2020` is short for `rbm_koch2020`."""
+    return name.removeprefix(PREFIX)
+
+
+def check_memory(comparison: Comparison) -> None:
+    """Raise `InputError` if spins, network and group means together would not fit."""
+    sites, units = comparison.size**2, comparison.units
+    require_room(sites, units, copies=8 + number_of_groups(sites, units))
+    spins = comparison.samples * sites
+    memory.require(
+        3 * spins,  # the configurations, a copy for training, and packing
+        f"comparing on {comparison.samples} samples of {comparison.size}×{comparison.size} spins",
+        f"at most samples = {memory.available() // (3 * sites)} fit, or a smaller size",
+    )
+
+
+def build(
+    comparison: Comparison, ensemble: Ensemble, user_maps: Mapping[str, object], progress: Progress | None
+) -> dict[str, object]:
+    """Return every map by name: controls first, then what is judged; networks are trained here."""
+    judged = [preset_of(n) if preset_of(n) in PRESETS else n for n in comparison.maps]
+    by_hand = [*SHOWN, *(n for n in judged if n in HAND_MADE and n not in SHOWN)]
+    maps: dict[str, object] = {name: HAND_MADE[name](comparison.block) for name in by_hand}
+    seeds = [(s, "" if s == 0 else f"#{s + 1}") for s in range(comparison.seeds)]
+    sites, units = comparison.size**2, comparison.units
+    for s, suffix in seeds:
+        maps[UNTRAINED + suffix] = untrained_rbm(sites, units, comparison.seed + s)
+    for preset in dict.fromkeys(n for n in judged if n in PRESETS):
+        for s, suffix in seeds:
+            stage_of = labelled(progress, suffix)
+            maps[PREFIX + preset + suffix] = train_rbm(
+                ensemble, units, comparison.seed + s, preset=preset, steps=comparison.steps, progress=stage_of
+            )
+    return {**maps, **user_maps}
+
+
+def labelled(progress: Progress | None, suffix: str) -> Progress | None:
+    """Return a progress whose stages end in a suffix, so that each seed has its own bar."""
+    if progress is None or not suffix:
+        return progress
+
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
+        progress(f"{stage} {suffix}", done, total, note)
+
+    return report
+
+
+def save_inputs(folder: Path, ensemble: Ensemble, maps: Mapping[str, Any]) -> None:
+    """Write the configurations and the networks beside the results, for whoever wants to go on from them."""
+    save_ensemble(folder / "ensemble.npz", ensemble)
+    for name, given in maps.items():
+        if isinstance(given, RBM):
+            save_rbm(folder / "networks" / f"{file_name(name)}.npz", given)
+
+
+def parse_temperature(text: str) -> float:
+    """Return a temperature from what a user types: a number, `critical` or `inf`.
+
+    Raises:
+        InputError: for any other word.
+    """
+    if text == "critical":
+        return CRITICAL_TEMPERATURE
+    try:
+        return float(text)
+    except ValueError as error:
+        message = f"temperature = {text!r}: give a number in units of J/k_B, 'critical' or 'inf'"
+        raise InputError(message) from error
+
+
+def redraw(directory: Path, progress: Progress | None = None) -> Report:
+    """Draw the figures and the page of a saved report again, from its numbers."""
+    report = load_report(directory)
+    with output_folder(directory, force=True) as folder:
+        write_page(report, folder, progress)
+    return report
+
+
+def sample_to_file(
+    out: Path,
+    size: int,
+    temperature: float,
+    samples: int,
+    seed: int,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Sample one temperature into a file; returns what was made and how it compares with exact results."""
+    check_file(out, force)
+    ensemble = sample(size, temperature, samples, seed, progress=progress)
+    save_ensemble(out, ensemble)
+    checks = {name: f"{c.measured} (exact {c.exact:.6f}, z = {c.z:+.2f})" for name, c in ensemble.checks.items()}
+    return {
+        "file": str(out),
+        "samples": samples,
+        "size": size,
+        "temperature": temperature,
+        **ensemble.origin,
+        **checks,
+    }
+
+
+def train_to_file(
+    data: Path,
+    out: Path,
+    hidden: int | None,
+    seed: int,
+    preset: str,
+    steps: int | None,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a network on configurations from a file into another; returns its settings and last readings."""
+    check_file(out, force)
+    rbm = train_rbm(load_ensemble(data), hidden, seed, preset=preset, steps=steps, progress=progress)
+    save_rbm(out, rbm)
+    return {"file": str(out), **rbm.origin, **{name: float(curve[-1]) for name, curve in rbm.history.items()}}
+
+
+def check_file(path: Path, force: bool) -> None:
+    """Raise `InputError` if a file is there already and `force` is not set."""
+    if path.exists() and not force:
+        message = f"file {str(path)!r} exists: choose another, or replace it with --force"
+        raise InputError(message)
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, cores, and the names that `--map` and `--preset` know."""
+    return {
+        **{package: version(package) for package in PACKAGES},
+        "maps": sorted(reserved()),
+        "presets": sorted(PRESETS),
+        "free memory": memory.readable(memory.available()),
+    }

@@ -1,0 +1,212 @@
+"""⟨v_i h_a⟩ between the spins and the coarse variables, and two-point functions within each.
+
+    ⟨v_i h_a⟩ = (1/n) Σ_k v_i^(k) h_a^(k),        connected: ⟨v_i h_a⟩ − ⟨v_i⟩⟨h_a⟩,
+
+over n configurations v^(k), with h = E[h | v] where a map is given (the same expectation as sampled h, less noise).
+Row a of the result is the picture of hidden unit a over the lattice (arXiv:1906.05212).
+
+The samples are streamed a block at a time into the means of G contiguous groups, from which every quantity here and
+in `patterns` takes its jackknife error; memory grows with G · hidden · sites, not with the number of samples.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import fft
+
+from rgstep import memory
+from rgstep.ensemble import Ensemble
+from rgstep.errors import InputError
+from rgstep.estimates import Estimate, group_bounds, jackknife
+from rgstep.lattice import as_lattice, as_spins, as_vectors
+from rgstep.nets.adapters import as_map, checked
+from rgstep.types import CoarseGraining, Field, Progress, Samples, Spins
+
+GROUPS = 64
+GROUP_BYTES = 2**29  # room for the group means; large lattices take fewer groups
+FEWEST_GROUPS = 8
+BLOCK_SITES = 2**22  # spins handled at once: 16 MB in float32
+
+
+class Means(NamedTuple):
+    """First and second moments of (v, h) over one set of samples."""
+
+    vh: np.ndarray  # (hidden, site) ⟨v_i h_a⟩
+    v: np.ndarray  # (site,)         ⟨v_i⟩
+    h: np.ndarray  # (hidden,)       ⟨h_a⟩
+    hh: np.ndarray  # (hidden,)      ⟨h_a²⟩
+    mm: np.ndarray  # ()             ⟨M²⟩, M = Σ_i v_i
+
+    @property
+    def connected(self) -> np.ndarray:
+        """⟨v_i h_a⟩ − ⟨v_i⟩⟨h_a⟩, `(hidden, site)`."""
+        return np.asarray(self.vh - self.h[:, None] * self.v)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """The `Means` of G contiguous groups of samples, group axis first, and how many samples each group has."""
+
+    groups: Means
+    counts: np.ndarray
+    size: int
+    hidden_shape: tuple[int, ...]
+
+    def all(self) -> Means:
+        """Return the means over all samples, float64."""
+        weights = self.counts / self.counts.sum()
+        return Means(*(np.tensordot(weights, part, axes=(0, 0)) for part in self.groups))
+
+    def left_out(self) -> Iterator[Means]:
+        """Yield the means with one group left out, group after group; nothing if there is one group."""
+        total, n = self.all(), self.counts.sum()
+        for g in range(len(self.counts) if len(self.counts) > 1 else 0):
+            share = self.counts[g] / n
+            yield Means(*((a - share * part[g]) / (1 - share) for a, part in zip(total, self.groups, strict=True)))
+
+    def estimate(self, statistic: Callable[[Means], np.ndarray], correct_bias: bool = False) -> Estimate:
+        """Return any function of the means with its jackknife error."""
+        return jackknife(statistic(self.all()), (statistic(means) for means in self.left_out()), correct_bias)
+
+    def estimates(self, statistics: Callable[[Means], dict[str, np.ndarray]]) -> dict[str, Estimate]:
+        """Return several functions of the means, computed together, each with its jackknife error."""
+        full = statistics(self.all())
+        rest = [statistics(means) for means in self.left_out()]
+        return {name: jackknife(value, (other[name] for other in rest)) for name, value in full.items()}
+
+
+def visible_hidden(
+    v: Ensemble | ArrayLike,
+    h: CoarseGraining | Callable[[np.ndarray], ArrayLike] | ArrayLike,
+    connected: bool = False,
+) -> Estimate:
+    """Return ⟨v_i h_a⟩ with its jackknife error; value and error have shape `(hidden, row, column)`.
+
+    Args:
+        v: an `Ensemble`, or ±1 configurations `(sample, row, column)` or `(sample, site)`.
+        h: a coarse graining, a function v → h, or the hidden variables themselves, `(sample, unit)` or
+            `(sample, coarse row, coarse column)`; unit a counts row by row.
+        connected: subtract ⟨v_i⟩⟨h_a⟩.
+
+    Raises:
+        InputError: if v is not ±1 on a square lattice, or h is not finite or has another number of samples.
+    """
+    moments = measure(v, h)
+    estimate = moments.estimate(lambda means: means.connected if connected else means.vh)
+    shape = (-1, moments.size, moments.size)
+    return Estimate(np.reshape(estimate.value, shape), np.reshape(estimate.error, shape))
+
+
+def measure(
+    v: Ensemble | ArrayLike,
+    h: CoarseGraining | Callable[[np.ndarray], ArrayLike] | ArrayLike,
+    *,
+    name: str = "h",
+    groups: int | None = None,
+    progress: Progress | None = None,
+) -> Moments:
+    """Stream the samples once and return the moments of (v, h) by group; see `visible_hidden` for the arguments."""
+    spins = v.spins if isinstance(v, Ensemble) else as_lattice(as_spins(v))
+    mean_h = hidden_of(spins, h, name)
+    n, sites = len(spins), spins[0].size
+    first = mean_h(0, 1)
+    hidden = first[0].size
+    groups = groups or number_of_groups(sites, hidden)
+    precision = np.result_type(first.dtype, np.float32)
+    memory.require(
+        groups * sites * hidden * precision.itemsize,
+        f"⟨v h⟩ of {sites} spins and {hidden} hidden units in {groups} groups of samples",
+        "use a smaller size or fewer hidden units",
+    )
+    bounds = group_bounds(n, groups)
+    parts = []
+    for start, stop in bounds:
+        parts.append(means_of(spins, mean_h, start, stop, precision))
+        if progress:
+            progress(f"⟨v h⟩ of {name}", stop, n, f"{hidden} units")
+    stacked = Means(*(np.stack(column) for column in zip(*parts, strict=True)))
+    counts = np.array([stop - start for start, stop in bounds], dtype=np.float64)
+    return Moments(stacked, counts, spins.shape[1], first.shape[1:])
+
+
+def hidden_of(spins: Spins, h: object, name: str) -> Callable[[int, int], Field]:
+    """Return the function (start, stop) → E[h | v] of those samples, checked, for a map or for given arrays."""
+    if isinstance(h, CoarseGraining) or callable(h):
+        coarse = as_map(h, name)
+        return lambda start, stop: coarse.mean_h(spins[start:stop])
+    given = checked(np.asarray(h), len(spins), name)
+    return lambda start, stop: given[start:stop]
+
+
+def number_of_groups(sites: int, hidden: int) -> int:
+    """Return how many groups of float32 means fit in their room, between 8 and 64."""
+    return int(np.clip(GROUP_BYTES // (4 * sites * hidden), FEWEST_GROUPS, GROUPS))
+
+
+def means_of(
+    spins: Spins, mean_h: Callable[[int, int], Field], start: int, stop: int, precision: np.dtype[np.floating]
+) -> Means:
+    """Return the means over samples start … stop, a block at a time.
+
+    Cost: one matrix product of 2 · hidden · sites operations a sample, and one conversion of the spins to floats.
+    """
+    block = max(1, BLOCK_SITES // spins[0].size)
+    total: Means | None = None
+    for a in range(start, stop, block):
+        b = min(a + block, stop)
+        v = as_vectors(spins[a:b]).astype(precision)
+        h = as_vectors(mean_h(a, b)).astype(precision, copy=False)
+        magnetisation = v.sum(axis=1, dtype=np.float64)
+        part = Means(h.T @ v, v.sum(axis=0), h.sum(axis=0), (h * h).sum(axis=0), (magnetisation**2).sum())
+        total = part if total is None else Means(*(x + y for x, y in zip(total, part, strict=True)))
+    if total is None:
+        message = "no samples: at least one configuration is needed"
+        raise InputError(message)
+    return Means(*(np.asarray(x / (stop - start)) for x in total))
+
+
+def two_point(field: Ensemble | ArrayLike, connected: bool = False) -> Estimate:
+    """Return G(d) = (1/N) Σ_x ⟨s_x s_{x+d}⟩ on the torus by FFT, with jackknife errors, `(row, column)` of d.
+
+    Args:
+        field: an `Ensemble`, or a lattice-valued field such as a block map's h, `(sample, row, column)`.
+        connected: subtract ⟨s⟩², s averaged over sites and samples.
+
+    Raises:
+        InputError: if the field is not lattice-valued (hidden units without places have no displacements).
+    """
+    values: Samples = field.spins if isinstance(field, Ensemble) else np.asarray(field)
+    if values.ndim != 3 or values.shape[1] != values.shape[2]:
+        message = (
+            f"a field of shape {values.shape}: a two-point function needs (sample, row, column) on a square lattice"
+        )
+        raise InputError(message)
+    n, N = len(values), values[0].size
+    bounds = group_bounds(n, GROUPS)
+    products = np.stack([correlation_sum(values[a:b]) for a, b in bounds])
+    sums = np.array([values[a:b].sum(dtype=np.float64) / N for a, b in bounds])
+    counts = np.array([b - a for a, b in bounds])
+
+    def correlation(product: np.ndarray, total: np.ndarray, count: np.ndarray) -> np.ndarray:
+        return np.asarray(product / count - (total / count) ** 2 * connected)
+
+    full = correlation(products.sum(axis=0), sums.sum(), counts.sum())
+    rest = (
+        correlation(products.sum(axis=0) - products[g], sums.sum() - sums[g], counts.sum() - counts[g])
+        for g in range(len(bounds) if len(bounds) > 1 else 0)
+    )
+    return jackknife(full, rest)
+
+
+def correlation_sum(values: Samples) -> np.ndarray:
+    """Return Σ_k (1/N) Σ_x s_x s_{x+d} over configurations, `(row, column)` of d, a block at a time."""
+    size = values.shape[1]
+    total = np.zeros((size, size // 2 + 1))
+    block = max(1, BLOCK_SITES // size**2)
+    for start in range(0, len(values), block):
+        spectrum = fft.rfft2(values[start : start + block].astype(np.float32))
+        total += (np.abs(spectrum) ** 2).sum(axis=0, dtype=np.float64)
+    return np.asarray(fft.irfft2(total / size**2, s=(size, size)))

@@ -1,0 +1,130 @@
+"""Measured numbers and their errors.
+
+A measured number is never bare: it is an `Estimate`. Errors come from the delete-a-group jackknife (Efron 1982):
+with the samples cut into G contiguous groups and θ_g the estimate without group g,
+
+    error² = (G−1)/G Σ_g (θ_g − θ̄)²,        bias = (G−1)(θ̄ − θ).
+
+The integrated autocorrelation time is τ = ½ + Σ_{t≥1} ρ(t), so that the error of a mean of N readings is
+error² = 2τσ²/N (Sokal 1997; the sum is cut at the first window W ≥ 6τ).
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+SOKAL_WINDOW = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A value with its standard error, scalar or array; prints as `0.9961(21)`.
+
+    `tau` is the integrated autocorrelation time in units of one reading, where it was measured.
+    """
+
+    value: float | np.ndarray
+    error: float | np.ndarray
+    tau: float | None = None
+
+    def __getitem__(self, index: Any) -> "Estimate":  # whatever NumPy takes as an index
+        """Return one entry, or a sub-array, of an array estimate."""
+        return Estimate(np.asarray(self.value)[index], np.asarray(self.error)[index])
+
+    def __str__(self) -> str:
+        """Return `value(error)` for a scalar, a summary for an array."""
+        if np.ndim(self.value) == 0:
+            return bracket(float(self.value), float(self.error))
+        errors = np.asarray(self.error)
+        typical = f"{np.nanmedian(errors):.2g}" if np.isfinite(errors).any() else "unknown"
+        return f"Estimate of shape {np.shape(self.value)}, median error {typical}"
+
+    __repr__ = __str__
+
+
+def bracket(value: float, error: float) -> str:
+    """Write a value with its error in the last digits: 0.9961(21); two digits of the error are kept."""
+    if not math.isfinite(value):
+        return str(value)
+    if not math.isfinite(error):
+        return f"{value:.6g}(?)"
+    if error <= 0:
+        return f"{value:.10g}"
+    digits = 1 - math.floor(math.log10(error))
+    if digits > 0 and round(error * 10**digits) >= 100:
+        digits -= 1
+    if digits <= 0:
+        return f"{value:.0f}({error:.0f})"
+    shown = error * 10**digits if error < 1 else error
+    return f"{value:.{digits}f}({shown:.0f})" if error < 1 else f"{value:.{digits}f}({shown:.{digits}f})"
+
+
+def jackknife(full: np.ndarray | float, left_out: Iterable[np.ndarray | float], correct_bias: bool = False) -> Estimate:
+    """Return the estimate and its delete-a-group jackknife error.
+
+    The left-out estimates are taken one at a time, so that a generator of large arrays needs room for one.
+
+    Args:
+        full: the estimate from all samples.
+        left_out: the estimates with one group left out.
+        correct_bias: subtract the jackknife's estimate of the O(1/n) bias.
+    """
+    value = np.asarray(full, dtype=np.float64)
+    first, second, groups = np.zeros_like(value), np.zeros_like(value), 0
+    for estimate in left_out:
+        deviation = estimate - value
+        first += deviation
+        second += deviation**2
+        groups += 1
+    if groups < 2:
+        return Estimate(scalar(value), scalar(np.full(value.shape, np.nan)))
+    spread = np.maximum(second - first**2 / groups, 0.0)
+    if correct_bias:
+        value = value - (groups - 1) / groups * first
+    return Estimate(scalar(value), scalar(np.sqrt((groups - 1) / groups * spread)))
+
+
+def scalar(array: np.ndarray) -> float | np.ndarray:
+    """Return a zero-dimensional array as a float, any other unchanged."""
+    return float(array) if array.ndim == 0 else array
+
+
+def grouped_mean(values: np.ndarray, groups: int = 64) -> Estimate:
+    """Return the mean over the first axis with its error from contiguous groups of samples."""
+    bounds = group_bounds(len(values), groups)
+    sums = np.stack([values[a:b].sum(axis=0, dtype=np.float64) for a, b in bounds])
+    total = sums.sum(axis=0)
+    left_out = ((total - s) / (len(values) - (b - a)) for s, (a, b) in zip(sums, bounds, strict=True) if len(sums) > 1)
+    return jackknife(total / len(values), left_out)
+
+
+def group_bounds(samples: int, groups: int) -> list[tuple[int, int]]:
+    """Return `groups` contiguous, nearly equal ranges [start, stop) that cover the samples (fewer if samples are)."""
+    edges = np.linspace(0, samples, min(groups, samples) + 1).astype(int)
+    return [(int(a), int(b)) for a, b in pairwise(edges)]
+
+
+def autocorrelation_time(series: np.ndarray) -> Estimate:
+    """Return τ = ½ + Σ ρ(t) of readings `(time,)` or `(chain, time)`, pooled over chains that share one mean.
+
+    The window is Sokal's (1997), the error Madras and Sokal's (1988): error² = 2(2W+1)/N τ². A series without
+    variance has τ = ½.
+    """
+    x = np.atleast_2d(np.asarray(series, dtype=np.float64))
+    chains, length = x.shape
+    x = x - x.mean()
+    spectrum = np.fft.rfft(x, 2 * length, axis=1)
+    covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, :length].sum(axis=0)
+    covariance /= chains * np.arange(length, 0, -1)
+    if covariance[0] <= 0 or length < 3:
+        return Estimate(0.5, 0.0)
+    tau = 0.5 + np.cumsum(covariance[1:] / covariance[0])
+    window = np.arange(1, length)
+    enough = np.flatnonzero(window >= SOKAL_WINDOW * np.maximum(tau, 0.5))
+    last = int(enough[0]) if enough.size else length - 2
+    value = max(float(tau[last]), 0.5)
+    return Estimate(value, value * math.sqrt(2 * (2 * window[last] + 1) / (chains * length)))

@@ -1,0 +1,168 @@
+"""One function per figure: numbers in, a matplotlib `Figure` out. Computes no physics; alone imports matplotlib."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): distinguishable without full colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+STYLE: Any = {  # matplotlib types the keys one by one
+    "font.size": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.hashsalt": "rgstep",
+    "svg.fonttype": "path",
+}
+PICTURES = "RdBu_r"
+PANELS = 64  # h_1 … h_64, as in the post
+
+
+def pictures(vh: np.ndarray, title: str, limit: float) -> Figure:
+    """Draw the first 64 pictures ⟨v h_a⟩ `(hidden, row, column)` on one symmetric scale of ± limit."""
+    with rc_context(STYLE):
+        shown = vh[:PANELS]
+        side = int(np.ceil(np.sqrt(len(shown))))
+        figure = Figure(figsize=(7.2, 7.4), layout="constrained")
+        grid = np.atleast_1d(figure.subplots(side, side, squeeze=False)).ravel()
+        scale = Normalize(-limit, limit)
+        image = None
+        for a, axes in enumerate(grid):
+            axes.set_axis_off()
+            if a < len(shown):
+                image = axes.imshow(shown[a], cmap=PICTURES, norm=scale, interpolation="nearest")
+        if image is not None:
+            figure.colorbar(image, ax=list(grid), shrink=0.6, label=r"$\langle v_i h_a\rangle$")
+        figure.suptitle(f"{title}: $h_1 … h_{{{len(shown)}}}$ of {len(vh)}")
+        return figure
+
+
+def enlarged(vh: np.ndarray, weights: np.ndarray, title: str) -> Figure:
+    """Draw one picture ⟨v h⟩ beside the weights of its unit, each on its own symmetric scale."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+        for axes, values, label in zip(
+            figure.subplots(1, 2), (vh, weights), (r"$\langle v_i h_a\rangle$", r"$W_{ia}$"), strict=True
+        ):
+            limit = float(np.abs(values).max()) or 1.0
+            image = axes.imshow(values, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
+            axes.set(xlabel="column", ylabel="row", title=label)
+            figure.colorbar(image, ax=axes)
+        figure.suptitle(title)
+        return figure
+
+
+def spatial_correlators(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], size: int, ylabel: str
+) -> Figure:
+    """Draw (distance, value, error) of every map on one axis, up to half the lattice, with one-σ bands."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        axes = figure.subplots()
+        for i, (name, (distance, value, error)) in enumerate(curves.items()):
+            near = distance <= size / 2
+            style = look(i)
+            axes.plot(distance[near], value[near], label=name, markersize=4, linewidth=1.2, **style)
+            axes.fill_between(
+                distance[near],
+                (value - error)[near],
+                (value + error)[near],
+                color=style["color"],
+                alpha=0.25,
+                lw=0,
+            )
+        axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+        axes.set(xlabel="periodic distance r (lattice spacings)", ylabel=ylabel)
+        axes.legend()
+        return figure
+
+
+def range_against_participation(points: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw every unit's in-pattern range against the participation ratio of its picture, one colour per map."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        axes = figure.subplots()
+        for i, (name, (participation, spread)) in enumerate(points.items()):
+            style = look(i)
+            axes.scatter(
+                participation,
+                spread,
+                s=14,
+                alpha=0.6,
+                label=name,
+                color=style["color"],
+                marker=style["marker"],
+                lw=0,
+            )
+        axes.set(
+            xlabel=r"participation ratio of $\langle v_i h_a\rangle$ (sites)",
+            ylabel=r"range max − min of $\langle v_i h_a\rangle$",
+            ylim=(0, None),
+        )
+        axes.legend()
+        return figure
+
+
+def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: float) -> Figure:
+    """Draw pseudo-likelihood (`truth`: the Ising law's), reconstruction error and localisation of W against updates."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(10.2, 3.4), layout="constrained")
+        panels: Sequence[Axes] = figure.subplots(1, 3)
+        names = ("pseudo_likelihood", "reconstruction", "participation_w")
+        labels = (
+            "ln pseudo-likelihood per site",
+            "reconstruction error per site",
+            "median participation of W (sites)",
+        )
+        for axes, quantity, label in zip(panels, names, labels, strict=True):
+            for i, (name, history) in enumerate(histories.items()):
+                later = history["step"] > 0
+                axes.plot(history["step"][later], history[quantity][later], label=name, color=look(i)["color"])
+            axes.set(xlabel="updates", ylabel=label, xscale="log")
+        panels[0].axhline(truth, color="0.4", linestyle="--", label="true Ising law")
+        panels[0].legend()
+        return figure
+
+
+def sampler_check(
+    energies: np.ndarray, magnetisations: np.ndarray, scores: Mapping[str, float], energy: float
+) -> Figure:
+    """Draw the distributions of u and m of the configurations, and the z-scores of the checks."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(10.2, 3.2), layout="constrained")
+        left, middle, right = figure.subplots(1, 3)
+        left.hist(energies, bins=60, density=True, color=COLOURS[5])
+        left.axvline(energy, color=COLOURS[1], label=f"exact ⟨u⟩ = {energy:.5f}")
+        left.set(xlabel="energy per site u (J)", ylabel="density")
+        left.legend()
+        middle.hist(magnetisations, bins=np.linspace(-1, 1, 62), density=True, color=COLOURS[5])
+        middle.set(xlabel="magnetisation per site m", ylabel="density")
+        right.axvspan(-4, 4, color="0.93", label="accepted")
+        right.plot(list(scores.values()), list(scores), "o", color=COLOURS[0])
+        right.axvline(0, color="0.6", linewidth=0.8)
+        right.set(xlabel="z = (measured − exact) / error", xlim=(-5.5, 5.5), ylim=(-0.6, len(scores) - 0.4))
+        right.legend(loc="upper left")
+        return figure
+
+
+def momentum_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw the power per mode of the weights against |k| (units 2π/L), averaged over hidden units."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+        axes = figure.subplots()
+        for i, (name, (momentum, power)) in enumerate(spectra.items()):
+            axes.plot(momentum, power, label=name, markersize=3, linewidth=1.0, **look(i))
+        axes.set(xlabel=r"|k| (units of $2\pi/L$)", ylabel=r"$|\hat W_a(k)|^2/N$, mean over units", yscale="log")
+        axes.legend()
+        return figure
+
+
+def look(i: int) -> dict[str, Any]:
+    """Return the colour and marker of the i-th map."""
+    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}

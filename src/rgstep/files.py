@@ -1,0 +1,72 @@
+"""Files that are whole or not there: written beside their place under another name, then renamed.
+
+An output folder is filled in a hidden folder on the same disk and its files are moved into place at the end, one
+rename each, so that an interrupted run leaves nothing under a final name and replaces nothing.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from rgstep.errors import InputError
+
+
+def check_output(directory: Path, force: bool) -> None:
+    """Raise `InputError` unless results may be written into a folder: it is new or empty, or `force` is set."""
+    if directory.exists() and not directory.is_dir():
+        message = f"output {str(directory)!r} is a file: name a folder"
+        raise InputError(message)
+    if directory.is_dir() and any(directory.iterdir()) and not force:
+        message = f"output folder {str(directory)!r} exists: choose another, or replace its results with --force"
+        raise InputError(message)
+    existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        message = f"output folder {str(directory)!r} cannot be written: no permission in {str(existing)!r}"
+        raise InputError(message)
+
+
+@contextmanager
+def output_folder(directory: Path, force: bool = False) -> Iterator[Path]:
+    """Yield a hidden folder to fill; on success its files move into `directory`, on any failure they vanish.
+
+    Raises:
+        InputError: if `directory` holds something and `force` is not set, or cannot be written.
+    """
+    check_output(directory, force)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory))
+    except OSError as error:
+        message = f"output folder {str(directory)!r} cannot be written: {error.strerror}; choose another"
+        raise InputError(message) from error
+    try:
+        yield hidden
+        for source in sorted(p for p in hidden.rglob("*") if p.is_file()):
+            target = directory / source.relative_to(hidden)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+        remove_if_empty(directory)
+
+
+def remove_if_empty(directory: Path) -> None:
+    """Remove a folder that holds nothing."""
+    if directory.is_dir() and not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as one compressed `.npz` file, whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

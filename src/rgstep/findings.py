@@ -1,0 +1,101 @@
+"""What the numbers say about two published claims, in one sentence each.
+
+P2: the pictures ⟨v h⟩ of a trained RBM show patches like those of block spins. P3: their spatial correlators match
+those of block spins. Both were read off figures in arXiv:1906.05212. Here a trained network supports a claim only if
+it is nearer to the majority rule than the network that saw no data, by more than three standard errors.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rgstep.estimates import Estimate
+from rgstep.report import Report
+
+RG = "majority"
+NULL = "rbm_untrained"
+PATCHES = ("pattern_range", "pattern_sd", "participation_vh", "peak_over_background")
+CORRELATORS = ("C[1]", "C[2]", "C[3]", "C[4]")
+LABELS = {
+    "pattern_range": "range within a picture",
+    "pattern_sd": "spread within a picture",
+    "participation_vh": "participation ratio",
+    "peak_over_background": "peak over background",
+}
+SIGMAS = 3.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim, the network it is about, and the sentence."""
+
+    claim: str
+    network: str
+    supported: bool
+    sentence: str
+
+
+def findings(report: Report) -> list[Finding]:
+    """Return a finding on P2 and on P3 for each family of trained networks in the report."""
+    families = sorted({family(name) for name, entry in report.maps.items() if "training" in entry.diagnostics})
+    if RG not in report.maps or not members(report, NULL):
+        return []
+    return [about(report, claim, name) for name in families for claim in ("P2", "P3")]
+
+
+def family(name: str) -> str:
+    """Return a map's name without its seed: networks that differ only by seed are one family."""
+    return name.partition("#")[0]
+
+
+def members(report: Report, name: str) -> list[str]:
+    """Return the maps of one family."""
+    return [other for other in report.maps if family(other) == name]
+
+
+def pooled(report: Report, name: str, quantity: str) -> Estimate:
+    """Return a quantity of the vh rows of a family: the mean over its seeds and the standard error of that mean.
+
+    With one seed the error is that of the samples alone.
+    """
+    row = "spatial_correlator" if quantity.startswith("C") else "vh_pattern"
+    each = [report.maps[m].diagnostics[row].estimates[quantity].estimate for m in members(report, name)]
+    values = np.array([float(e.value) for e in each])
+    if len(each) == 1:
+        return each[0]
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
+
+
+def nearer(trained: Estimate, null: Estimate, rg: Estimate) -> float:
+    """Return by how many standard errors a trained network is nearer to RG than the null; negative if farther."""
+    t, n, r = (float(e.value) for e in (trained, null, rg))
+    gain = abs(n - r) - abs(t - r)
+    same_side = (n - r) * (t - r) > 0
+    share = (0.0 if same_side else 2.0) * float(rg.error)
+    error = math.sqrt(sum(x * x for x in (float(trained.error), float(null.error), share)))
+    return gain / error if error > 0 else math.copysign(math.inf, gain) if gain else 0.0
+
+
+def about(report: Report, claim: str, name: str) -> Finding:
+    """Return the finding on one claim for one family."""
+    quantities: Sequence[str] = PATCHES if claim == "P2" else CORRELATORS
+    readings = [tuple(pooled(report, family, q) for family in (name, NULL, RG)) for q in quantities]
+    sigmas = [nearer(*reading) for reading in readings]
+    wins = sum(s > SIGMAS for s in sigmas)
+    losses = sum(s < -SIGMAS for s in sigmas)
+    seeds = len(members(report, name))
+    numbers = "; ".join(
+        f"{LABELS.get(q, q)} {trained} (untrained {null}, majority {rg}: {s:+.1f}σ)"
+        for q, (trained, null, rg), s in zip(quantities, readings, sigmas, strict=True)
+    )
+    what = "patches like block spins'" if claim == "P2" else "spatial correlators like block spins'"
+    supported = wins == len(quantities)
+    judgement = "supports" if supported else "does not support" if wins == 0 else "supports only in part"
+    sentence = (
+        f"{claim}, {what}: {name} ({seeds} seed{'s' if seeds > 1 else ''}) {judgement} it; against the untrained "
+        f"network it is nearer to the majority rule in {wins} and farther in {losses} of {len(quantities)} readings "
+        f"by more than {SIGMAS:.0f}σ. {numbers}."
+    )
+    return Finding(claim, name, supported, sentence)

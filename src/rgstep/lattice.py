@@ -1,0 +1,120 @@
+"""The periodic square lattice: rows and vectors, blocks, shifts, distances.
+
+A configuration becomes a vector by concatenating its rows. Distances are the shortest ones on the torus.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rgstep.errors import InputError
+from rgstep.types import Field, Samples
+
+
+def as_lattice(v: Samples) -> Samples:
+    """Return configurations as `(sample, row, column)`; `(sample, site)` is read as rows put end to end.
+
+    Raises:
+        InputError: if the sites do not make a square.
+    """
+    if v.ndim == 3 and v.shape[1] == v.shape[2]:
+        return v
+    side = round(v.shape[1] ** 0.5) if v.ndim == 2 else 0
+    if v.ndim == 2 and side * side == v.shape[1]:
+        return v.reshape(len(v), side, side)
+    message = f"configurations of shape {v.shape}: expected (sample, L, L) or (sample, L²) with rows end to end"
+    raise InputError(message)
+
+
+def as_vectors(v: Samples) -> Samples:
+    """Return `(sample, ...)` as `(sample, site)`, rows put end to end."""
+    return v.reshape(len(v), -1)
+
+
+def as_spins(values: ArrayLike, name: str = "v") -> Samples:
+    """Return any array of ±1 as int8 spins, without a copy where it is int8 already.
+
+    Raises:
+        InputError: if an entry is not ±1; 0/1 arrays are told the remedy.
+    """
+    array = np.asarray(values)
+    if array.ndim < 2 or array.size == 0:
+        message = f"{name} has shape {array.shape}: expected at least one configuration, sample axis first"
+        raise InputError(message)
+    if array.dtype == bool or not np.issubdtype(array.dtype, np.number):
+        message = f"{name} has type {array.dtype}: spins are numbers ±1; for booleans use 2 * {name}.astype('int8') - 1"
+        raise InputError(message)
+    wrong = first_not_unit(array)
+    if wrong is not None:
+        remedy = f"; for 0/1 arrays use 2 * {name} - 1" if wrong == 0 else ""
+        message = f"{name} contains {wrong}: spins must be +1 or -1{remedy}"
+        raise InputError(message)
+    return array.astype(np.int8, copy=False)
+
+
+def first_not_unit(array: np.ndarray) -> float | None:
+    """Return the first entry whose modulus is not 1, looking a block of samples at a time; `None` if there is none."""
+    block = max(1, 2**24 // max(1, array[0].size))
+    for start in range(0, len(array), block):
+        part = array[start : start + block]
+        wrong = part[(part != 1) & (part != -1)]
+        if wrong.size:
+            return float(wrong.flat[0].real)
+    return None
+
+
+def check_tiling(size: int, block: int) -> None:
+    """Raise `InputError` unless b-by-b blocks tile an L-by-L lattice."""
+    if block < 1 or size % block:
+        fits = [b for b in range(2, size + 1) if size % b == 0]
+        message = f"blocks of side {block} do not tile a lattice of side {size}; sides that do: {fits}"
+        raise InputError(message)
+
+
+def blocks(v: Samples, block: int) -> Samples:
+    """Return the spins of each block: `(sample, coarse row, coarse column, block²)`, rows of a block end to end."""
+    check_tiling(v.shape[1], block)
+    n, coarse = len(v), v.shape[1] // block
+    tiles = v.reshape(n, coarse, block, coarse, block).transpose(0, 1, 3, 2, 4)
+    return tiles.reshape(n, coarse, coarse, block * block)
+
+
+def block_sums(v: Samples, block: int) -> Field:
+    """Return the sum over each block-by-block tile, `(sample, coarse row, coarse column)`, in float32."""
+    check_tiling(v.shape[1], block)
+    n, coarse = len(v), v.shape[1] // block
+    tiles = v.reshape(n, coarse, block, coarse, block)
+    return np.asarray(tiles.sum(axis=(2, 4), dtype=np.int32).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Shells:
+    """The displacements of an L-by-L torus grouped by length.
+
+    `distance` has one entry per shell, ascending from 0; `index` gives each displacement (row, column) its shell.
+    """
+
+    distance: np.ndarray
+    index: np.ndarray
+
+    def average(self, values: np.ndarray) -> np.ndarray:
+        """Average `(..., row, column)` over each shell: `(..., shell)`."""
+        flat = values.reshape(-1, self.index.size)
+        sums = np.stack([np.bincount(self.index.ravel(), weights=row) for row in flat])
+        counts = np.bincount(self.index.ravel())
+        return (sums / counts).reshape(*values.shape[:-2], -1)
+
+
+def shells(size: int) -> Shells:
+    """Return the distance shells of an L-by-L torus."""
+    step = np.minimum(np.arange(size), size - np.arange(size))
+    squared = step[:, None] ** 2 + step[None, :] ** 2
+    values, index = np.unique(squared, return_inverse=True)
+    return Shells(distance=np.sqrt(values), index=index.reshape(size, size))
+
+
+def displacements(size: int) -> np.ndarray:
+    """Return the lengths of all displacements of an L-by-L torus, `(row, column)`."""
+    grid = shells(size)
+    return np.asarray(grid.distance[grid.index])

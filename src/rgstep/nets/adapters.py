@@ -1,0 +1,183 @@
+"""A user's own map as a coarse graining: any object with `mean_h` and `sample_h`, or any function v → h.
+
+A function gets float32 configurations `(sample, row, column)` of ±1 and returns h, `(sample, unit)` or `(sample, row,
+column)`, as an array of NumPy, JAX or PyTorch; a PyTorch module is called without gradients and in evaluation mode. A
+function's h counts as deterministic: E[h | v] and a draw from p(h | v) are the same.
+
+Every map that is measured passes through `Checked`, so that a wrong shape or a NaN is one clear error.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rgstep.errors import InputError
+from rgstep.types import CoarseGraining, Field, Rng, Samples, Spins
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Function:
+    """A function v → h as a coarse graining without noise."""
+
+    function: Callable[[Any], Any]  # the user's: arrays of any library
+
+    def mean_h(self, v: Spins) -> Field:
+        """Return h as floats."""
+        return as_floats(self.call(v))
+
+    def sample_h(self, v: Spins, rng: Rng) -> Field:
+        """Return h: nothing is random."""
+        return self.mean_h(v)
+
+    def call(self, v: Spins) -> np.ndarray:
+        """Call the function on float32 configurations and return a NumPy array."""
+        values = v.astype(np.float32)
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(self.function, torch.nn.Module):
+            return to_numpy(self.function(values))
+        was_training = self.function.training
+        try:
+            self.function.eval()
+            with torch.no_grad():
+                parameter = next(self.function.parameters(), None)
+                device = "cpu" if parameter is None else parameter.device
+                return to_numpy(self.function(torch.from_numpy(values).to(device)))
+        finally:
+            self.function.train(was_training)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Checked:
+    """A coarse graining whose every answer is checked: sample count, shape, finite values, no exception."""
+
+    inner: CoarseGraining
+    name: str
+
+    def mean_h(self, v: Spins) -> Field:
+        """Return the map's E[h | v], checked."""
+        return as_floats(self.call(self.inner.mean_h, v))
+
+    def sample_h(self, v: Spins, rng: Rng) -> Samples:
+        """Return the map's draw of h, checked."""
+        return self.call(self.inner.sample_h, v, rng)
+
+    def call(self, method: Callable[..., Any], v: Spins, *rest: Rng) -> np.ndarray:
+        """Call the map, turning whatever it raises into one line that names the map."""
+        try:
+            h = to_numpy(method(v, *rest))
+        except InputError:
+            raise
+        except Exception as error:
+            where = place(error)
+            message = (
+                f"map {self.name!r} raised {type(error).__name__}{where} on configurations of shape {v.shape}: "
+                f"{first_line(error)}; a map takes (sample, row, column) and returns (sample, unit) or "
+                f"(sample, row, column)"
+            )
+            raise InputError(message) from error
+        return checked(h, len(v), self.name)
+
+
+def as_map(value: object, name: str) -> CoarseGraining:
+    """Return an object with `mean_h` and `sample_h`, or a function v → h, as a checked coarse graining.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    if isinstance(value, Checked):
+        return value
+    if isinstance(value, type):
+        message = f"map {name!r} is the class {value.__name__}: give an instance, {value.__name__}()"
+        raise InputError(message)
+    if isinstance(value, CoarseGraining):
+        return Checked(value, name)
+    if callable(value):
+        return Checked(Function(value), name)
+    message = (
+        f"map {name!r} is a {type(value).__name__}: expected an object with mean_h(v) and sample_h(v, rng), "
+        f"or a function v -> h"
+    )
+    raise InputError(message)
+
+
+def checked(h: np.ndarray, samples: int, name: str) -> Samples:
+    """Return h, or raise `InputError` if its sample count, shape or values make no sense."""
+    if h.ndim not in (2, 3) or h.size == 0 or (h.ndim == 3 and h.shape[1] != h.shape[2]):
+        message = f"map {name!r} returned shape {h.shape}: expected (sample, unit) or (sample, l, l)"
+        raise InputError(message)
+    if len(h) != samples:
+        message = f"map {name!r} returned {len(h)} rows for {samples} configurations: one row for each is needed"
+        raise InputError(message)
+    if not (np.issubdtype(h.dtype, np.floating) or np.issubdtype(h.dtype, np.integer)):
+        message = f"map {name!r} returned values of type {h.dtype}: expected real numbers (±1, or means between them)"
+        raise InputError(message)
+    if not np.isfinite(h).all():
+        bad = h[~np.isfinite(h)].flat[0]
+        message = f"map {name!r} returned {bad}: every hidden variable must be a finite number"
+        raise InputError(message)
+    return h
+
+
+def as_floats(h: np.ndarray) -> Field:
+    """Return h as floats; float32 unless it is wider already."""
+    return h.astype(np.result_type(h.dtype, np.float32), copy=False) if h.dtype.kind == "f" else h.astype(np.float32)
+
+
+def to_numpy(values: Any) -> np.ndarray:
+    """Return an array of NumPy, JAX or PyTorch (on any device, with or without gradients) as a NumPy array."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    return np.asarray(values)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an exception's message."""
+    return (str(error).strip().splitlines() or ["no message"])[0]
+
+
+def place(error: Exception) -> str:
+    """Return ` (file.py, line n)` of where the user's code raised, the innermost frame."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})" if trace else ""
+
+
+def load_map(reference: str) -> object:
+    """Return the object that `file.py:object` names, by running the file.
+
+    Raises:
+        InputError: if the file cannot be found or run, or has no such object.
+    """
+    path_text, _, attribute = reference.rpartition(":")
+    path = Path(path_text)
+    if path.suffix != ".py" or not attribute:
+        message = f"map {reference!r}: write file.py:object, the object a map or a function v -> h"
+        raise InputError(message)
+    if not path.is_file():
+        message = f"map {reference!r}: no file {path_text!r} here ({Path.cwd()})"
+        raise InputError(message)
+    spec = importlib.util.spec_from_file_location(f"rgstep_user_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        message = f"map {reference!r}: {path_text!r} cannot be read as Python"
+        raise InputError(message)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        message = f"map {reference!r}: running {path_text!r} raised {type(error).__name__}: {first_line(error)}"
+        raise InputError(message) from error
+    finally:
+        sys.path.pop(0)
+    if not hasattr(module, attribute):
+        names = sorted(name for name in vars(module) if not name.startswith("_"))
+        message = f"map {reference!r}: {path_text!r} has no {attribute!r}; it has: {', '.join(names)}"
+        raise InputError(message)
+    return getattr(module, attribute)

@@ -1,0 +1,156 @@
+"""The restricted Boltzmann machine with ±1 units on both layers.
+
+    E(v, h) = −vᵀ W h − aᵀ v − bᵀ h,        p(v, h) ∝ exp(−E)
+    ⟨h_a⟩_v = tanh(Σ_i W_ia v_i + b_a),     p(h_a = +1 | v) = ½ (1 + ⟨h_a⟩_v),    and likewise for v given h
+    F(v) = −aᵀ v − Σ_a ln 2 cosh(Σ_i W_ia v_i + b_a),     p(v) ∝ exp(−F(v))
+
+(Smolensky 1986; Hinton 2002 in 0/1 units.) Its p(h | v) makes it a coarse graining whose units have no given places.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rgstep import memory
+from rgstep.blocking import signs_with_mean
+from rgstep.errors import InputError, require_positive
+from rgstep.lattice import as_vectors
+from rgstep.types import Field, Rng, Samples, Spins
+
+UNTRAINED_WEIGHTS_SD = 0.05  # the start of the published training (arXiv:1906.05212)
+
+
+class Weights(NamedTuple):
+    """The parameters as a JAX pytree: `w` (visible, hidden), `a` (visible,), `b` (hidden,)."""
+
+    w: jax.Array
+    a: jax.Array
+    b: jax.Array
+
+
+def mean_h_from_v(weights: Weights, v: jax.Array) -> jax.Array:
+    """Return ⟨h⟩ given v, `(n, visible)` → `(n, hidden)`."""
+    return jnp.tanh(v @ weights.w + weights.b)
+
+
+def mean_v_from_h(weights: Weights, h: jax.Array) -> jax.Array:
+    """Return ⟨v⟩ given h, `(n, hidden)` → `(n, visible)`."""
+    return jnp.tanh(h @ weights.w.T + weights.a)
+
+
+@jax.jit
+def _mean_h(weights: Weights, v: jax.Array) -> jax.Array:
+    return mean_h_from_v(weights, v.astype(jnp.float32))
+
+
+@jax.jit
+def _mean_v(weights: Weights, h: jax.Array) -> jax.Array:
+    return mean_v_from_h(weights, h.astype(jnp.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class RBM:
+    """A ±1 RBM: `weights` (visible, hidden), `visible_bias`, `hidden_bias`, float32 and read-only.
+
+    `origin` says how it was made, in plain values; `history` holds the training curves, one array per name, each
+    beside `history["step"]`.
+    """
+
+    weights: np.ndarray
+    visible_bias: np.ndarray
+    hidden_bias: np.ndarray
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    history: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the three shapes belong together and make the arrays read-only."""
+        shapes = (self.weights.shape, self.visible_bias.shape, self.hidden_bias.shape)
+        if self.weights.ndim != 2 or shapes[1:] != (self.weights.shape[:1], self.weights.shape[1:]):
+            message = f"weights, visible_bias, hidden_bias of shapes {shapes}: expected (n, m), (n,), (m,)"
+            raise InputError(message)
+        for name in ("weights", "visible_bias", "hidden_bias"):
+            array = np.array(getattr(self, name), dtype=np.float32)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    @property
+    def visible(self) -> int:
+        """The number of visible units."""
+        return int(self.weights.shape[0])
+
+    @property
+    def hidden(self) -> int:
+        """The number of hidden units."""
+        return int(self.weights.shape[1])
+
+    @property
+    def parameters(self) -> Weights:
+        """The parameters as a JAX pytree."""
+        return Weights(jnp.asarray(self.weights), jnp.asarray(self.visible_bias), jnp.asarray(self.hidden_bias))
+
+    def __repr__(self) -> str:
+        """Return a line with the layer sizes and how the network was made."""
+        made = ", ".join(f"{key}={self.origin[key]}" for key in ("preset", "steps", "seed") if key in self.origin)
+        return f"RBM({self.visible} visible, {self.hidden} hidden{', ' + made if made else ''})"
+
+    def mean_h(self, v: Spins) -> Field:
+        """Return E[h | v], `(sample, hidden)`, for `(sample, row, column)` or `(sample, visible)`."""
+        return np.asarray(_mean_h(self.parameters, self._rows(v)))
+
+    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+        """Draw h from p(h | v), int8 ±1, `(sample, hidden)`."""
+        return signs_with_mean(self.mean_h(v), rng)
+
+    def mean_v(self, h: Samples) -> Field:
+        """Return E[v | h], `(sample, visible)`; rows put end to end."""
+        return np.asarray(_mean_v(self.parameters, as_vectors(h)))
+
+    def sample_v(self, h: Samples, rng: Rng) -> Spins:
+        """Draw v from p(v | h), int8 ±1, `(sample, visible)`."""
+        return signs_with_mean(self.mean_v(h), rng)
+
+    def free_energy(self, v: Samples) -> Field:
+        """Return F(v) with p(v) ∝ exp(−F(v)), float64 `(sample,)`."""
+        rows = self._rows(v).astype(np.float64)
+        inputs = rows @ self.weights.astype(np.float64) + self.hidden_bias
+        return np.asarray(-rows @ self.visible_bias.astype(np.float64) - log_2cosh(inputs).sum(axis=1))
+
+    def _rows(self, v: Samples) -> Samples:
+        rows = as_vectors(v)
+        if rows.shape[1] != self.visible:
+            message = f"configurations of {rows.shape[1]} sites given to a network of {self.visible} visible units"
+            raise InputError(message)
+        return rows
+
+
+def log_2cosh(x: np.ndarray) -> np.ndarray:
+    """Return ln(2 cosh x) without overflow."""
+    size = np.abs(x)
+    return np.asarray(size + np.log1p(np.exp(-2 * size)))
+
+
+def untrained_rbm(visible: int, hidden: int, seed: int = 0, weights_sd: float = UNTRAINED_WEIGHTS_SD) -> RBM:
+    """Return a network that saw no data: W ~ N(0, weights_sd²), zero biases. The null of every claim about training.
+
+    Raises:
+        InputError: for sizes that are not whole numbers above 0, or too large for this machine.
+    """
+    visible, hidden = require_positive("visible", visible), require_positive("hidden", hidden)
+    require_room(visible, hidden, copies=2)
+    rng = np.random.default_rng([int(seed), visible, hidden])
+    weights = (weights_sd * rng.standard_normal((visible, hidden))).astype(np.float32)
+    origin = {"preset": "untrained", "seed": int(seed), "weights_sd": float(weights_sd), "steps": 0}
+    return RBM(weights, np.zeros(visible, np.float32), np.zeros(hidden, np.float32), origin)
+
+
+def require_room(visible: int, hidden: int, copies: int) -> None:
+    """Raise `InputError` unless `copies` float32 arrays of the shape of W fit in memory."""
+    memory.require(
+        4 * copies * visible * hidden,
+        f"a network of {visible} visible and {hidden} hidden units",
+        f"at most hidden = {memory.available() // (4 * copies * visible)} units fit",
+    )

@@ -1,0 +1,128 @@
+"""What the picture of a hidden unit looks like: locality, contrast, place, likeness to its neighbours.
+
+The picture of unit a is P_a(x) = ⟨v_x h_a⟩ over the lattice; the same questions are asked of the weights W_a(x). With
+sums over the N sites of one picture,
+
+    participation ratio   (Σ P²)² / Σ P⁴        how many sites carry the picture: 4 for a 2×2 tile, N/3 for noise
+    spatial correlator    C_a(d) = Σ_x P_a(x) P_a(x+d) / Σ_x P_a(x)², averaged over units and over |d| = r
+    momentum spectrum     |Σ_x W_a(x) e^{−ikx}|² / N, averaged over units and over |k|
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft
+
+from rgstep.correlators import Means
+from rgstep.lattice import shells
+
+
+class Masks(NamedTuple):
+    """Which sites lie in, beside and farthest from each unit's block, bool `(hidden, site)`."""
+
+    own_block: np.ndarray
+    adjacent: np.ndarray
+    farthest: np.ndarray
+
+
+def participation_ratio(pictures: np.ndarray) -> np.ndarray:
+    """Return (Σ P²)² / Σ P⁴ over the sites of each picture, `(unit, site)` → `(unit,)`; 0 for an empty picture."""
+    squares = pictures**2
+    fourth = (squares**2).sum(axis=1)
+    return np.asarray(np.divide(squares.sum(axis=1) ** 2, fourth, out=np.zeros(len(pictures)), where=fourth > 0))
+
+
+def statistics(means: Means) -> dict[str, np.ndarray]:
+    """Return what each picture looks like, one array `(unit,)` for each name.
+
+    mean, sd, range (largest minus smallest) over the sites; peak_over_background: largest modulus over the median
+    modulus; sign of the mean; participation ratio; correlation of the unit with the total magnetisation M.
+    """
+    p = means.vh
+    size = np.abs(p)
+    background = np.maximum(np.median(size, axis=1), 1e-12)
+    covariance = means.connected.sum(axis=1)
+    variance_h = means.hh - means.h**2
+    variance_m = means.mm - means.v.sum() ** 2
+    scale = np.sqrt(np.maximum(variance_h * variance_m, 0))
+    return {
+        "mean": p.mean(axis=1),
+        "sd": p.std(axis=1),
+        "range": np.ptp(p, axis=1),
+        "peak_over_background": size.max(axis=1) / background,
+        "sign": np.sign(p.mean(axis=1)),
+        "participation": participation_ratio(p),
+        "correlation_m": np.divide(covariance, scale, out=np.zeros(len(p)), where=scale > 1e-12),
+    }
+
+
+def summary(means: Means) -> dict[str, np.ndarray]:
+    """Return the pictures' statistics over units: means, and the median of the participation ratio."""
+    each = statistics(means)
+    return {
+        "pattern_mean_abs": np.abs(each["mean"]).mean(),
+        "pattern_sd": each["sd"].mean(),
+        "pattern_range": each["range"].mean(),
+        "peak_over_background": each["peak_over_background"].mean(),
+        "participation_vh": np.median(each["participation"]),
+        "correlation_m_abs": np.abs(each["correlation_m"]).mean(),
+    }
+
+
+def block_masks(size: int, coarse: int) -> Masks:
+    """Return the sites in each unit's own block, those that share an edge with it, and those farthest from it.
+
+    Units sit on a coarse-by-coarse lattice whose blocks tile the L-by-L one. For 2×2 blocks 8 sites are adjacent.
+    """
+    block = size // coarse
+    site = np.arange(size)
+    tile = site // block
+    inside = np.arange(coarse)[:, None] == tile
+    beside = np.arange(coarse)[:, None] == np.stack([np.roll(tile, 1), np.roll(tile, -1)])[:, None]
+    near = (beside[0] | beside[1]) & ~inside
+    centre = np.arange(coarse)[:, None] * block + (block - 1) / 2
+    step = np.abs(site - centre)
+    step = np.minimum(step, size - step)
+    squared = step[:, None, :, None] ** 2 + step[None, :, None, :] ** 2
+
+    def flat(mask: np.ndarray) -> np.ndarray:
+        return mask.reshape(coarse**2, size**2)
+
+    rows, columns = inside[:, None, :, None], inside[None, :, None, :]
+    adjacent = (near[:, None, :, None] & columns) | (rows & near[None, :, None, :])
+    return Masks(flat(rows & columns), flat(adjacent), flat(np.isclose(squared, squared.max())))
+
+
+def over_masks(means: Means, masks: Masks) -> dict[str, np.ndarray]:
+    """Return ⟨v h⟩ averaged over the units and over each mask: own_block, adjacent, farthest."""
+    return {name: means.vh[mask].mean() for name, mask in masks._asdict().items()}
+
+
+def centroid(pictures: np.ndarray) -> np.ndarray:
+    """Return the circular centroid of P² on the torus, `(unit, row, column)` → `(unit, 2)` in lattice units."""
+    size = pictures.shape[1]
+    weight = pictures**2
+    phase = np.exp(2j * np.pi * np.arange(size) / size)
+    angles = [np.angle(weight.sum(axis=3 - axis) @ phase) for axis in (1, 2)]
+    return np.asarray(np.stack(angles, axis=1) * size / (2 * np.pi) % size)
+
+
+def spatial_correlator(pictures: np.ndarray, mean_subtracted: bool) -> np.ndarray:
+    """Return C(d)/C(0) of each picture, averaged over units: `(unit, row, column)` → `(row, column)` of d."""
+    if mean_subtracted:
+        pictures = pictures - pictures.mean(axis=(1, 2), keepdims=True)
+    correlation = fft.irfft2(np.abs(fft.rfft2(pictures)) ** 2, s=pictures.shape[1:])
+    origin = correlation[:, :1, :1]
+    usable = origin[:, 0, 0] > 0
+    return np.asarray((correlation[usable] / origin[usable]).mean(axis=0))
+
+
+def correlator_by_distance(pictures: np.ndarray, mean_subtracted: bool) -> np.ndarray:
+    """Return `spatial_correlator` averaged over displacements of equal length: one value per `lattice.shells`."""
+    return shells(pictures.shape[1]).average(spatial_correlator(pictures, mean_subtracted))
+
+
+def momentum_spectrum(pictures: np.ndarray) -> np.ndarray:
+    """Return the power per mode averaged over units and over |k|: one value per shell, |k| in units of 2π/L."""
+    power = np.abs(fft.fft2(pictures)) ** 2 / pictures[0].size
+    return shells(pictures.shape[1]).average(power.mean(axis=0))

@@ -1,0 +1,189 @@
+"""The answer: per map, per diagnostic, the estimates, whether they pass, and why.
+
+`to_dict()` is `report.json`; the arrays behind the figures lie beside it in `data/`, one `.npz` file per map.
+"""
+
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rgstep.errors import InputError
+from rgstep.estimates import Estimate
+from rgstep.files import output_folder, write_arrays
+
+SCHEMA = 1
+NOT_JUDGED = "not judged"
+HEADLINES = {  # the quantities of each diagnostic that the table shows
+    "sampling": ("u",),
+    "training": ("pseudo_likelihood",),
+    "vh_pattern": ("own_block", "pattern_range", "participation_vh", "participation_w"),
+    "spatial_correlator": ("C[1]", "C[4]"),
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A measured number, and the exact value where one is known."""
+
+    estimate: Estimate
+    exact: float | None = None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return value, error and exact; what is not finite is null."""
+        return {
+            "value": finite(self.estimate.value),
+            "error": finite(self.estimate.error),
+            "exact": finite(self.exact),
+        }
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One row of the battery for one map: `passed` is None where no criterion applies."""
+
+    passed: bool | None
+    why: str
+    estimates: Mapping[str, Quantity]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain values."""
+        quantities = {name: quantity.to_dict() for name, quantity in self.estimates.items()}
+        return {"passed": self.passed, "why": self.why, "estimates": quantities}
+
+
+@dataclass(frozen=True, eq=False)
+class MapReport:
+    """All rows for one map; `kind` is "control" or "judged", `about` says what the map is in a few words.
+
+    `arrays` holds what the figures show.
+    """
+
+    verdict: str
+    kind: str
+    about: str
+    diagnostics: Mapping[str, Diagnostic]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the map's rows as plain values."""
+        rows = {name: row.to_dict() for name, row in self.diagnostics.items()}
+        return {"verdict": self.verdict, "kind": self.kind, "about": self.about, "diagnostics": rows}
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The whole answer: where it comes from, and the rows of each map by name."""
+
+    origin: Mapping[str, Any]
+    maps: Mapping[str, MapReport]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `report.json` holds."""
+        maps = {name: entry.to_dict() for name, entry in self.maps.items()}
+        return {"schema": SCHEMA, "origin": dict(self.origin), "maps": maps}
+
+    def save(self, directory: str | Path, force: bool = False) -> None:
+        """Write `report.json` and `data/` into a folder; `rgstep report` draws the page from them.
+
+        Raises:
+            InputError: if the folder holds something and `force` is not set, or cannot be written.
+        """
+        with output_folder(Path(directory), force) as folder:
+            self.write(folder)
+
+    def write(self, folder: Path) -> None:
+        """Write `report.json` and `data/` into an existing folder."""
+        (folder / "data").mkdir(exist_ok=True)
+        for name, entry in self.maps.items():
+            write_arrays(folder / "data" / f"{file_name(name)}.npz", entry.arrays)
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+
+    def table(self) -> Table:
+        """Return one row per map, one column per diagnostic, the verdict last."""
+        shown = [name for name in HEADLINES if any(name in entry.diagnostics for entry in self.maps.values())]
+        table = Table("map", *shown, "verdict")
+        for name, entry in self.maps.items():
+            cells = [cell(diagnostic, entry.diagnostics.get(diagnostic)) for diagnostic in shown]
+            table.add_row(name, *cells, entry.verdict, end_section=True)
+        return table
+
+    def __str__(self) -> str:
+        """Return the table as text."""
+        text = io.StringIO()
+        Console(file=text, width=120, color_system=None).print(self.table())
+        return text.getvalue()
+
+
+def cell(name: str, diagnostic: Diagnostic | None) -> str:
+    """Return the headline quantities of one row, a line each, and whether it passed."""
+    if diagnostic is None:
+        return "–"
+    lines = [f"{q} {diagnostic.estimates[q].estimate}" for q in HEADLINES[name] if q in diagnostic.estimates]
+    if diagnostic.passed is not None:
+        lines.append("pass" if diagnostic.passed else "fail")
+    return "\n".join(lines)
+
+
+def finite(value: Any) -> float | None:
+    """Return a finite number as a float, everything else as None (JSON has no NaN)."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def file_name(name: str) -> str:
+    """Return a map's name with everything but letters, digits, '-', '_' and '.' replaced."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+
+
+def load_report(directory: str | Path) -> Report:
+    """Read a report that `Report.save` or `rgstep compare` wrote.
+
+    Raises:
+        InputError: if the folder holds no report, or one of another schema.
+    """
+    folder = Path(directory)
+    try:
+        text = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        if text.get("schema") != SCHEMA:
+            message = f"report {str(directory)!r} has schema {text.get('schema')}: this version reads schema {SCHEMA}"
+            raise InputError(message)
+        maps = {
+            name: read_map(entry, folder / "data" / f"{file_name(name)}.npz") for name, entry in text["maps"].items()
+        }
+        return Report(text["origin"], maps)
+    except FileNotFoundError as error:
+        message = f"no report in {str(directory)!r}: {Path(str(error.filename)).name} is missing"
+        raise InputError(message) from error
+    except (json.JSONDecodeError, KeyError, AttributeError, OSError) as error:
+        message = f"report {str(directory)!r} cannot be read: {error}"
+        raise InputError(message) from error
+
+
+def read_map(entry: Mapping[str, Any], path: Path) -> MapReport:
+    """Return one map of a report from its plain values and its array file."""
+
+    def number(value: float | None) -> float:
+        return math.nan if value is None else value
+
+    rows = {
+        name: Diagnostic(
+            row["passed"],
+            row["why"],
+            {
+                q: Quantity(Estimate(number(x["value"]), number(x["error"])), x["exact"])
+                for q, x in row["estimates"].items()
+            },
+        )
+        for name, row in entry["diagnostics"].items()
+    }
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return MapReport(entry["verdict"], entry["kind"], entry.get("about", ""), rows, arrays)

@@ -1,0 +1,1 @@
+"""Siblings that produce configurations of the Ising model; `plan.sample` chooses how."""
