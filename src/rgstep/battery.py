@@ -22,6 +22,7 @@ from rgstep.exact import enumeration, transfer
 from rgstep.lattice import shells
 from rgstep.nets.adapters import as_map
 from rgstep.nets.rbm import RBM
+from rgstep.nets.training import goodness_of_fit
 from rgstep.report import NOT_JUDGED, Diagnostic, MapReport, Quantity, Report
 from rgstep.types import CoarseGraining, Field, Progress, Spins
 
@@ -128,15 +129,17 @@ def training(subject: Subject) -> Row | None:
     network = subject.original
     if not isinstance(network, RBM) or not network.history:
         return None
-    last = {name: Estimate(float(curve[-1]), np.nan) for name, curve in network.history.items() if name != "step"}
+    rng = np.random.default_rng([len(subject.ensemble), network.visible, network.hidden])
+    fit = goodness_of_fit(network, subject.ensemble.spins, rng)
     truth = ising_pseudo_likelihood(subject.ensemble)
     quantities = {
-        "reconstruction": Quantity(last["reconstruction"]),
-        "pseudo_likelihood": Quantity(last["pseudo_likelihood"], float(truth.value)),
-        "weights_sd": Quantity(last["weights_sd"]),
+        "reconstruction": Quantity(fit["reconstruction"]),
+        "pseudo_likelihood": Quantity(fit["pseudo_likelihood"]),
+        "pseudo_likelihood_ising": Quantity(truth),
+        "weights_sd": Quantity(Estimate(float(network.weights.std()), 0.0)),
         "steps": Quantity(Estimate(float(network.history["step"][-1]), 0.0)),
     }
-    why = f"{MEASURED}; the true Ising law's pseudo-likelihood on these configurations is {truth}"
+    why = f"{MEASURED}; a perfect network would reach the pseudo-likelihood of the Ising law itself, {truth}"
     return Diagnostic(None, why, quantities), {f"history_{name}": curve for name, curve in network.history.items()}
 
 
@@ -171,7 +174,7 @@ def vh_pattern(subject: Subject) -> Row:
     weights = weight_pictures(subject)
     if weights is not None:
         ratio = patterns.participation_ratio(weights.reshape(len(weights), -1))
-        quantities["participation_w"] = Quantity(Estimate(float(np.median(ratio)), np.nan))
+        quantities["participation_w"] = Quantity(Estimate(float(np.median(ratio)), 0.0))
         arrays |= {"weights": weights, "unit_participation_w": ratio}
         arrays["momentum_spectrum_w"] = patterns.momentum_spectrum(weights)
     places = "" if masks else "; the units have no given places, so own block, adjacent and farthest are not defined"
@@ -210,12 +213,13 @@ def spatial_correlator(subject: Subject) -> Row:
     distance = shells(size).distance
     arrays: dict[str, np.ndarray] = {"distance": distance}
     quantities = {}
-    for label, subtract in (("C", True), ("C_plain", False)):
+    for label, subtract, pooled in (("C", True, False), ("C_plain", False, False), ("C_pooled", True, True)):
 
-        def curve(means: Means, subtract: bool = subtract) -> np.ndarray:
-            return patterns.correlator_by_distance(means.vh.reshape(-1, size, size), subtract)
+        def curve(means: Means, subtract: bool = subtract, pooled: bool = pooled) -> np.ndarray:
+            pictures = means.vh.reshape(-1, size, size)
+            return patterns.correlator_by_distance(pictures, subtract, pooled)
 
-        estimate = moments.estimate(curve)
+        estimate = moments.estimate(curve, correct_bias=pooled)
         arrays |= {label: np.asarray(estimate.value), f"{label}_error": np.asarray(estimate.error)}
         for r in (1, 2, 3, 4, 8, 16):
             if r <= size // 2:
@@ -225,8 +229,12 @@ def spatial_correlator(subject: Subject) -> Row:
                 )
     weights = weight_pictures(subject)
     if weights is not None:
-        arrays["C_weights"] = patterns.correlator_by_distance(weights, True)
-    return Diagnostic(None, f"{MEASURED}; C subtracts each picture's mean, C_plain does not", quantities), arrays
+        arrays["C_weights"] = patterns.correlator_by_distance(weights, mean_subtracted=True)
+    why = (
+        f"{MEASURED}; C subtracts each picture's mean and weighs all units alike, C_plain subtracts nothing, C_pooled "
+        f"weighs each unit by its contrast and is corrected for sampling noise"
+    )
+    return Diagnostic(None, why, quantities), arrays
 
 
 BATTERY: Mapping[str, Callable[[Subject], Row | None]] = {

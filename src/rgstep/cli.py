@@ -200,5 +200,5 @@ def show(table: object, line: str) -> None:
     """Print a rich table and a line."""
     from rich.console import Console
 
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
     typer.echo(line)

@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Okabe and Ito (2008): distinguishable without full colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -20,6 +21,7 @@ STYLE: Any = {  # matplotlib types the keys one by one
     "svg.hashsalt": "rgstep",
     "svg.fonttype": "path",
 }
+TIGHT = ConstrainedLayoutEngine(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.0)
 PICTURES = "RdBu_r"
 PANELS = 64  # h_1 … h_64, as in the post
 
@@ -29,7 +31,7 @@ def pictures(vh: np.ndarray, title: str, limit: float) -> Figure:
     with rc_context(STYLE):
         shown = vh[:PANELS]
         side = int(np.ceil(np.sqrt(len(shown))))
-        figure = Figure(figsize=(7.2, 7.4), layout="constrained")
+        figure = Figure(figsize=(6.4, 6.0), layout=TIGHT)
         grid = np.atleast_1d(figure.subplots(side, side, squeeze=False)).ravel()
         scale = Normalize(-limit, limit)
         image = None

@@ -17,7 +17,7 @@ from rgstep.report import Report
 RG = "majority"
 NULL = "rbm_untrained"
 PATCHES = ("pattern_range", "pattern_sd", "participation_vh", "peak_over_background")
-CORRELATORS = ("C[1]", "C[2]", "C[3]", "C[4]")
+CORRELATORS = ("C[1]", "C[2]", "C[4]", "C_pooled[1]", "C_pooled[2]", "C_pooled[4]")
 LABELS = {
     "pattern_range": "range within a picture",
     "pattern_sd": "spread within a picture",

@@ -107,19 +107,25 @@ def centroid(pictures: np.ndarray) -> np.ndarray:
     return np.asarray(np.stack(angles, axis=1) * size / (2 * np.pi) % size)
 
 
-def spatial_correlator(pictures: np.ndarray, mean_subtracted: bool) -> np.ndarray:
-    """Return C(d)/C(0) of each picture, averaged over units: `(unit, row, column)` → `(row, column)` of d."""
+def spatial_correlator(pictures: np.ndarray, mean_subtracted: bool, pooled: bool = False) -> np.ndarray:
+    """Return C(d) averaged over units: `(unit, row, column)` → `(row, column)` of d.
+
+    Each picture counts alike, after division by its own C(0); `pooled` divides the sum over units by its value at 0
+    instead, so that pictures without contrast (little but sampling noise) do not count.
+    """
     if mean_subtracted:
         pictures = pictures - pictures.mean(axis=(1, 2), keepdims=True)
     correlation = fft.irfft2(np.abs(fft.rfft2(pictures)) ** 2, s=pictures.shape[1:])
+    if pooled:
+        correlation = correlation.sum(axis=0, keepdims=True)
     origin = correlation[:, :1, :1]
     usable = origin[:, 0, 0] > 0
     return np.asarray((correlation[usable] / origin[usable]).mean(axis=0))
 
 
-def correlator_by_distance(pictures: np.ndarray, mean_subtracted: bool) -> np.ndarray:
+def correlator_by_distance(pictures: np.ndarray, mean_subtracted: bool, pooled: bool = False) -> np.ndarray:
     """Return `spatial_correlator` averaged over displacements of equal length: one value per `lattice.shells`."""
-    return shells(pictures.shape[1]).average(spatial_correlator(pictures, mean_subtracted))
+    return shells(pictures.shape[1]).average(spatial_correlator(pictures, mean_subtracted, pooled))
 
 
 def momentum_spectrum(pictures: np.ndarray) -> np.ndarray:

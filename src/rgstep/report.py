@@ -21,11 +21,16 @@ from rgstep.files import output_folder, write_arrays
 
 SCHEMA = 1
 NOT_JUDGED = "not judged"
-HEADLINES = {  # the quantities of each diagnostic that the table shows
-    "sampling": ("u",),
-    "training": ("pseudo_likelihood",),
-    "vh_pattern": ("own_block", "pattern_range", "participation_vh", "participation_w"),
-    "spatial_correlator": ("C[1]", "C[4]"),
+HEADLINES = {  # the quantities of each diagnostic that the table shows, with short labels
+    "sampling": {"u": "u"},
+    "training": {"pseudo_likelihood": "ln PL"},
+    "vh_pattern": {
+        "own_block": "own",
+        "pattern_range": "range",
+        "participation_vh": "PR",
+        "participation_w": "PR W",
+    },
+    "spatial_correlator": {"C[1]": "C(1)", "C[4]": "C(4)"},
 }
 
 
@@ -111,6 +116,8 @@ class Report:
         """Return one row per map, one column per diagnostic, the verdict last."""
         shown = [name for name in HEADLINES if any(name in entry.diagnostics for entry in self.maps.values())]
         table = Table("map", *shown, "verdict")
+        for column in table.columns:
+            column.no_wrap = True
         for name, entry in self.maps.items():
             cells = [cell(diagnostic, entry.diagnostics.get(diagnostic)) for diagnostic in shown]
             table.add_row(name, *cells, entry.verdict, end_section=True)
@@ -127,7 +134,8 @@ def cell(name: str, diagnostic: Diagnostic | None) -> str:
     """Return the headline quantities of one row, a line each, and whether it passed."""
     if diagnostic is None:
         return "–"
-    lines = [f"{q} {diagnostic.estimates[q].estimate}" for q in HEADLINES[name] if q in diagnostic.estimates]
+    shown = HEADLINES[name].items()
+    lines = [f"{label} {diagnostic.estimates[q].estimate}" for q, label in shown if q in diagnostic.estimates]
     if diagnostic.passed is not None:
         lines.append("pass" if diagnostic.passed else "fail")
     return "\n".join(lines)

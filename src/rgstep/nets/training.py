@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive
+from rgstep.estimates import Estimate, grouped_mean
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.nets.presets import Training, settings
 from rgstep.nets.rbm import RBM, Weights, mean_h_from_v, mean_v_from_h, require_room, untrained_rbm
@@ -208,20 +209,36 @@ class Reader:
 @jax.jit
 def readings(weights: Weights, v: jax.Array, sites: jax.Array) -> dict[str, jax.Array]:
     """Return the four readings of `Reader`."""
-    v = v.astype(jnp.float32)
-    inputs = v @ weights.w + weights.b
-    rebuilt = mean_v_from_h(weights, jnp.tanh(inputs))
+    each = fit_of_each(weights, v, sites)
     squares = (weights.w**2).sum(axis=0)
     return {
-        "reconstruction": ((v - rebuilt) ** 2).mean(),
-        "pseudo_likelihood": pseudo_likelihood(weights, v, inputs, sites),
+        **{name: values.mean() for name, values in each.items()},
         "participation_w": jnp.median(squares**2 / jnp.maximum((weights.w**4).sum(axis=0), 1e-30)),
         "weights_sd": jnp.sqrt((weights.w**2).mean()),
     }
 
 
+@jax.jit
+def fit_of_each(weights: Weights, v: jax.Array, sites: jax.Array) -> dict[str, jax.Array]:
+    """Return reconstruction error and pseudo-likelihood of each configuration, `(n,)`."""
+    v = v.astype(jnp.float32)
+    inputs = v @ weights.w + weights.b
+    rebuilt = mean_v_from_h(weights, jnp.tanh(inputs))
+    return {
+        "reconstruction": ((v - rebuilt) ** 2).mean(axis=1),
+        "pseudo_likelihood": pseudo_likelihood(weights, v, inputs, sites),
+    }
+
+
+def goodness_of_fit(rbm: RBM, v: Spins, rng: Rng) -> dict[str, Estimate]:
+    """Return reconstruction error and pseudo-likelihood per site with their errors, from 1000 of the configurations."""
+    reader = Reader(as_vectors(v), rng)
+    each = fit_of_each(rbm.parameters, reader.v, reader.sites)
+    return {name: grouped_mean(np.asarray(values, dtype=np.float64)) for name, values in each.items()}
+
+
 def pseudo_likelihood(weights: Weights, v: jax.Array, inputs: jax.Array, sites: jax.Array) -> jax.Array:
-    """Return the mean of ln p(v_i | rest) over the sites chosen in each configuration.
+    """Return ln p(v_i | rest) of each configuration, averaged over the sites `(n, sites)` chosen in it.
 
     With F the free energy, p(v_i | rest) = 1 / (1 + exp(F(v) − F(v with i flipped))).
     """
@@ -236,4 +253,4 @@ def pseudo_likelihood(weights: Weights, v: jax.Array, inputs: jax.Array, sites: 
         return -jnp.logaddexp(0.0, -gain)
 
     columns: jax.Array = jax.lax.map(at, sites.T)
-    return columns.mean()
+    return columns.mean(axis=0)

@@ -97,7 +97,7 @@ def plates(report: Report) -> Iterator[Plate]:
             f"all pairs; the colour scale is the same for every map."
         )
         figure = figures.pictures(entry.arrays["vh"], name, limit)
-        yield Plate(f"vh_{name}", "vh", caption, figure, bitmap=True)
+        yield Plate(f"vh_{name}", "pictures", caption, figure, bitmap=True)
     for name, entry in maps.items():
         if "weights" in entry.arrays:
             yield enlarged_plate(name, entry)
@@ -135,7 +135,7 @@ def enlarged_plate(name: str, entry: MapReport) -> Plate:
         f"weights smeared by the spins' own correlation."
     )
     figure = figures.enlarged(entry.arrays["vh"][unit], entry.arrays["weights"][unit], title)
-    return Plate(f"unit_{name}", "vh", caption, figure, bitmap=True)
+    return Plate(f"unit_{name}", "units", caption, figure, bitmap=True)
 
 
 def range_plate(maps: Mapping[str, MapReport]) -> Plate:
@@ -182,12 +182,12 @@ def network_plates(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         if "training" in e.diagnostics
     }
     if trained:
-        first = maps[next(iter(trained))].diagnostics["training"].estimates["pseudo_likelihood"].exact
+        truth = maps[next(iter(trained))].diagnostics["training"].estimates["pseudo_likelihood_ising"].estimate
         caption = (
             "Training: pseudo-likelihood of the data (dashed: the Ising law that made them), reconstruction error, and "
             "the median participation ratio of the weights of a unit; N/3 is an unlocalised row."
         )
-        figure = figures.training_curves(trained, first if first is not None else np.nan)
+        figure = figures.training_curves(trained, float(truth.value))
         yield Plate("training", "networks", caption, figure)
     spectra = {
         name: (e.arrays["distance"], e.arrays["momentum_spectrum_w"])
