@@ -4,14 +4,18 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
 from rgstep.errors import InputError
+
+if TYPE_CHECKING:
+    from rgstep.types import Progress
 
 app = typer.Typer(
     help="Is this coarse graining a renormalization-group step? Block spins and networks, measured alike.",
@@ -33,6 +37,16 @@ Force = Annotated[bool, typer.Option("--force", help="Replace results that are t
 
 
 P = ParamSpec("P")
+
+
+@contextmanager
+def loading(quiet: bool) -> "Iterator[Progress]":
+    """Yield the progress bars, with a spinner while the scientific libraries load."""
+    from rgstep.progress import progress_bars
+
+    with progress_bars(quiet) as progress:
+        progress("loading libraries", 0, 0)
+        yield progress
 
 
 def verb(run: Callable[P, None]) -> Callable[P, None]:
@@ -85,22 +99,21 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Sample, coarse-grain by hand and by learning, measure all alike, write a report."""
-    from rgstep.compare import Comparison, parse_temperature
-    from rgstep.compare import compare as run
-    from rgstep.progress import progress_bars
+    with loading(quiet) as progress:
+        from rgstep.compare import Comparison, parse_temperature
+        from rgstep.compare import compare as run
 
-    comparison = Comparison(
-        size=size,
-        temperature=parse_temperature(temperature),
-        samples=samples,
-        block=block,
-        seed=seed,
-        maps=tuple(maps) if maps else Comparison.maps,
-        seeds=seeds,
-        hidden=hidden,
-        steps=steps,
-    )
-    with progress_bars(quiet) as progress:
+        comparison = Comparison(
+            size=size,
+            temperature=parse_temperature(temperature),
+            samples=samples,
+            block=block,
+            seed=seed,
+            maps=tuple(maps) if maps else Comparison.maps,
+            seeds=seeds,
+            hidden=hidden,
+            steps=steps,
+        )
         report = run(comparison, out, force=force, command=command_line(), progress=progress)
     if as_json:
         print_json(report.to_dict())
@@ -120,10 +133,9 @@ def sample(
     quiet: Quiet = False,
 ) -> None:
     """Sample the Ising model into a file and hold it against exact results."""
-    from rgstep.compare import parse_temperature, sample_to_file
-    from rgstep.progress import progress_bars
+    with loading(quiet) as progress:
+        from rgstep.compare import parse_temperature, sample_to_file
 
-    with progress_bars(quiet) as progress:
         summary = sample_to_file(
             out, size, parse_temperature(temperature), samples, seed, force=force, progress=progress
         )
@@ -143,10 +155,9 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train an RBM on configurations from a file."""
-    from rgstep.compare import train_to_file
-    from rgstep.progress import progress_bars
+    with loading(quiet) as progress:
+        from rgstep.compare import train_to_file
 
-    with progress_bars(quiet) as progress:
         summary = train_to_file(data, out, hidden, seed, preset, steps, force=force, progress=progress)
     finish(summary, as_json, quiet)
 
@@ -158,10 +169,9 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Draw the figures and the page of a saved report again."""
-    from rgstep.compare import redraw
-    from rgstep.progress import progress_bars
+    with loading(quiet) as progress:
+        from rgstep.compare import redraw
 
-    with progress_bars(quiet) as progress:
         result = redraw(directory, progress)
     if as_json:
         print_json(result.to_dict())

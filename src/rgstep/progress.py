@@ -1,36 +1,78 @@
-"""Progress bars for long functions, on the terminal.
+"""Progress of long functions on standard error: bars on a terminal, a line now and then elsewhere.
 
 with rgstep.progress_bars() as progress:
     ensemble = rgstep.sample(32, progress=progress)
 """
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 
 from rgstep.types import Progress
+
+LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 
 
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[Progress]:
-    """Yield a `Progress` that draws one bar for each stage on standard error; silent if `quiet`."""
+    """Yield a `Progress` that shows each stage; a stage of total 0 is a spinner that goes when the next one starts."""
+    if quiet:
+        yield lambda stage, done, total, note="": None
+    elif sys.stderr.isatty():
+        with bars() as progress:
+            yield progress
+    else:
+        yield Lines()
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """Yield a `Progress` of one bar for each stage; a thread keeps them moving."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
     )
-    with Bars(*columns, console=Console(stderr=True), disable=quiet) as bars:
-        tasks = {}
+    with Bars(*columns, console=Console(stderr=True)) as shown:
+        tasks: dict[str, TaskID] = {}
+        waiting: set[str] = set()
 
         def report(stage: str, done: int, total: int, note: str = "") -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, note=note)
-            bars.update(tasks[stage], completed=done, total=total, note=note)
+                for name in waiting:
+                    shown.remove_task(tasks[name])
+                waiting.clear()
+                tasks[stage] = shown.add_task(stage, total=total or None, note=note)
+                if total == 0:
+                    waiting.add(stage)
+            elif stage not in waiting:
+                shown.update(tasks[stage], completed=done, total=total, note=note)
 
-        yield report
+        try:
+            yield report
+        finally:
+            for name in waiting:
+                shown.remove_task(tasks[name])
+
+
+class Lines:
+    """A `Progress` for logs: a line when a stage ends, and every ten seconds."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self.last = time.monotonic()
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Print a line if it is time for one."""
+        if total and (done == total or time.monotonic() - self.last > LINE_EVERY):
+            self.last = time.monotonic()
+            sys.stderr.write(f"{stage}: {done}/{total} {note}\n".replace(" \n", "\n"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -115,9 +116,9 @@ class Report:
     def table(self) -> Table:
         """Return one row per map, one column per diagnostic, the verdict last."""
         shown = [name for name in HEADLINES if any(name in entry.diagnostics for entry in self.maps.values())]
-        table = Table("map", *shown, "verdict")
+        table = Table("map", *shown, "verdict", box=SIMPLE_HEAD, pad_edge=False)
         for column in table.columns:
-            column.no_wrap = True
+            column.overflow = "fold"
         for name, entry in self.maps.items():
             cells = [cell(diagnostic, entry.diagnostics.get(diagnostic)) for diagnostic in shown]
             table.add_row(name, *cells, entry.verdict, end_section=True)

@@ -100,7 +100,19 @@ PRESETS: Mapping[str, Training] = MappingProxyType(
             weights_sd=0.05,
             gradient_h="sampled",
         ),
-        "default": Training(),
+        # The best held-out pseudo-likelihood a minute of training reached at L = 32, T_c (docs/design-notes.md).
+        "default": Training(
+            method="pcd",
+            k=1,
+            chains=100,
+            batch=100,
+            steps=15_000,
+            optimiser="sgd",
+            learning_rate=0.02,
+            schedule="cosine",
+            weights_sd=0.01,
+            gradient_h="mean",
+        ),
     }
 )
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from rgstep import memory
 from rgstep.blocking import signs_with_mean
-from rgstep.errors import InputError, require_positive
+from rgstep.errors import InputError, require_positive, require_seed
 from rgstep.lattice import as_vectors
 from rgstep.types import Field, Rng, Samples, Spins
 
@@ -140,6 +140,7 @@ def untrained_rbm(visible: int, hidden: int, seed: int = 0, weights_sd: float = 
         InputError: for sizes that are not whole numbers above 0, or too large for this machine.
     """
     visible, hidden = require_positive("visible", visible), require_positive("hidden", hidden)
+    require_seed(seed)
     require_room(visible, hidden, copies=2)
     rng = np.random.default_rng([int(seed), visible, hidden])
     weights = (weights_sd * rng.standard_normal((visible, hidden))).astype(np.float32)

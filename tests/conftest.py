@@ -1,0 +1,34 @@
+"""What all tests share: a seeded generator, small critical ensembles, laws that are checked on the same cases each run."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests can import `reference`
+pytest.register_assert_rewrite("reference")
+
+import rgstep as rg  # noqa: E402
+
+settings.register_profile("same cases", derandomize=True, deadline=None, max_examples=30)
+settings.load_profile("same cases")
+
+
+@pytest.fixture
+def rng():
+    """A generator with a fixed seed."""
+    return np.random.default_rng(20260)
+
+
+@pytest.fixture(scope="session")
+def critical4():
+    """20,000 critical configurations of the 4×4 torus, where everything is known by enumeration."""
+    return rg.sample(size=4, temperature=rg.CRITICAL_TEMPERATURE, samples=20_000, seed=4)
+
+
+@pytest.fixture(scope="session")
+def critical8():
+    """640 critical configurations of side 8."""
+    return rg.sample(size=8, temperature=rg.CRITICAL_TEMPERATURE, samples=640, seed=8)
