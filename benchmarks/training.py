@@ -3,8 +3,8 @@
     python benchmarks/training.py
 
 20,000 configurations, 1024 → 256, batch 100, 200 updates; plain SGD. BernoulliRBM does PCD-1 on 0/1 units, so PCD-1
-with 100 chains is the like-for-like row. Medians over interleaved rounds; the first, compiling one is printed apart.
-The fraction of the core's roofline is 52.4 GFLOP (CD-1) over the time at the speed of a measured float32 matrix product.
+with 100 chains is the like-for-like row. Medians over interleaved rounds; the first epoch compiles and stands apart.
+with 100 chains is the like-for-like row. Medians over interleaved rounds; the first epoch compiles, and is apart.
 """
 
 import one_core  # noqa: F401  # first, before anything starts threads

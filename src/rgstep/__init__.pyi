@@ -13,6 +13,8 @@ from .ising import CRITICAL_TEMPERATURE as CRITICAL_TEMPERATURE
 from .nets.rbm import RBM as RBM
 from .nets.rbm import untrained_rbm as untrained_rbm
 from .nets.training import train_rbm as train_rbm
+from .patterns import pattern_correlator as pattern_correlator
+from .patterns import pattern_statistics as pattern_statistics
 from .progress import progress_bars as progress_bars
 from .report import Report as Report
 from .report import load_report as load_report

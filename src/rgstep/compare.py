@@ -21,7 +21,7 @@ from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
 from rgstep.nets.adapters import as_map, load_map
 from rgstep.nets.presets import PRESETS, settings
-from rgstep.nets.rbm import RBM, require_room, untrained_rbm
+from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page.render import write_page
 from rgstep.report import Report, file_name, load_report
@@ -31,6 +31,9 @@ from rgstep.types import Progress
 
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
+BYTES_PER_SPIN = 4  # the configurations, a copy on the device, and what reading and packing take
+TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, optimiser, statistics
+LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
 
 @dataclass(frozen=True)
@@ -133,15 +136,23 @@ def preset_of(name: str) -> str:
 
 
 def check_memory(comparison: Comparison) -> None:
-    """Raise `InputError` if spins, network and group means together would not fit."""
+    """Raise `InputError` if spins, networks and group means together would not fit."""
+    request = f"comparing on {comparison.samples} samples of {comparison.size}×{comparison.size} spins"
+    free = memory.available()
+    smaller = [size for size in range(comparison.block, comparison.size, comparison.block) if size % 2 == 0]
+    fits = [size for size in smaller if bytes_needed(replace(comparison, size=size)) < free]
+    spare = free - bytes_needed(replace(comparison, samples=0))
+    few = f"at most samples = {spare // (BYTES_PER_SPIN * comparison.size**2)} fit" if spare > 0 else ""
+    small = f"size = {fits[-1]} fits" if fits else ""
+    memory.require(bytes_needed(comparison), request, ", or ".join(filter(None, (few, small))) or "give it more memory")
+
+
+def bytes_needed(comparison: Comparison) -> int:
+    """Return an estimate of the peak memory of a comparison."""
     sites, units = comparison.size**2, comparison.units
-    require_room(sites, units, copies=8 + number_of_groups(sites, units))
-    spins = comparison.samples * sites
-    memory.require(
-        3 * spins,  # the configurations, a copy for training, and packing
-        f"comparing on {comparison.samples} samples of {comparison.size}×{comparison.size} spins",
-        f"at most samples = {memory.available() // (3 * sites)} fit, or a smaller size",
-    )
+    networks = 2 + comparison.seeds * (1 + len(comparison.maps))
+    matrices = 2 * number_of_groups(sites, units) + TRAINING_COPIES + 3 * networks
+    return LIBRARIES + BYTES_PER_SPIN * comparison.samples * sites + 4 * matrices * sites * units
 
 
 def build(
@@ -151,7 +162,7 @@ def build(
     judged = [preset_of(n) if preset_of(n) in PRESETS else n for n in comparison.maps]
     by_hand = [*SHOWN, *(n for n in judged if n in HAND_MADE and n not in SHOWN)]
     maps: dict[str, object] = {name: HAND_MADE[name](comparison.block) for name in by_hand}
-    seeds = [(s, "" if s == 0 else f"#{s + 1}") for s in range(comparison.seeds)]
+    seeds = [(s, "" if s == 0 else f"~{s + 1}") for s in range(comparison.seeds)]
     sites, units = comparison.size**2, comparison.units
     for s, suffix in seeds:
         maps[UNTRAINED + suffix] = untrained_rbm(sites, units, comparison.seed + s)

@@ -11,7 +11,7 @@ in `patterns` takes its jackknife error; memory grows with G · hidden · sites,
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +25,7 @@ from rgstep.lattice import as_lattice, as_spins, as_vectors
 from rgstep.nets.adapters import as_map, checked
 from rgstep.types import CoarseGraining, Field, Progress, Samples, Spins
 
+MapLike: TypeAlias = CoarseGraining | Callable[[Any], Any]  # a function of arrays of any library
 GROUPS = 64
 GROUP_BYTES = 2**29  # room for the group means; large lattices take fewer groups
 FEWEST_GROUPS = 8
@@ -80,7 +81,7 @@ class Moments:
 
 def visible_hidden(
     v: Ensemble | ArrayLike,
-    h: CoarseGraining | Callable[[np.ndarray], ArrayLike] | ArrayLike,
+    h: MapLike | ArrayLike,
     connected: bool = False,
 ) -> Estimate:
     """Return ⟨v_i h_a⟩ with its jackknife error; value and error have shape `(hidden, row, column)`.
@@ -102,7 +103,7 @@ def visible_hidden(
 
 def measure(
     v: Ensemble | ArrayLike,
-    h: CoarseGraining | Callable[[np.ndarray], ArrayLike] | ArrayLike,
+    h: MapLike | ArrayLike,
     *,
     name: str = "h",
     groups: int | None = None,

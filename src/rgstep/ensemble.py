@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, grouped_mean, jackknife
 from rgstep.exact import torus
 from rgstep.ising import Ising, energy, ising, magnetisation
@@ -54,8 +55,13 @@ class Ensemble:
     independent: bool = False
 
     def __post_init__(self) -> None:
-        """Make the spins read-only."""
-        self.spins.setflags(write=False)
+        """Check the spins and keep a read-only view of them."""
+        spins = as_lattice(as_spins(self.spins, "spins")).view()
+        if spins.shape[1] != self.system.size:
+            message = f"spins of side {spins.shape[1]} given for a system of size {self.system.size}"
+            raise InputError(message)
+        spins.setflags(write=False)
+        object.__setattr__(self, "spins", spins)
 
     def __len__(self) -> int:
         """Return the number of configurations."""

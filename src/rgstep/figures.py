@@ -45,6 +45,21 @@ def pictures(vh: np.ndarray, title: str, limit: float) -> Figure:
         return figure
 
 
+def gallery(maps: Mapping[str, np.ndarray], limit: float) -> Figure:
+    """Draw the first sixteen pictures of several maps, one mosaic each, on one symmetric scale of ± limit."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(2.7 * len(maps) + 0.6, 2.9), layout="constrained")
+        grid = figure.subplots(1, len(maps), squeeze=False)[0]
+        for axes, (name, vh) in zip(grid, maps.items(), strict=True):
+            framed = np.pad(vh[:16], ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+            mosaic = framed.reshape(4, 4, *framed.shape[1:]).transpose(0, 2, 1, 3).reshape(4 * framed.shape[1], -1)
+            image = axes.imshow(mosaic, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
+            axes.set_title(name)
+            axes.set_axis_off()
+        figure.colorbar(image, ax=list(grid), shrink=0.8, label=r"$\langle v_i h_a\rangle$")
+        return figure
+
+
 def enlarged(vh: np.ndarray, weights: np.ndarray, title: str) -> Figure:
     """Draw one picture ⟨v h⟩ beside the weights of its unit, each on its own symmetric scale."""
     with rc_context(STYLE):
@@ -61,16 +76,17 @@ def enlarged(vh: np.ndarray, weights: np.ndarray, title: str) -> Figure:
 
 
 def spatial_correlators(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], size: int, ylabel: str
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], size: int, ylabel: str, order: Sequence[str]
 ) -> Figure:
     """Draw (distance, value, error) of every map on one axis, up to half the lattice, with one-σ bands."""
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.subplots()
-        for i, (name, (distance, value, error)) in enumerate(curves.items()):
+        for name, (distance, value, error) in curves.items():
             near = distance <= size / 2
-            style = look(i)
-            axes.plot(distance[near], value[near], label=name, markersize=4, linewidth=1.2, **style)
+            style = look(name, order)
+            whole = np.flatnonzero(np.isclose(distance[near], np.round(distance[near])))
+            axes.plot(distance[near], value[near], label=name, markersize=4, linewidth=1.2, markevery=whole, **style)
             axes.fill_between(
                 distance[near],
                 (value - error)[near],
@@ -85,13 +101,13 @@ def spatial_correlators(
         return figure
 
 
-def range_against_participation(points: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def range_against_participation(points: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[str]) -> Figure:
     """Draw every unit's in-pattern range against the participation ratio of its picture, one colour per map."""
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.subplots()
-        for i, (name, (participation, spread)) in enumerate(points.items()):
-            style = look(i)
+        for name, (participation, spread) in points.items():
+            style = look(name, order)
             axes.scatter(
                 participation,
                 spread,
@@ -111,7 +127,7 @@ def range_against_participation(points: Mapping[str, tuple[np.ndarray, np.ndarra
         return figure
 
 
-def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: float) -> Figure:
+def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: float, order: Sequence[str]) -> Figure:
     """Draw pseudo-likelihood (`truth`: the Ising law's), reconstruction error and localisation of W against updates."""
     with rc_context(STYLE):
         figure = Figure(figsize=(10.2, 3.4), layout="constrained")
@@ -123,9 +139,11 @@ def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: fl
             "median participation of W (sites)",
         )
         for axes, quantity, label in zip(panels, names, labels, strict=True):
-            for i, (name, history) in enumerate(histories.items()):
+            for name, history in histories.items():
                 later = history["step"] > 0
-                axes.plot(history["step"][later], history[quantity][later], label=name, color=look(i)["color"])
+                axes.plot(
+                    history["step"][later], history[quantity][later], label=name, color=look(name, order)["color"]
+                )
             axes.set(xlabel="updates", ylabel=label, xscale="log")
         panels[0].axhline(truth, color="0.4", linestyle="--", label="true Ising law")
         panels[0].legend()
@@ -153,18 +171,19 @@ def sampler_check(
         return figure
 
 
-def momentum_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def momentum_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[str]) -> Figure:
     """Draw the power per mode of the weights against |k| (units 2π/L), averaged over hidden units."""
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.0), layout="constrained")
         axes = figure.subplots()
-        for i, (name, (momentum, power)) in enumerate(spectra.items()):
-            axes.plot(momentum, power, label=name, markersize=3, linewidth=1.0, **look(i))
+        for name, (momentum, power) in spectra.items():
+            axes.plot(momentum, power, label=name, markersize=3, linewidth=1.0, **look(name, order))
         axes.set(xlabel=r"|k| (units of $2\pi/L$)", ylabel=r"$|\hat W_a(k)|^2/N$, mean over units", yscale="log")
         axes.legend()
         return figure
 
 
-def look(i: int) -> dict[str, Any]:
-    """Return the colour and marker of the i-th map."""
+def look(name: str, order: Sequence[str]) -> dict[str, Any]:
+    """Return the colour and marker of a map: the same in every figure that is given the same order of maps."""
+    i = list(order).index(name) if name in order else 0
     return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}

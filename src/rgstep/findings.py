@@ -47,7 +47,7 @@ def findings(report: Report) -> list[Finding]:
 
 def family(name: str) -> str:
     """Return a map's name without its seed: networks that differ only by seed are one family."""
-    return name.partition("#")[0]
+    return name.partition("~")[0]
 
 
 def members(report: Report, name: str) -> list[str]:
@@ -56,12 +56,12 @@ def members(report: Report, name: str) -> list[str]:
 
 
 def pooled(report: Report, name: str, quantity: str) -> Estimate:
-    """Return a quantity of the vh rows of a family: the mean over its seeds and the standard error of that mean.
+    """Return a quantity of a family: the mean over its seeds and the standard error of that mean.
 
     With one seed the error is that of the samples alone.
     """
-    row = "spatial_correlator" if quantity.startswith("C") else "vh_pattern"
-    each = [report.maps[m].diagnostics[row].estimates[quantity].estimate for m in members(report, name)]
+    rows = (row for member in members(report, name) for row in report.maps[member].diagnostics.values())
+    each = [row.estimates[quantity].estimate for row in rows if quantity in row.estimates]
     values = np.array([float(e.value) for e in each])
     if len(each) == 1:
         return each[0]
@@ -78,6 +78,13 @@ def nearer(trained: Estimate, null: Estimate, rg: Estimate) -> float:
     return gain / error if error > 0 else math.copysign(math.inf, gain) if gain else 0.0
 
 
+def distance(x: Estimate, y: Estimate) -> float:
+    """Return how many standard errors lie between two estimates."""
+    error = math.hypot(float(x.error), float(y.error))
+    gap = abs(float(x.value) - float(y.value))
+    return gap / error if error > 0 else math.inf if gap else 0.0
+
+
 def about(report: Report, claim: str, name: str) -> Finding:
     """Return the finding on one claim for one family."""
     quantities: Sequence[str] = PATCHES if claim == "P2" else CORRELATORS
@@ -92,10 +99,11 @@ def about(report: Report, claim: str, name: str) -> Finding:
     )
     what = "patches like block spins'" if claim == "P2" else "spatial correlators like block spins'"
     supported = wins == len(quantities)
-    judgement = "supports" if supported else "does not support" if wins == 0 else "supports only in part"
+    judgement = "supports it" if supported else "does not support it" if wins == 0 else "supports it only in part"
+    equal = sum(distance(trained, rg) < SIGMAS for trained, _, rg in readings)
     sentence = (
-        f"{claim}, {what}: {name} ({seeds} seed{'s' if seeds > 1 else ''}) {judgement} it; against the untrained "
-        f"network it is nearer to the majority rule in {wins} and farther in {losses} of {len(quantities)} readings "
-        f"by more than {SIGMAS:.0f}σ. {numbers}."
+        f"{claim}, {what}: {name} ({seeds} seed{'s' if seeds > 1 else ''}) {judgement}. Of {len(quantities)} readings it "
+        f"is nearer to the majority rule than the untrained network in {wins} and farther in {losses}, by more than "
+        f"{SIGMAS:.0f}σ, and equals the majority rule within {SIGMAS:.0f}σ in {equal}. {numbers}."
     )
     return Finding(claim, name, supported, sentence)

@@ -11,9 +11,12 @@ sums over the N sites of one picture,
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import fft
 
-from rgstep.correlators import Means
+from rgstep.correlators import MapLike, Means, measure
+from rgstep.ensemble import Ensemble
+from rgstep.estimates import Estimate
 from rgstep.lattice import shells
 
 
@@ -23,6 +26,34 @@ class Masks(NamedTuple):
     own_block: np.ndarray
     adjacent: np.ndarray
     farthest: np.ndarray
+
+
+def pattern_statistics(v: Ensemble | ArrayLike, h: MapLike | ArrayLike) -> dict[str, Estimate]:
+    """Return the statistics of every unit's picture with jackknife errors, one array `(unit,)` for each name.
+
+    The names are those of `statistics`, and `centroid_row`, `centroid_column`: the circular centroid of P² in lattice
+    units (its error means nothing for pictures that have no centre). Arguments as in `visible_hidden`.
+    """
+    moments = measure(v, h)
+
+    def everything(means: Means) -> dict[str, np.ndarray]:
+        row, column = centroid(means.vh.reshape(-1, moments.size, moments.size)).T
+        return {**statistics(means), "centroid_row": row, "centroid_column": column}
+
+    return moments.estimates(everything)
+
+
+def pattern_correlator(
+    v: Ensemble | ArrayLike, h: MapLike | ArrayLike, mean_subtracted: bool = True
+) -> tuple[np.ndarray, Estimate]:
+    """Return the distances and the spatial correlator C(r) of the pictures ⟨v h⟩ with jackknife errors.
+
+    Arguments as in `visible_hidden`; `mean_subtracted` subtracts each picture's mean over sites first.
+    """
+    moments = measure(v, h)
+    size = moments.size
+    estimate = moments.estimate(lambda m: correlator_by_distance(m.vh.reshape(-1, size, size), mean_subtracted))
+    return shells(size).distance, estimate
 
 
 def participation_ratio(pictures: np.ndarray) -> np.ndarray:

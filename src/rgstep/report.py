@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -148,8 +149,8 @@ def finite(value: Any) -> float | None:
 
 
 def file_name(name: str) -> str:
-    """Return a map's name with everything but letters, digits, '-', '_' and '.' replaced."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    """Return a map's name as part of a file name; different names stay different."""
+    return quote(name, safe="")
 
 
 def load_report(directory: str | Path) -> Report:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from rgstep import figures
 from rgstep.findings import family, findings
-from rgstep.report import HEADLINES, MapReport, Report
+from rgstep.report import HEADLINES, MapReport, Report, file_name
 from rgstep.types import Progress
 
 
@@ -97,13 +97,13 @@ def plates(report: Report) -> Iterator[Plate]:
             f"all pairs; the colour scale is the same for every map."
         )
         figure = figures.pictures(entry.arrays["vh"], name, limit)
-        yield Plate(f"vh_{name}", "pictures", caption, figure, bitmap=True)
+        yield Plate(f"vh_{file_name(name)}", "pictures", caption, figure, bitmap=True)
     for name, entry in maps.items():
         if "weights" in entry.arrays:
             yield enlarged_plate(name, entry)
     yield range_plate(maps)
     yield from correlator_plates(report, maps, size)
-    yield from network_plates(maps)
+    yield from network_plates(maps, size)
 
 
 def sampler_plate(report: Report) -> Plate:
@@ -135,7 +135,7 @@ def enlarged_plate(name: str, entry: MapReport) -> Plate:
         f"weights smeared by the spins' own correlation."
     )
     figure = figures.enlarged(entry.arrays["vh"][unit], entry.arrays["weights"][unit], title)
-    return Plate(f"unit_{name}", "units", caption, figure, bitmap=True)
+    return Plate(f"unit_{file_name(name)}", "units", caption, figure, bitmap=True)
 
 
 def range_plate(maps: Mapping[str, MapReport]) -> Plate:
@@ -146,7 +146,7 @@ def range_plate(maps: Mapping[str, MapReport]) -> Plate:
         "unit that only follows the total magnetisation has a flat picture, at the lower right. Sampling noise alone "
         "gives a flat picture a range of some six standard errors."
     )
-    return Plate("range_against_participation", "vh", caption, figures.range_against_participation(points))
+    return Plate("range_against_participation", "vh", caption, figures.range_against_participation(points, list(maps)))
 
 
 def correlator_plates(report: Report, maps: Mapping[str, MapReport], size: int) -> Iterator[Plate]:
@@ -171,10 +171,10 @@ def correlator_plates(report: Report, maps: Mapping[str, MapReport], size: int) 
             f"{remark} Compare each network with the untrained one: the data's own correlation, smeared by any filter, "
             f"already gives a decaying curve."
         )
-        yield Plate(name, "correlators", caption, figures.spatial_correlators(curves, size, ylabel))
+        yield Plate(name, "correlators", caption, figures.spatial_correlators(curves, size, ylabel, list(maps)))
 
 
-def network_plates(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
+def network_plates(maps: Mapping[str, MapReport], size: int) -> Iterator[Plate]:
     """Yield training curves, and the momentum spectra and spatial correlators of the weights."""
     trained = {
         name: {key.removeprefix("history_"): v for key, v in e.arrays.items() if key.startswith("history_")}
@@ -187,8 +187,20 @@ def network_plates(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
             "Training: pseudo-likelihood of the data (dashed: the Ising law that made them), reconstruction error, and "
             "the median participation ratio of the weights of a unit; N/3 is an unlocalised row."
         )
-        figure = figures.training_curves(trained, float(truth.value))
+        figure = figures.training_curves(trained, float(truth.value), list(maps))
         yield Plate("training", "networks", caption, figure)
+    curves = {
+        name: (e.arrays["distance"], e.arrays["C_weights"], np.zeros_like(e.arrays["distance"]))
+        for name, e in maps.items()
+        if "C_weights" in e.arrays
+    }
+    if curves:
+        caption = (
+            "Autocorrelation of the weights of a unit over the lattice, mean subtracted, averaged over units: a local "
+            "filter has a peak of its own width, an untrained network none."
+        )
+        figure = figures.spatial_correlators(curves, size, "C(r) of the weights", list(maps))
+        yield Plate("spatial_correlator_weights", "networks", caption, figure)
     spectra = {
         name: (e.arrays["distance"], e.arrays["momentum_spectrum_w"])
         for name, e in maps.items()
@@ -198,4 +210,4 @@ def network_plates(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         caption = (
             "Power of the weights per Fourier mode, averaged over units and directions: flat for an untrained network."
         )
-        yield Plate("momentum_spectrum", "networks", caption, figures.momentum_spectra(spectra))
+        yield Plate("momentum_spectrum", "networks", caption, figures.momentum_spectra(spectra, list(maps)))

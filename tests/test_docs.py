@@ -1,0 +1,54 @@
+"""The code in README and docs runs and prints what the docs say; every verb and public name is documented."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+import rgstep
+
+ROOT = Path(__file__).parent.parent
+PAGES = ["docs/index.md", "docs/own-map.md", "README.md"]
+
+
+def code_blocks(text: str) -> list[tuple[str, str]]:
+    """Return (language, code) of every fenced block."""
+    return re.findall(r"```(\w*)\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_of_a_page_runs_and_prints_what_it_says(page: str) -> None:
+    blocks = code_blocks((ROOT / page).read_text(encoding="utf-8"))
+    names: dict[str, object] = {}
+    printed = ""
+    for language, code in blocks:
+        if language == "python":
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(compile(code, page, "exec"), names)
+            printed = out.getvalue()
+        elif language == "" and printed:
+            if not code.startswith(("rgstep", "make")):
+                assert printed == code
+            printed = ""
+
+
+def test_pages_link_only_to_files_that_exist() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_public_name_is_typed_and_has_a_docstring() -> None:
+    for name in rgstep.__all__:
+        value = getattr(rgstep, name)
+        assert isinstance(value, float) or value.__doc__, name
+
+
+def test_architecture_names_every_module() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    for path in (ROOT / "src/rgstep").rglob("*.py"):
+        if not path.name.startswith("_"):
+            assert path.stem in text, path

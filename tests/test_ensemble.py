@@ -1,0 +1,187 @@
+"""Ensembles: read-only, and held against exact facts that bad ones fail."""
+
+import math
+
+import numpy as np
+import pytest
+import reference
+
+import rgstep as rg
+from rgstep.ensemble import BLOCK_SITES, DISTRUST, Check, Ensemble, ensemble_from_array, specific_heat
+from rgstep.errors import InputError
+from rgstep.exact import enumeration, torus
+from rgstep.ising import Ising, ising
+
+TC = rg.CRITICAL_TEMPERATURE
+
+
+@pytest.fixture(scope="module")
+def honest():
+    """10,000 critical configurations of side 8."""
+    return rg.sample(size=8, temperature=TC, samples=10_000, seed=2)
+
+
+# --- what it holds
+
+
+def test_spins_are_read_only(critical8):
+    assert not critical8.spins.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        critical8.spins[0, 0, 0] = 1
+    with pytest.raises(AttributeError):
+        critical8.system = ising(8, 2.0)
+    assert all(not block.flags.writeable for block in critical8.blocks())
+
+
+def test_its_facts(critical8):
+    assert len(critical8) == 640
+    assert critical8.spins.shape == (640, 8, 8)
+    assert critical8.spins.dtype == np.int8
+    assert critical8.system == ising(8, TC)
+    assert critical8.independent
+    assert (critical8.origin["source"], critical8.origin["seed"]) == ("rgstep.sample", 8)
+    np.testing.assert_allclose(critical8.energies[:9], [reference.energy(v) for v in critical8.spins[:9]], atol=1e-14)
+    np.testing.assert_allclose(critical8.magnetisations, critical8.spins.mean(axis=(1, 2)))
+
+
+def test_blocks_put_together_are_the_whole():
+    spins = np.ones((BLOCK_SITES // 256**2 + 1, 256, 256), np.int8)
+    blocks = list(Ensemble(spins, ising(256, 2.0)).blocks())
+    assert [len(block) for block in blocks] == [len(spins) - 1, 1]
+
+
+def test_print_names_size_temperature_and_checks(critical8):
+    line = repr(critical8)
+    assert line.startswith("Ensemble(640 samples, L=8, T=2.26919, z(u)=")
+    assert "z(sign_balance)=" in line
+    assert "z(c)=" in line
+
+
+# --- from an array
+
+
+def test_an_array_is_copied(rng):
+    v = reference.random_spins(rng, 50, 4)
+    ensemble = ensemble_from_array(v, math.inf)
+    np.testing.assert_array_equal(ensemble.spins, v)
+    assert v.flags.writeable
+    v[0] *= -1
+    assert (ensemble.spins[0] == -v[0]).all()
+    assert ensemble.origin == {"source": "array"}
+    assert not ensemble.independent
+    assert ensemble_from_array(v, 2.0, {"who": "me"}).origin == {"who": "me"}
+
+
+def test_vectors_and_lists_are_read(rng):
+    v = reference.random_spins(rng, 5, 4)
+    for same in (v.reshape(5, 16), v.tolist(), v.astype(float)):
+        np.testing.assert_array_equal(ensemble_from_array(same, 2.0).spins, v)
+
+
+@pytest.mark.parametrize(
+    ("spins", "temperature", "message"),
+    [
+        (np.zeros((3, 4, 4)), 2.0, r"spins contains 0\.0: spins must be \+1 or -1; for 0/1 arrays use 2 \* spins - 1"),
+        (np.full((3, 4, 4), np.nan), 2.0, "spins contains nan"),
+        (np.ones((3, 4, 6)), 2.0, r"shape \(3, 4, 6\): expected \(sample, L, L\)"),
+        (np.ones((3, 15)), 2.0, r"shape \(3, 15\): expected"),
+        (np.ones((3, 5, 5)), 2.0, "size = 5: the lattice side must be an even"),
+        (np.ones((3, 2, 2)), 2.0, "size = 2: the lattice side must be an even"),
+        (np.ones((0, 4, 4)), 2.0, "at least one configuration"),
+        (np.ones((3, 4, 4)), -2.0, r"temperature = -2\.0: must be between 0 and infinity"),
+        (np.ones((3, 4, 4)), math.nan, "temperature = nan"),
+    ],
+)
+def test_arrays_that_are_refused(spins, temperature, message):
+    with pytest.raises(InputError, match=message):
+        ensemble_from_array(spins, temperature)
+
+
+# --- the checks
+
+
+def test_a_check_counts_in_standard_errors():
+    assert Check(rg.Estimate(1.3, 0.1), 1.0).z == pytest.approx(3.0)
+    assert Check(rg.Estimate(0.7, 0.1), 1.0).z == pytest.approx(-3.0)
+    assert Check(rg.Estimate(1.0 + 1e-12, 0.0), 1.0).z == 0.0
+    assert Check(rg.Estimate(1.1, 0.0), 1.0).z == math.inf
+    assert Check(rg.Estimate(0.9, 0.0), 1.0).z == -math.inf
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-200, 1.0, TC, 4.0, 1e200, math.inf])
+def test_the_error_of_u_is_that_of_independent_samples(temperature):
+    """Var(E/N) by enumeration."""
+    system = ising(4, temperature)
+    energies = enumeration.energies(4) / 16
+    moments = [enumeration.expectation(energies**power, 4, system.coupling) for power in (1, 2)]
+    spins = np.ones((400, 4, 4), np.int8)
+    error = Ensemble(spins, system, independent=True).checks["u"].measured.error
+    assert error == pytest.approx(math.sqrt(max(moments[1] - moments[0] ** 2, 0.0) / 400), rel=1e-9, abs=1e-9)
+
+
+def test_exact_values_are_kaufmans(honest):
+    K = honest.system.coupling
+    assert set(honest.checks) == {"u", "c", "sign_balance"}
+    assert honest.checks["u"].exact == torus.energy(8, K)
+    assert honest.checks["c"].exact == torus.specific_heat(8, K)
+    assert honest.checks["sign_balance"].exact == 0.0
+    assert honest.faults() == []
+
+
+def test_specific_heat_of_all_states(rng):
+    """Every state once is K = 0: Var(E/N) = 2/N, so c/K² = 2."""
+    energies = rng.permutation(enumeration.energies(4) / 16)
+    assert specific_heat(energies, 4, 0.5).value == pytest.approx(0.25 * 2.0, rel=1e-3)
+    assert math.isnan(specific_heat(energies[:1], 4, 0.5).error)
+
+
+def test_c_is_left_out_where_nothing_is_excited():
+    assert "c" not in rg.sample(size=4, temperature=0.3, samples=200, seed=0).checks
+    assert "c" not in rg.sample(size=4, temperature=2.0, samples=50, seed=0).checks
+
+
+@pytest.mark.parametrize("independent", [True, False])
+@pytest.mark.parametrize("factor", [0.98, 1.02])
+def test_a_coupling_two_percent_off_is_a_fault(honest, factor, independent):
+    """du/dK = −c/K²: z = 0.02 √(c N n), 17 for 10,000 samples."""
+    wrong = Ising(8, honest.system.coupling * factor)
+    ensemble = Ensemble(honest.spins, wrong, independent=independent)
+    assert abs(ensemble.checks["u"].z) == pytest.approx(17, abs=4)
+    (fault,) = [line for line in ensemble.faults() if line.startswith("u = ")]
+    assert (
+        f"is {ensemble.checks['u'].z:+.1f} standard errors from the exact {torus.energy(8, wrong.coupling):.6f}"
+        in fault
+    )
+    assert "at L=8, T=" in fault
+
+
+def test_copies_claimed_independent_are_faults(honest):
+    """Each configuration 20 times: z is √20 = 4.5 times too large. Sets that claim nothing are not blamed."""
+
+    def sets(copies, independent):
+        parts = np.split(np.asarray(honest.spins), 20)
+        return [Ensemble(np.repeat(v, copies, axis=0), honest.system, independent=independent) for v in parts]
+
+    def rms(ensembles):
+        return math.sqrt(np.mean([e.checks[name].z ** 2 for e in ensembles for name in ("u", "sign_balance")]))
+
+    fair, copied, unclaimed = sets(1, True), sets(20, True), sets(20, False)
+    assert 0.7 < rms(fair) < 1.3
+    assert 0.7 * 20**0.5 < rms(copied) < 1.3 * 20**0.5
+    assert 0.7 < rms(unclaimed) < 1.35
+    assert sum(bool(ensemble.faults()) for ensemble in fair) == 0
+    assert sum(bool(ensemble.faults()) for ensemble in unclaimed) == 0
+    assert sum(bool(ensemble.faults()) for ensemble in copied) >= 8
+    assert max(abs(e.checks["u"].z) for e in copied) > 1.5 * DISTRUST
+
+
+def test_one_sign_is_a_fault(honest):
+    up = np.where(honest.magnetisations < 0, -1, 1).astype(np.int8)[:, None, None] * honest.spins
+    (fault,) = Ensemble(up, honest.system, independent=True).faults()
+    assert fault.startswith("sign_balance = ")
+
+
+def test_another_size_is_a_fault(honest):
+    """Blocks of side 4 cut from side 8 are no 4×4 torus."""
+    cut = np.ascontiguousarray(honest.spins[:, :4, :4])
+    assert Ensemble(cut, ising(4, TC), independent=True).faults()

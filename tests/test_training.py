@@ -1,0 +1,368 @@
+"""Does training raise the likelihood, and does every setting do what its name says?"""
+
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from rgstep import CRITICAL_TEMPERATURE, InputError, ensemble_from_array, train_rbm, untrained_rbm
+from rgstep.exact import enumeration
+from rgstep.nets.likelihood import log_likelihood
+from rgstep.nets.presets import PRESETS, Training, settings
+from rgstep.nets.rbm import RBM
+from rgstep.nets.training import Reader
+
+COUPLING = 1 / CRITICAL_TEMPERATURE
+LAW = enumeration.probabilities(4, COUPLING)
+STATES = enumeration.states(4)
+ENTROPY = -(LAW * np.log(LAW)).sum()  # 4.4827: no network's mean log-likelihood exceeds −ENTROPY
+
+# Every setting written out, so that no change of a preset moves these tests; one compiled program serves most of them.
+SHORT = {
+    "hidden": 4,
+    "method": "cd",
+    "k": 1,
+    "chains": 20,
+    "batch": 50,
+    "steps": 230,
+    "optimiser": "sgd",
+    "learning_rate": 0.05,
+    "schedule": "constant",
+    "epsilon": 1e-8,
+    "weights_sd": 0.01,
+    "gradient_h": "mean",
+    "l1": 0.0,
+    "l2": 0.0,
+}
+LONG = {**SHORT, "hidden": 16, "chains": 200, "batch": 100, "steps": 3000, "schedule": "cosine"}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """5000 exact draws of the 4×4 critical Ising model."""
+    return STATES[np.random.default_rng(0).choice(len(LAW), 5000, p=LAW)]
+
+
+@pytest.fixture(scope="module")
+def short(data):
+    """One short run, to be compared with others."""
+    return train_rbm(data, seed=1, **SHORT)
+
+
+def train(data, seed=1, **changes):
+    return train_rbm(data, seed=seed, **{**SHORT, **changes})
+
+
+def divergence(rbm):
+    """KL(Ising | rbm) = −ENTROPY − Σ p ln q, over all 65,536 states."""
+    return -ENTROPY - (LAW * log_likelihood(rbm, STATES)).sum()
+
+
+def same(one, other):
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("weights", "visible_bias", "hidden_bias")
+    )
+
+
+# --- does it learn?
+
+
+@pytest.mark.parametrize("method", ["cd", "pcd"])
+def test_learning_brings_the_likelihood_near_its_bound(data, method):
+    """From KL = 6.6 nats (fair spins) to less than 0.15; spins shuffled between the samples teach nothing."""
+    start = untrained_rbm(16, 16, weights_sd=0.01)
+    learned = train(data, **{**LONG, "method": method})
+    shuffled = np.random.default_rng(1).permuted(data.reshape(-1, 16), axis=0)
+    confused = train(shuffled, **{**LONG, "method": method})
+    assert divergence(start) == pytest.approx(16 * np.log(2) - ENTROPY, abs=0.01)
+    assert 0 < divergence(learned) < 0.15
+    assert divergence(confused) > 6
+
+
+def test_more_gibbs_steps_follow_the_gradient_better(data, short):
+    """CD-1 is biased towards models that mix fast; CD-4 ends nearer to the data's law."""
+    one, four = (train(data, **{**LONG, "k": k}) for k in (1, 4))
+    assert divergence(four) < divergence(one)
+    assert not same(train(data, k=2), short)
+
+
+def test_biases_are_learned():
+    """Independent spins with means tanh(a): the RBM's marginals agree within the data's noise, nothing couples."""
+    a = np.linspace(-1, 1, 16)
+    rng = np.random.default_rng(2)
+    v = np.where(rng.random((4000, 16)) < (1 + np.tanh(a)) / 2, 1, -1)
+    rbm = train(v, **{**LONG, "hidden": 4, "weights_sd": 0.0})
+    np.testing.assert_allclose(np.tanh(rbm.visible_bias), v.mean(axis=0), atol=0.05)
+
+
+def test_hidden_units_may_be_sampled_in_the_gradient(data, short):
+    noisy = train(data, gradient_h="sampled")
+    assert not same(noisy, short)
+    assert divergence(noisy) < 5 > divergence(short)
+
+
+# --- the seed
+
+
+def test_the_same_seed_gives_the_same_network(data, short):
+    np.random.seed(5)  # noqa: NPY002  # a global seed must not matter
+    again, ensemble = train(data), train(ensemble_from_array(data, CRITICAL_TEMPERATURE))
+    assert same(again, short)
+    assert same(ensemble, short)
+    for name, curve in short.history.items():
+        np.testing.assert_array_equal(again.history[name], curve)
+    assert not same(train(data, seed=2), short)
+
+
+def test_the_start_is_the_untrained_network(data):
+    barely = train(data, learning_rate=1e-30)
+    start = untrained_rbm(16, 4, seed=1, weights_sd=0.01)
+    np.testing.assert_array_equal(barely.weights, start.weights)
+
+
+# --- settings
+
+
+def test_chains_belong_to_pcd(data, short):
+    assert same(train(data, chains=7), short)
+    assert not same(train(data, method="pcd", chains=7), train(data, method="pcd", chains=20))
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it(data):
+    assert same(train(data[:30], batch=10_000), train(data[:30], batch=30))
+
+
+def test_one_configuration_is_enough_data():
+    up = np.ones((1, 16), np.int8)
+    assert (train(up, steps=100, learning_rate=0.5).visible_bias > 0.5).all()
+
+
+def test_l1_and_l2_shrink_weights(data, short):
+    size = np.abs(short.weights).mean()
+    for penalty in ("l1", "l2"):
+        assert np.abs(train(data, **{penalty: 0.02}).weights).mean() < 0.95 * size
+    assert np.abs(train(data, l1=0.5).weights).max() < 0.05  # stronger than any gradient's pull at the start
+    assert np.abs(short.weights).max() > 0.1
+
+
+GRADIENT = np.array([2.0, -0.5])
+
+
+def changes(training, steps):
+    """What a constant gradient does to two parameters, update after update."""
+    optimiser = training.transformation()
+    parameters = jnp.zeros(2)
+    state, path = optimiser.init(parameters), []
+    for _ in range(steps):
+        change, state = optimiser.update(jnp.asarray(GRADIENT, jnp.float32), state, parameters)
+        path.append(np.asarray(change))
+    return np.stack(path)
+
+
+def test_optimisers_are_what_their_names_say():
+    sgd = changes(Training(optimiser="sgd", learning_rate=0.1), 3)
+    np.testing.assert_allclose(sgd, np.tile(-0.1 * GRADIENT, (3, 1)), rtol=1e-6)
+    momentum = changes(Training(optimiser="momentum", learning_rate=0.1), 3)
+    np.testing.assert_allclose(momentum, -0.1 * GRADIENT * np.array([[1], [1.9], [2.71]]), rtol=1e-6)
+    adam = changes(Training(optimiser="adam", learning_rate=0.1, epsilon=0.5), 1)
+    np.testing.assert_allclose(adam, [-0.1 * GRADIENT / (np.abs(GRADIENT) + 0.5)], rtol=1e-5)
+
+
+def test_the_cosine_schedule_decays_to_zero_over_the_run():
+    sizes = changes(Training(optimiser="sgd", learning_rate=0.1, schedule="cosine", steps=8), 9)[:, 0] / -GRADIENT[0]
+    np.testing.assert_allclose(sizes, 0.05 * (1 + np.cos(np.pi * np.arange(9) / 8)), atol=1e-7)
+
+
+def test_an_optax_transformation_is_an_optimiser(data, short):
+    rbm = train(data, optimiser=optax.sgd(0.05))
+    for name in ("weights", "visible_bias", "hidden_bias"):
+        np.testing.assert_allclose(getattr(rbm, name), getattr(short, name), atol=1e-6)
+    json.dumps(dict(rbm.origin))
+
+
+def counter():
+    """An optimiser that adds one to every parameter, whatever the gradient: it counts updates."""
+    return optax.GradientTransformation(
+        lambda parameters: (),
+        lambda gradient, state, parameters=None: (jnp_ones(gradient), state),
+    )
+
+
+def jnp_ones(tree):
+    return type(tree)(*(jnp.ones_like(x) for x in tree))
+
+
+@pytest.mark.parametrize("steps", [1, 100, 230])
+def test_exactly_as_many_updates_as_asked(data, steps):
+    calls = []
+    rbm = train(data, steps=steps, optimiser=counter(), weights_sd=0.0, progress=lambda *a, **k: calls.append((a, k)))
+    for array in (rbm.weights, rbm.visible_bias, rbm.hidden_bias):
+        np.testing.assert_array_equal(array, steps)
+    assert rbm.history["step"][0] == 0
+    assert rbm.history["step"][-1] == steps
+    assert rbm.origin["steps"] == steps
+    done = [args[1] for args, _ in calls]
+    assert done[0] == 0
+    assert done[-1] == steps
+    assert done == sorted(done)
+    assert {args[2] for args, _ in calls} == {steps}
+    assert len({args[0] for args, _ in calls}) == 1
+
+
+def test_the_training_curves_belong_together(data, short):
+    names = {"step", "reconstruction", "pseudo_likelihood", "participation_w", "weights_sd"}
+    assert set(short.history) >= names
+    assert len({len(curve) for curve in short.history.values()}) == 1
+    assert (np.diff(short.history["step"]) > 0).all()
+    assert short.history["weights_sd"][-1] == pytest.approx(
+        np.sqrt((short.weights.astype(float) ** 2).mean()), rel=1e-5
+    )
+    start = untrained_rbm(16, 4, seed=1, weights_sd=0.01).weights.astype(float)
+    assert short.history["weights_sd"][0] == pytest.approx(np.sqrt((start**2).mean()), rel=1e-5)
+    rows = short.weights.astype(float)
+    ratio = np.median((rows**2).sum(axis=0) ** 2 / (rows**4).sum(axis=0))
+    assert short.history["participation_w"][-1] == pytest.approx(ratio, rel=1e-4)
+    assert short.history["pseudo_likelihood"][0] == pytest.approx(-np.log(2), abs=1e-3)
+    assert short.history["reconstruction"][0] == pytest.approx(1, abs=1e-2)
+    assert short.history["pseudo_likelihood"][-1] > -0.6
+    assert short.history["reconstruction"][-1] < 0.9
+    assert all(np.isfinite(curve).all() for curve in short.history.values())
+
+
+def test_the_record_says_how_the_network_was_made(data, short):
+    assert short.origin["seed"] == 1
+    assert short.origin["samples"] == len(data)
+    for name, value in SHORT.items():
+        if name != "hidden":
+            assert short.origin[name] == value
+    assert json.loads(json.dumps(dict(short.origin))) == dict(short.origin)
+
+
+def test_a_quarter_as_many_hidden_units_by_default(data):
+    assert train(data, hidden=None).hidden == 4
+
+
+def test_the_pseudo_likelihood_of_a_known_model():
+    """Two spins and one hidden unit are an Ising bond, J = ½ ln cosh(w₁+w₂)/cosh(w₁−w₂): −ln(1 + e^(−2J v₁v₂))."""
+    w = np.array([[0.8], [1.1]])
+    J = 0.5 * np.log(np.cosh(w.sum()) / np.cosh(w[0, 0] - w[1, 0]))
+    v = np.array([[1, 1]] * 5 + [[-1, -1]] * 4 + [[1, -1]] * 3, np.int8)
+    expected = (9 * -np.log1p(np.exp(-2 * J)) + 3 * -np.log1p(np.exp(2 * J))) / 12
+    rbm = RBM(w, np.zeros(2), np.zeros(1))
+    reading = Reader(v, np.random.default_rng(0)).read(rbm.parameters, 0)
+    assert reading["pseudo_likelihood"] == pytest.approx(expected, abs=1e-6)
+    rebuilt = np.tanh(np.tanh(v @ w) @ w.T)
+    assert reading["reconstruction"] == pytest.approx(((v - rebuilt) ** 2).mean(), abs=1e-5)
+
+
+# --- presets and what is refused
+
+
+def test_the_published_preset():
+    """reference.md section 1: the authors' scripts."""
+    expected = {
+        "method": "pcd",
+        "k": 1,
+        "chains": 1,
+        "batch": 100,
+        "steps": 10_000,
+        "optimiser": "adam",
+        "learning_rate": 1e-3,
+        "epsilon": 1e-2,
+        "weights_sd": 0.05,
+        "gradient_h": "sampled",
+        "schedule": "constant",
+        "l1": 0.0,
+        "l2": 0.0,
+    }
+    assert dataclasses.asdict(PRESETS["koch2020"]) == expected
+
+
+def test_overrides_replace_settings_and_none_keeps_them():
+    changed = settings("koch2020", {"steps": 7, "k": None})
+    assert dataclasses.replace(changed, steps=10_000) == PRESETS["koch2020"]
+    assert changed.steps == 7
+
+
+def test_the_preset_is_recorded(data):
+    rbm = train_rbm(data[:200], hidden=2, preset="koch2020", steps=1)
+    assert rbm.origin["preset"] == "koch2020"
+    assert rbm.origin["epsilon"] == 1e-2
+    assert "koch2020" in repr(rbm)
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        ({"preset": "koch2002"}, "did you mean 'koch2020'"),
+        ({"learning_rte": 0.1}, "did you mean 'learning_rate'"),
+        ({"optimiser": "adma"}, "did you mean 'adam'"),
+        ({"method": "pdc"}, "did you mean 'pcd'"),
+        ({"schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"gradient_h": "sample"}, "did you mean 'sampled'"),
+        ({"optimiser": "xyz"}, "known: adam, momentum, sgd"),
+    ],
+)
+def test_unknown_names_suggest_the_nearest(data, call, hint):
+    with pytest.raises(InputError, match=hint):
+        train_rbm(data, 4, **call)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"steps": 0},
+        {"steps": -5},
+        {"steps": 2.5},
+        {"k": 0},
+        {"chains": 0},
+        {"batch": 0},
+        {"batch": True},
+        {"hidden": 0},
+        {"hidden": -3},
+        {"learning_rate": 0.0},
+        {"learning_rate": -0.1},
+        {"learning_rate": np.nan},
+        {"learning_rate": np.inf},
+        {"epsilon": -1.0},
+        {"weights_sd": -0.1},
+        {"l1": -1.0},
+        {"l2": np.nan},
+        {"seed": -1},
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(data, call):
+    ((name, value),) = call.items()
+    with pytest.raises(InputError, match=f"{name} = {value}"):
+        train_rbm(data, **call)
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (np.tile([0, 1], (5, 8)), r"2 \* data - 1"),
+        (np.zeros((0, 4, 4)), "shape"),
+        (np.ones(16), "shape"),
+        (np.full((5, 16), 0.5), "0.5"),
+        (np.full((5, 16), np.nan), "nan"),
+        (np.ones((5, 16), bool), "booleans"),
+    ],
+)
+def test_data_that_are_not_spins_are_refused(data, rule):
+    with pytest.raises(InputError, match=rule):
+        train_rbm(data, 4, steps=1)
+
+
+@pytest.mark.parametrize("rate", [1e30, 3e38])
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_weights_that_explode_are_an_error_that_names_the_rate(data, rate, optimiser):
+    with pytest.raises(InputError, match="learning_rate = "):
+        train(data, learning_rate=rate, optimiser=optimiser)
+
+
+def test_a_network_too_large_for_memory_is_refused(data):
+    with pytest.raises(InputError, match="memory"):
+        train_rbm(data, hidden=10**12)
