@@ -1,4 +1,4 @@
-"""What all tests share: a seeded generator, small critical ensembles, laws that are checked on the same cases each run."""
+"""What all tests share: a seeded generator, small critical ensembles, laws checked on the same cases in every run."""
 
 import sys
 from pathlib import Path

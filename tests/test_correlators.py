@@ -217,7 +217,7 @@ def test_coverage_notices_samples_that_are_not_independent(rng):
 
 
 def naive_two_point(field, connected):
-    n, L = len(field), field.shape[1]
+    L = field.shape[1]
     g = np.zeros((L, L))
     for x in range(L):
         for y in range(L):

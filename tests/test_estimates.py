@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_groups_cover_the_samples(samples, groups):
     assert len(bounds) == min(samples, groups)
     assert bounds[0][0] == 0
     assert bounds[-1][1] == samples
-    assert all(a[1] == b[0] for a, b in zip(bounds, bounds[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in pairwise(bounds))
     lengths = [stop - start for start, stop in bounds]
     assert min(lengths) >= 1
     assert max(lengths) - min(lengths) <= 1

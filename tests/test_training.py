@@ -3,7 +3,9 @@
 import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -13,7 +15,7 @@ from rgstep.exact import enumeration
 from rgstep.nets.likelihood import log_likelihood
 from rgstep.nets.presets import PRESETS, Training, settings
 from rgstep.nets.rbm import RBM
-from rgstep.nets.training import Reader
+from rgstep.nets.training import Reader, batches, first_state
 
 COUPLING = 1 / CRITICAL_TEMPERATURE
 LAW = enumeration.probabilities(4, COUPLING)
@@ -37,6 +39,7 @@ SHORT = {
     "l1": 0.0,
     "l2": 0.0,
 }
+BOUND = 0.12  # nats of KL; measured 0.063 (CD-1), 0.073 (PCD-1), 0.059 (CD-4)
 LONG = {**SHORT, "hidden": 16, "chains": 200, "batch": 100, "steps": 3000, "schedule": "cosine"}
 
 
@@ -67,35 +70,37 @@ def same(one, other):
     )
 
 
+@pytest.fixture
+def as_users_run():
+    """Without the checks of types at run time, which only tests have: they would speak before the package does."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 # --- does it learn?
 
 
-@pytest.mark.parametrize("method", ["cd", "pcd"])
-def test_learning_brings_the_likelihood_near_its_bound(data, method):
+@pytest.mark.parametrize(("method", "k"), [("cd", 1), ("cd", 4), ("pcd", 1)])
+def test_learning_brings_the_likelihood_near_its_bound(data, method, k):
     """From KL = 6.6 nats (fair spins) to less than 0.15; spins shuffled between the samples teach nothing."""
     start = untrained_rbm(16, 16, weights_sd=0.01)
-    learned = train(data, **{**LONG, "method": method})
+    learned = train(data, **{**LONG, "method": method, "k": k})
     shuffled = np.random.default_rng(1).permuted(data.reshape(-1, 16), axis=0)
-    confused = train(shuffled, **{**LONG, "method": method})
+    confused = train(shuffled, **{**LONG, "method": method, "k": k})
     assert divergence(start) == pytest.approx(16 * np.log(2) - ENTROPY, abs=0.01)
-    assert 0 < divergence(learned) < 0.15
+    assert 0 < divergence(learned) < BOUND
     assert divergence(confused) > 6
 
 
-def test_more_gibbs_steps_follow_the_gradient_better(data, short):
-    """CD-1 is biased towards models that mix fast; CD-4 ends nearer to the data's law."""
-    one, four = (train(data, **{**LONG, "k": k}) for k in (1, 4))
-    assert divergence(four) < divergence(one)
-    assert not same(train(data, k=2), short)
-
-
 def test_biases_are_learned():
-    """Independent spins with means tanh(a): the RBM's marginals agree within the data's noise, nothing couples."""
-    a = np.linspace(-1, 1, 16)
+    """Independent spins of means m: the network's means agree within the data's noise."""
     rng = np.random.default_rng(2)
-    v = np.where(rng.random((4000, 16)) < (1 + np.tanh(a)) / 2, 1, -1)
-    rbm = train(v, **{**LONG, "hidden": 4, "weights_sd": 0.0})
-    np.testing.assert_allclose(np.tanh(rbm.visible_bias), v.mean(axis=0), atol=0.05)
+    v = np.where(rng.random((5000, 16)) < np.linspace(0.1, 0.9, 16), 1, -1)
+    rbm = train(v, **LONG)
+    p = np.exp(log_likelihood(rbm, STATES))
+    np.testing.assert_allclose(p @ STATES.reshape(-1, 16), v.mean(axis=0), atol=0.05)
+    np.testing.assert_allclose(p.sum(), 1)
 
 
 def test_hidden_units_may_be_sampled_in_the_gradient(data, short):
@@ -117,35 +122,48 @@ def test_the_same_seed_gives_the_same_network(data, short):
     assert not same(train(data, seed=2), short)
 
 
-def test_the_start_is_the_untrained_network(data):
-    barely = train(data, learning_rate=1e-30)
-    start = untrained_rbm(16, 4, seed=1, weights_sd=0.01)
-    np.testing.assert_array_equal(barely.weights, start.weights)
-
-
 # --- settings
 
 
-def test_chains_belong_to_pcd(data, short):
-    assert same(train(data, chains=7), short)
-    assert not same(train(data, method="pcd", chains=7), train(data, method="pcd", chains=20))
+def test_chains_belong_to_pcd(data):
+    """There are as many as asked; their number changes nothing else, so that it has no effect on CD."""
+    rngs = [np.random.default_rng(0), np.random.default_rng(0)]
+    weights = untrained_rbm(16, 4).parameters
+    states = [first_state(weights, Training(chains=n), rng) for n, rng in zip((3, 50), rngs, strict=True)]
+    assert [state.chains.shape for state in states] == [(3, 16), (50, 16)]
+    assert set(np.unique(states[1].chains)) == {-1, 1}
+    keys = [jax.random.key_data(state.key) for state in states]
+    np.testing.assert_array_equal(*keys)
+    assert rngs[0].random() == rngs[1].random()
 
 
-def test_a_batch_larger_than_the_data_is_all_of_it(data):
-    assert same(train(data[:30], batch=10_000), train(data[:30], batch=30))
+@pytest.mark.parametrize(("samples", "batch"), [(30, 10), (35, 10), (30, 10_000), (1, 50)])
+def test_every_epoch_visits_every_configuration_once(samples, batch):
+    """Whole batches only; a batch larger than the data is all of it; each epoch has its own order."""
+    size = min(samples, batch)
+    rows = np.concatenate(list(batches(samples, Training(batch=batch, steps=230), np.random.default_rng(0))))
+    assert rows.shape == (230, size)
+    per_epoch = samples // size
+    epochs = rows[: 230 // per_epoch * per_epoch].reshape(-1, per_epoch * size)
+    for epoch in epochs:
+        assert len(set(epoch)) == per_epoch * size
+    assert rows.min() == 0
+    assert rows.max() == samples - 1
+    assert samples == 1 or (epochs[0] != epochs[1]).any()
 
 
 def test_one_configuration_is_enough_data():
     up = np.ones((1, 16), np.int8)
-    assert (train(up, steps=100, learning_rate=0.5).visible_bias > 0.5).all()
+    assert (train(up, learning_rate=0.5).visible_bias > 0.5).all()
 
 
-def test_l1_and_l2_shrink_weights(data, short):
-    size = np.abs(short.weights).mean()
-    for penalty in ("l1", "l2"):
-        assert np.abs(train(data, **{penalty: 0.02}).weights).mean() < 0.95 * size
-    assert np.abs(train(data, l1=0.5).weights).max() < 0.05  # stronger than any gradient's pull at the start
-    assert np.abs(short.weights).max() > 0.1
+def test_penalties_pull_weights_towards_zero(data):
+    """In one update of plain descent, by rate · (l1 sign W + l2 W) beside the same gradient."""
+    start = untrained_rbm(16, 4, seed=1, weights_sd=0.01).weights.astype(float)
+    free, held = train(data, steps=1), train(data, steps=1, l1=0.02, l2=3.0)
+    pull = 0.05 * (0.02 * np.sign(start) + 3.0 * start)
+    np.testing.assert_allclose(free.weights - held.weights, pull, atol=1e-8)
+    np.testing.assert_array_equal(free.visible_bias, held.visible_bias)
 
 
 GRADIENT = np.array([2.0, -0.5])
@@ -183,24 +201,21 @@ def test_an_optax_transformation_is_an_optimiser(data, short):
     json.dumps(dict(rbm.origin))
 
 
-def counter():
-    """An optimiser that adds one to every parameter, whatever the gradient: it counts updates."""
-    return optax.GradientTransformation(
-        lambda parameters: (),
-        lambda gradient, state, parameters=None: (jnp_ones(gradient), state),
-    )
+# Adds one to every parameter, whatever the gradient: it counts updates.
+COUNTER = optax.GradientTransformation(
+    lambda parameters: (), lambda gradient, state, parameters=None: (jax.tree.map(jnp.ones_like, gradient), state)
+)
 
 
-def jnp_ones(tree):
-    return type(tree)(*(jnp.ones_like(x) for x in tree))
-
-
-@pytest.mark.parametrize("steps", [1, 100, 230])
+@pytest.mark.parametrize("steps", [1, 230])
 def test_exactly_as_many_updates_as_asked(data, steps):
+    """Counted by the optimiser, from the untrained network's weights on."""
     calls = []
-    rbm = train(data, steps=steps, optimiser=counter(), weights_sd=0.0, progress=lambda *a, **k: calls.append((a, k)))
-    for array in (rbm.weights, rbm.visible_bias, rbm.hidden_bias):
-        np.testing.assert_array_equal(array, steps)
+    rbm = train(data, steps=steps, optimiser=COUNTER, progress=lambda *a, **k: calls.append((a, k)))
+    start = untrained_rbm(16, 4, seed=1, weights_sd=0.01)
+    np.testing.assert_allclose(rbm.weights - steps, start.weights, atol=2e-5 * steps**0.5)
+    np.testing.assert_array_equal(rbm.visible_bias, steps)
+    np.testing.assert_array_equal(rbm.hidden_bias, steps)
     assert rbm.history["step"][0] == 0
     assert rbm.history["step"][-1] == steps
     assert rbm.origin["steps"] == steps
@@ -306,6 +321,7 @@ def test_the_preset_is_recorded(data):
         ({"optimiser": "xyz"}, "known: adam, momentum, sgd"),
     ],
 )
+@pytest.mark.usefixtures("as_users_run")
 def test_unknown_names_suggest_the_nearest(data, call, hint):
     with pytest.raises(InputError, match=hint):
         train_rbm(data, 4, **call)
@@ -334,6 +350,7 @@ def test_unknown_names_suggest_the_nearest(data, call, hint):
         {"seed": -1},
     ],
 )
+@pytest.mark.usefixtures("as_users_run")
 def test_values_out_of_range_are_refused_by_name(data, call):
     ((name, value),) = call.items()
     with pytest.raises(InputError, match=f"{name} = {value}"):
@@ -356,11 +373,10 @@ def test_data_that_are_not_spins_are_refused(data, rule):
         train_rbm(data, 4, steps=1)
 
 
-@pytest.mark.parametrize("rate", [1e30, 3e38])
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
-def test_weights_that_explode_are_an_error_that_names_the_rate(data, rate, optimiser):
+def test_weights_that_explode_are_an_error_that_names_the_rate(data, optimiser):
     with pytest.raises(InputError, match="learning_rate = "):
-        train(data, learning_rate=rate, optimiser=optimiser)
+        train(data, learning_rate=1e30, optimiser=optimiser)
 
 
 def test_a_network_too_large_for_memory_is_refused(data):

@@ -53,7 +53,7 @@ def bracket(value: float, error: float) -> str:
     if not math.isfinite(error):
         return f"{value:.6g}(?)"
     if error <= 0:
-        return f"{value:.10g}"
+        return f"{value:.6g}"
     digits = 1 - math.floor(math.log10(error))
     if digits > 0 and round(error * 10**digits) >= 100:
         digits -= 1

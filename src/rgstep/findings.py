@@ -28,13 +28,28 @@ SIGMAS = 3.0
 
 
 @dataclass(frozen=True)
+class Reading:
+    """One quantity of a trained network beside the untrained one and the majority rule.
+
+    `gain` is by how many standard errors the trained network is nearer to the majority rule than the untrained one.
+    """
+
+    quantity: str
+    trained: Estimate
+    untrained: Estimate
+    majority: Estimate
+    gain: float
+
+
+@dataclass(frozen=True)
 class Finding:
-    """A claim, the network it is about, and the sentence."""
+    """A claim, the network it is about, the sentence, and the readings it rests on."""
 
     claim: str
     network: str
     supported: bool
     sentence: str
+    readings: Sequence[Reading]
 
 
 def findings(report: Report) -> list[Finding]:
@@ -87,23 +102,24 @@ def distance(x: Estimate, y: Estimate) -> float:
 
 def about(report: Report, claim: str, name: str) -> Finding:
     """Return the finding on one claim for one family."""
-    quantities: Sequence[str] = PATCHES if claim == "P2" else CORRELATORS
-    readings = [tuple(pooled(report, family, q) for family in (name, NULL, RG)) for q in quantities]
-    sigmas = [nearer(*reading) for reading in readings]
-    wins = sum(s > SIGMAS for s in sigmas)
-    losses = sum(s < -SIGMAS for s in sigmas)
+    readings = [read(report, name, quantity) for quantity in (PATCHES if claim == "P2" else CORRELATORS)]
+    wins = sum(r.gain > SIGMAS for r in readings)
+    losses = sum(r.gain < -SIGMAS for r in readings)
+    equal = sum(distance(r.trained, r.majority) < SIGMAS for r in readings)
     seeds = len(members(report, name))
-    numbers = "; ".join(
-        f"{LABELS.get(q, q)} {trained} (untrained {null}, majority {rg}: {s:+.1f}σ)"
-        for q, (trained, null, rg), s in zip(quantities, readings, sigmas, strict=True)
-    )
     what = "patches like block spins'" if claim == "P2" else "spatial correlators like block spins'"
-    supported = wins == len(quantities)
-    judgement = "supports it" if supported else "does not support it" if wins == 0 else "supports it only in part"
-    equal = sum(distance(trained, rg) < SIGMAS for trained, _, rg in readings)
+    supported = wins == len(readings)
+    partly = "does not support it" if wins == 0 else "supports it only in part"
     sentence = (
-        f"{claim}, {what}: {name} ({seeds} seed{'s' if seeds > 1 else ''}) {judgement}. Of {len(quantities)} readings it "
-        f"is nearer to the majority rule than the untrained network in {wins} and farther in {losses}, by more than "
-        f"{SIGMAS:.0f}σ, and equals the majority rule within {SIGMAS:.0f}σ in {equal}. {numbers}."
+        f"{claim}, {what}: {name} ({seeds} seed{'s' if seeds > 1 else ''}) "
+        f"{'supports it' if supported else partly}. Of {len(readings)} readings it is nearer to the majority rule than "
+        f"the untrained network in {wins} and farther in {losses}, by more than {SIGMAS:.0f}σ, and equals the majority "
+        f"rule within {SIGMAS:.0f}σ in {equal}."
     )
-    return Finding(claim, name, supported, sentence)
+    return Finding(claim, name, supported, sentence, readings)
+
+
+def read(report: Report, name: str, quantity: str) -> Reading:
+    """Return one reading of a family."""
+    trained, null, rg = (pooled(report, family, quantity) for family in (name, NULL, RG))
+    return Reading(LABELS.get(quantity, quantity), trained, null, rg, nearer(trained, null, rg))

@@ -1,0 +1,278 @@
+"""Figures show the numbers they are given under labelled axes; the page holds all of them in one file."""
+
+import html
+import re
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+import rgstep as rg
+from rgstep import figures
+from rgstep.page.render import write_page
+
+RNG = np.random.default_rng(0)
+NAMES = ["majority", "rbm_untrained", "mine"]
+ORDER = ["average", *NAMES]
+
+
+def panels(figure):
+    """The axes that are drawn on, without colour bars."""
+    assert isinstance(figure, Figure)
+    return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+
+
+def labelled(axes):
+    return bool(axes.get_xlabel()) and bool(axes.get_ylabel())
+
+
+def legend(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+# --- pictures
+
+
+@pytest.mark.parametrize(("units", "side", "shown"), [(1, 1, 1), (4, 2, 4), (5, 3, 5), (100, 8, 64)])
+def test_pictures_are_those_given_on_one_symmetric_scale(units, side, shown):
+    vh = RNG.uniform(-1, 1, (units, 4, 4))
+    figure = figures.pictures(vh, "mine", 0.7)
+    axes = panels(figure)
+    assert len(axes) == side**2
+    images = [image for a in axes for image in a.images]
+    assert len(images) == shown
+    for image, picture in zip(images, vh, strict=False):
+        np.testing.assert_array_equal(image.get_array(), picture)
+        assert image.get_clim() == (-0.7, 0.7)
+    assert "mine" in figure.get_suptitle()
+    assert str(units) in figure.get_suptitle()
+    (bar,) = [a for a in figure.axes if a.get_label() == "<colorbar>"]
+    assert "langle" in bar.get_ylabel()
+
+
+def test_one_picture_is_enlarged_beside_its_weights():
+    vh, weights = RNG.uniform(-1, 1, (4, 4)), 5 * RNG.uniform(-1, 1, (4, 4))
+    figure = figures.enlarged(vh, weights, "mine, unit 3")
+    axes = panels(figure)
+    assert len(axes) == 2
+    for a, values in zip(axes, (vh, weights), strict=True):
+        assert labelled(a)
+        np.testing.assert_array_equal(a.images[0].get_array(), values)
+        low, high = a.images[0].get_clim()
+        assert high == -low == pytest.approx(np.abs(values).max())
+    assert figure.get_suptitle() == "mine, unit 3"
+
+
+def test_an_empty_picture_can_be_enlarged():
+    figures.enlarged(np.zeros((4, 4)), np.zeros((4, 4)), "nothing").canvas.draw()
+
+
+@pytest.mark.parametrize("units", [16, 20, 3])
+def test_the_gallery_shows_the_first_pictures_of_each_map(units):
+    """Sixteen in a four-by-four mosaic, each in a frame one site wide; fewer leave empty places."""
+    maps = {name: RNG.uniform(-1, 1, (units, 4, 4)) for name in NAMES}
+    axes = panels(figures.gallery(maps, 0.9))
+    assert [a.get_title() for a in axes] == NAMES
+    for a, vh in zip(axes, maps.values(), strict=True):
+        mosaic = np.ma.filled(a.images[0].get_array(), np.nan)
+        assert a.images[0].get_clim() == (-0.9, 0.9)
+        for unit in range(min(units, 16)):
+            row, column = 6 * (unit // 4) + 1, 6 * (unit % 4) + 1
+            np.testing.assert_array_equal(mosaic[row : row + 4, column : column + 4], vh[unit])
+
+
+# --- curves
+
+
+def curves():
+    distance = np.sqrt(np.arange(9.0))
+    return {name: (distance, RNG.standard_normal(9), np.full(9, 0.1)) for name in NAMES}
+
+
+def test_spatial_correlators_up_to_half_the_lattice_with_bands():
+    given = curves()
+    (axes,) = panels(figures.spatial_correlators(given, 4, "C(r)", ORDER))
+    assert labelled(axes)
+    assert axes.get_ylabel() == "C(r)"
+    assert legend(axes) == NAMES
+    lines = {line.get_label(): line for line in axes.lines}
+    for (name, (distance, value, error)), band in zip(given.items(), axes.collections, strict=True):
+        near = distance <= 2
+        np.testing.assert_array_equal(lines[name].get_xdata(), distance[near])
+        np.testing.assert_array_equal(lines[name].get_ydata(), value[near])
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert heights.max() == pytest.approx((value + error)[near].max())
+        assert heights.min() == pytest.approx((value - error)[near].min())
+
+
+def test_range_against_participation_has_a_point_for_each_unit():
+    points = {name: (RNG.uniform(0, 16, 7), RNG.uniform(0, 1, 7)) for name in NAMES}
+    (axes,) = panels(figures.range_against_participation(points, ORDER))
+    assert labelled(axes)
+    assert legend(axes) == NAMES
+    for cloud, (participation, spread) in zip(axes.collections, points.values(), strict=True):
+        np.testing.assert_array_equal(cloud.get_offsets(), np.stack([participation, spread], axis=1))
+    assert axes.get_ylim()[0] == 0
+
+
+def test_training_curves_from_the_first_update_on():
+    steps = np.array([0, 100, 200])
+    names = ("pseudo_likelihood", "reconstruction", "participation_w")
+    histories = {"rbm_a": {"step": steps, **{q: RNG.uniform(0, 1, 3) for q in names}}}
+    axes = panels(figures.training_curves(histories, -0.21, ORDER))
+    assert len(axes) == 3
+    for a, quantity in zip(axes, names, strict=True):
+        assert labelled(a)
+        assert a.get_xscale() == "log"
+        (line,) = [line for line in a.lines if line.get_label() == "rbm_a"]
+        np.testing.assert_array_equal(line.get_xdata(), [100, 200])
+        np.testing.assert_array_equal(line.get_ydata(), histories["rbm_a"][quantity][1:])
+    (truth,) = [line for line in axes[0].lines if "Ising" in line.get_label()]
+    np.testing.assert_array_equal(truth.get_ydata(), [-0.21, -0.21])
+
+
+def test_the_sampler_check_shows_distributions_and_scores():
+    u, m = RNG.normal(-1.4, 0.1, 500), RNG.uniform(-1, 1, 500)
+    figure = figures.sampler_check(u, m, {"u": 1.5, "c": -2.0}, -1.43)
+    left, middle, right = panels(figure)
+    assert all(a.get_xlabel() for a in (left, middle, right))
+    for axes, values in ((left, u), (middle, m)):
+        area = sum(bar.get_height() * bar.get_width() for bar in axes.patches)
+        mean = sum((bar.get_x() + bar.get_width() / 2) * bar.get_height() * bar.get_width() for bar in axes.patches)
+        assert area == pytest.approx(1)
+        assert mean == pytest.approx(values.mean(), abs=0.02)
+    (scores,) = [line for line in right.lines if line.get_marker() == "o"]
+    np.testing.assert_array_equal(scores.get_xdata(), [1.5, -2.0])
+    assert [tick.get_text() for tick in right.get_yticklabels()][:2] == ["u", "c"]
+    assert any("-1.43" in text for text in legend(left))
+
+
+def test_momentum_spectra_on_a_logarithmic_axis():
+    spectra = {name: (np.arange(5.0), RNG.uniform(0.1, 1, 5)) for name in NAMES}
+    (axes,) = panels(figures.momentum_spectra(spectra, ORDER))
+    assert labelled(axes)
+    assert axes.get_yscale() == "log"
+    for line, (momentum, power) in zip(axes.lines, spectra.values(), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), momentum)
+        np.testing.assert_array_equal(line.get_ydata(), power)
+
+
+def test_a_map_has_one_colour_in_every_figure():
+    """The colour follows the order of all maps, not the place among those shown; eight differ."""
+    some = {name: curve for name, curve in curves().items() if name != "majority"}
+    for figure in (
+        figures.spatial_correlators(some, 4, "C", ORDER),
+        figures.spatial_correlators(curves(), 4, "C", ORDER),
+    ):
+        lines = {line.get_label(): line for line in panels(figure)[0].lines}
+        for name in some:
+            assert to_hex(lines[name].get_color()) == figures.COLOURS[ORDER.index(name)].lower()
+    assert len({tuple(figures.look(str(i), [str(j) for j in range(8)]).items()) for i in range(8)}) == 8
+
+
+@pytest.mark.parametrize("name", ["a$b", "$", "_hidden", r"\frac", "100 %", "<b>", "δ/ε"])
+def test_any_name_can_be_drawn(name):
+    """A dollar sign is not mathematics and a leading underscore does not hide a map from the legend."""
+    figures.pictures(np.ones((1, 4, 4)), name, 1.0).canvas.draw()
+    figures.enlarged(np.ones((4, 4)), np.ones((4, 4)), f"{name}, unit 1").canvas.draw()
+    distance = np.arange(3.0)
+    for figure in (
+        figures.spatial_correlators({name: (distance, distance, distance)}, 4, "C", [name]),
+        figures.range_against_participation({name: (distance, distance)}, [name]),
+        figures.momentum_spectra({name: (distance, distance + 1)}, [name]),
+    ):
+        figure.canvas.draw()
+        assert len(legend(panels(figure)[0])) == 1
+
+
+# --- the page
+
+
+@pytest.fixture(scope="module")
+def small(critical8):
+    data = rg.ensemble_from_array(critical8.spins[:64], rg.CRITICAL_TEMPERATURE, {"source": "<test>"})
+    maps = {
+        "majority": rg.Majority(),
+        "rbm_untrained": rg.untrained_rbm(64, 4),
+        "mine & <b>/ours": lambda v: v[:, :, 0],
+    }
+    return rg.judge(data, maps)
+
+
+@pytest.fixture(scope="module")
+def page(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    calls = []
+    write_page(small, folder, lambda stage, done, total, note="": calls.append((stage, done, total)))
+    return folder, (folder / "report.html").read_text(encoding="utf-8"), calls
+
+
+def test_the_page_is_one_file_that_fetches_nothing(page):
+    _, text, _ = page
+    addresses = re.findall(r"""(?:src|href|srcset|data)\s*=\s*["']?([^"'\s>]+)""", text) + re.findall(
+        r"url\((.*?)\)", text
+    )
+    assert addresses
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert not re.search(r"<(script|link|iframe|object|embed)\b", text)
+    assert "@import" not in text
+
+
+def test_the_page_names_every_map_escaped(page, small):
+    _, text, _ = page
+    for name in small.maps:
+        assert html.escape(name) in text
+    assert "<b>/ours" not in text
+    for quantity in ("own_block", "participation_w", "abs_m"):
+        assert quantity in text
+
+
+def test_every_figure_is_on_the_page_and_in_the_folder(page):
+    folder, text, _ = page
+    images = re.findall(r'<img alt="([^"]+)" src="data:image/(png|svg\+xml);base64,([A-Za-z0-9+/=]+)"', text)
+    bitmaps = {path.stem for path in (folder / "figures").glob("*.png")}
+    drawings = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert {html.unescape(name) for name, *_ in images} == bitmaps
+    assert {html.unescape(name) for name, kind, _ in images if kind == "svg+xml"} == drawings
+    assert {"sampling", "range_against_participation", "spatial_correlator", "momentum_spectrum"} <= drawings
+    assert sum(name.startswith("vh_") for name in bitmaps) == 3
+    assert sum(name.startswith("unit_") for name in bitmaps) == 1
+    for path in (folder / "figures").iterdir():
+        assert path.read_bytes()[:4] == b"\x89PNG" or path.read_text().lstrip().startswith("<?xml")
+    assert {path.name for path in folder.iterdir()} == {"figures", "report.html"}
+
+
+def test_drawing_reports_its_progress_to_the_end(page):
+    _, _, calls = page
+    done = [d for _, d, _ in calls]
+    (total,) = {t for *_, t in calls}
+    assert done == sorted(done)
+    assert done[-1] == total
+    assert max(done[:-1]) < total
+
+
+def test_a_page_is_drawn_from_a_saved_report(small, page, tmp_path):
+    """The same text from the disk; figures are not drawn again for the comparison."""
+    from rgstep.page import render
+
+    small.save(tmp_path / "out")
+    back = rg.load_report(tmp_path / "out")
+    once, again = (render.template().render(**context(r)) for r in (small, back))
+    assert once == again
+    assert "(?)" not in once.replace("mine", "")
+
+
+def context(report):
+    from rgstep.findings import findings
+    from rgstep.page.render import leading
+    from rgstep.report import HEADLINES
+
+    return {
+        "report": report,
+        "origin": report.origin,
+        "headlines": HEADLINES,
+        "plates": [],
+        "findings": findings(report),
+        "leading": leading(report),
+    }
