@@ -7,3 +7,4 @@ with the same instruments. Names load when first used, so that importing the pac
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__version__ = "0.1.0"

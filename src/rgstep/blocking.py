@@ -20,6 +20,7 @@ from rgstep.lattice import block_sums, check_tiling
 from rgstep.types import Field, Rng, Samples, Spins
 
 TIES = ("random", "first", "zero")
+LARGEST_WEIGHT = 20.0  # tanh is ±1 to rounding beyond; ∞ · 0 on a tie would be no number
 
 
 def signs_with_mean(mean: Field, rng: Rng) -> Spins:
@@ -36,7 +37,7 @@ class Average:
 
     def __post_init__(self) -> None:
         """Check the block side."""
-        require_positive("block", self.block)
+        object.__setattr__(self, "block", require_positive("block", self.block))
 
     def mean_h(self, v: Spins) -> Field:
         """Return S_B / b², `(sample, L/b, L/b)`."""
@@ -60,7 +61,7 @@ class Majority:
 
     def __post_init__(self) -> None:
         """Check the block side and the rule for ties."""
-        require_positive("block", self.block)
+        object.__setattr__(self, "block", require_positive("block", self.block))
         if self.ties not in TIES:
             kind = "rule for ties"
             raise unknown_name(kind, self.ties, TIES)
@@ -88,7 +89,7 @@ class Decimation:
 
     def __post_init__(self) -> None:
         """Check the block side."""
-        require_positive("block", self.block)
+        object.__setattr__(self, "block", require_positive("block", self.block))
 
     def mean_h(self, v: Spins) -> Field:
         """Return the kept spins as floats, `(sample, L/b, L/b)`."""
@@ -113,14 +114,15 @@ class BernoulliBlock:
 
     def __post_init__(self) -> None:
         """Check the block side and the weight."""
-        require_positive("block", self.block)
+        object.__setattr__(self, "block", require_positive("block", self.block))
         if not np.isfinite(self.weight):
             message = f"weight = {self.weight}: must be a finite number; Majority is the limit of large weights"
             raise InputError(message)
 
     def mean_h(self, v: Spins) -> Field:
         """Return tanh(w S_B), `(sample, L/b, L/b)`."""
-        return np.tanh(np.float32(self.weight) * block_sums(v, self.block))
+        weight = np.clip(self.weight, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+        return np.tanh(np.float32(weight) * block_sums(v, self.block))
 
     def sample_h(self, v: Spins, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""

@@ -160,8 +160,9 @@ def means_of(
         b = min(a + block, stop)
         v = as_vectors(spins[a:b]).astype(precision)
         h = as_vectors(mean_h(a, b)).astype(precision, copy=False)
-        magnetisation = v.sum(axis=1, dtype=np.float64)
-        part = Means(h.T @ v, v.sum(axis=0), h.sum(axis=0), (h * h).sum(axis=0), (magnetisation**2).sum())
+        magnetisation = (v @ np.ones(v.shape[1], precision)).astype(np.float64)  # whole numbers: exact
+        ones = np.ones(b - a, precision)
+        part = Means(h.T @ v, ones @ v, ones @ h, np.einsum("na,na->a", h, h), magnetisation @ magnetisation)
         total = part if total is None else Means(*(x + y for x, y in zip(total, part, strict=True)))
     if total is None:
         message = "no samples: at least one configuration is needed"

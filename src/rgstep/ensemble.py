@@ -97,7 +97,7 @@ class Ensemble:
         jackknife's. c is left out where there are too few excitations to estimate it.
         """
         n, N, K = len(self), self.system.size**2, self.system.coupling
-        u, u_error = torus.energy(self.system.size, K), math.sqrt(energy_variance(self.system) / n)
+        u, u_error = torus.energy(self.system.size, K), math.sqrt(torus.energy_variance(self.system.size, K) / n)
         checks = {
             "u": Check(self._mean(self.energies, u_error), u),
             "sign_balance": Check(self._mean(np.sign(self.magnetisations), 1 / math.sqrt(n)), 0.0),
@@ -131,14 +131,6 @@ def ensemble_from_array(spins: ArrayLike, temperature: float, origin: Mapping[st
     """
     lattice = as_lattice(as_spins(spins, "spins")).copy()
     return Ensemble(lattice, ising(lattice.shape[1], temperature), origin or {"source": "array"})
-
-
-def energy_variance(system: Ising) -> float:
-    """Return the exact variance of the energy per site, c / (K² N); 2/N at K = 0."""
-    N, K = system.size**2, system.coupling
-    if K == 0:
-        return 2.0 / N
-    return 0.0 if math.isinf(K) else torus.specific_heat(system.size, K) / (K**2 * N)
 
 
 def specific_heat(energies: np.ndarray, size: int, coupling: float, groups: int = 64) -> Estimate:

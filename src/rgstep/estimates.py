@@ -52,7 +52,7 @@ def bracket(value: float, error: float) -> str:
         return str(value)
     if not math.isfinite(error):
         return f"{value:.6g}(?)"
-    if error <= 0:
+    if error <= max(1e-15 * abs(value), 1e-300):  # rounding
         return f"{value:.6g}"
     digits = 1 - math.floor(math.log10(error))
     if digits > 0 and round(error * 10**digits) >= 100:
@@ -88,7 +88,7 @@ def jackknife(full: np.ndarray | float, left_out: Iterable[np.ndarray | float], 
     return Estimate(scalar(value), scalar(np.sqrt((groups - 1) / groups * spread)))
 
 
-def scalar(array: np.ndarray) -> float | np.ndarray:
+def scalar(array: np.ndarray | np.float64) -> float | np.ndarray:
     """Return a zero-dimensional array as a float, any other unchanged."""
     return float(array) if array.ndim == 0 else array
 
@@ -116,11 +116,12 @@ def autocorrelation_time(series: np.ndarray) -> Estimate:
     """
     x = np.atleast_2d(np.asarray(series, dtype=np.float64))
     chains, length = x.shape
+    rounding = (1e-12 * float(np.abs(x).max(initial=0.0))) ** 2  # what is left of the variance of a constant
     x = x - x.mean()
     spectrum = np.fft.rfft(x, 2 * length, axis=1)
     covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, :length].sum(axis=0)
     covariance /= chains * np.arange(length, 0, -1)
-    if covariance[0] <= 0 or length < 3:
+    if covariance[0] <= rounding or length < 3:
         return Estimate(0.5, 0.0)
     tau = 0.5 + np.cumsum(covariance[1:] / covariance[0])
     window = np.arange(1, length)

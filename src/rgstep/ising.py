@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rgstep.errors import InputError
+from rgstep.errors import InputError, is_number, is_whole
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.types import Field, Spins
 
@@ -43,12 +43,12 @@ def ising(size: int, temperature: float) -> Ising:
     Raises:
         InputError: for odd L or L < 4 (a checkerboard needs even L; L = 2 counts each bond twice), for T < 0 or NaN.
     """
-    if isinstance(size, bool) or int(size) != size or size < SMALLEST_SIZE or size % 2:
-        near = max(SMALLEST_SIZE, 2 * round(size / 2)) if math.isfinite(size) else SMALLEST_SIZE
-        message = f"size = {size}: the lattice side must be an even whole number ≥ {SMALLEST_SIZE}; try {near}"
+    if not is_whole(size) or size < SMALLEST_SIZE or size % 2:
+        near = max(SMALLEST_SIZE, size + size % 2) if is_whole(size) else SMALLEST_SIZE
+        message = f"size = {size!r}: the lattice side must be an even whole number ≥ {SMALLEST_SIZE}; try {near}"
         raise InputError(message)
-    if math.isnan(temperature) or temperature < 0:
-        message = f"temperature = {temperature}: must be between 0 and infinity, in units of J/k_B (T_c = 2.269185)"
+    if not is_number(temperature) or temperature < 0:
+        message = f"temperature = {temperature!r}: must be between 0 and infinity, in units of J/k_B (T_c = 2.269185)"
         raise InputError(message)
     coupling = math.inf if temperature == 0 else 1.0 / temperature
     if coupling == math.inf or not math.isclose(temperature, CRITICAL_TEMPERATURE, rel_tol=1e-12):

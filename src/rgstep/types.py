@@ -39,6 +39,7 @@ class CoarseGraining(Protocol):
         ...
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Where a long function says how far it is; `None` in its place means silence."""
 

@@ -1,6 +1,6 @@
 """What the exact results accept: a coupling K = J/k_BT in [0, ∞] and a whole lattice side L."""
 
-from rgstep.errors import InputError
+from rgstep.errors import InputError, is_whole
 
 
 def check_coupling(coupling: float) -> None:
@@ -12,6 +12,6 @@ def check_coupling(coupling: float) -> None:
 
 def check_size(size: int, smallest: int) -> None:
     """Raise `InputError` unless L is a whole number of at least `smallest`."""
-    if isinstance(size, bool) or int(size) != size or size < smallest:
+    if not is_whole(size) or size < smallest:
         message = f"size = {size}: the lattice side must be a whole number ≥ {smallest}; try {smallest}"
         raise InputError(message)

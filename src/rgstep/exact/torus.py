@@ -67,6 +67,11 @@ def specific_heat(size: int, coupling: float) -> float:
     return 0.0 if second == 0.0 else coupling * (coupling * second)  # K² alone overflows at K = 1e200
 
 
+def energy_variance(size: int, coupling: float) -> float:
+    """Return the variance of the energy per site, (1/N²) d² ln Z / dK²: finite at both ends."""
+    return _log_partition(size, coupling).second / size**2
+
+
 def nn_correlation(size: int, coupling: float) -> float:
     """Return ⟨s_i s_j⟩ of nearest neighbours, −u/2."""
     return energy(size, coupling) / -2.0

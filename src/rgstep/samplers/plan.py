@@ -15,13 +15,13 @@ import os
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
 from rgstep import memory
 from rgstep.ensemble import Ensemble
-from rgstep.errors import require_positive, require_seed
+from rgstep.errors import InputError, require_positive, require_seed
 from rgstep.estimates import Estimate, autocorrelation_time
 from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
 from rgstep.samplers import cluster
@@ -78,8 +78,11 @@ def sample(
     Raises:
         InputError: if an argument is out of range or the set would not fit in memory.
     """
-    several = isinstance(temperature, Iterable)
-    temperatures = tuple(temperature) if isinstance(temperature, Iterable) else (temperature,)
+    several = isinstance(temperature, Iterable) and not isinstance(temperature, str)
+    temperatures: tuple[Any, ...] = tuple(temperature) if several else (temperature,)  # type: ignore[arg-type]
+    if not temperatures:
+        message = "no temperatures: at least one is needed"
+        raise InputError(message)
     systems = [ising(size, t) for t in temperatures]
     samples = require_positive("samples", samples)
     require_seed(seed)
@@ -148,12 +151,14 @@ def swendsen_wang(
         chunk = max(1, CHUNK // (spacing * L * L))
         for start in range(0, rounds, chunk):
             part = out[start : start + chunk]
+            filled = np.empty((chains, len(part), L, L), dtype=np.int8)  # contiguous per chain: one compiled kernel
             jobs = [
-                pool.submit(cluster.emit, lattices[c], threshold, counters[c], spacing, part[:, c])
+                pool.submit(cluster.emit, lattices[c], threshold, counters[c], spacing, filled[c])
                 for c in range(chains)
             ]
             for job in jobs:
                 job.result()
+            part[:] = filled.swapaxes(0, 1)
             if progress:
                 progress(stage, min(samples, (start + len(part)) * chains), samples, f"τ = {tau:.2f} sweeps")
     made: dict[str, object] = {

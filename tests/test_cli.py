@@ -1,0 +1,454 @@
+"""The command line: what each verb writes and prints, and the one line that says what is wrong."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import rgstep as rg
+from rgstep import cli
+
+VERBS = sorted(typer.main.get_command(cli.app).commands)
+TINY = ["--size", "8", "--samples", "200", "--steps", "100"]
+LIGHT = [*TINY, "--map", "majority"]  # no network to train but the untrained one
+MAPS = """
+import numpy as np
+
+def corner(v):
+    return v[:, ::2, ::2]
+
+def broken(v):
+    raise ZeroDivisionError("this map is broken")
+
+def half(v):
+    return v[: len(v) // 2, ::2, ::2]
+
+class Unmade:
+    def mean_h(self, v):
+        return v
+    def sample_h(self, v, rng):
+        return v
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the command in this process, in an empty folder, as a user would: without checks of types at run time."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield lambda *arguments: CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def no_page(monkeypatch):
+    """Leave the drawing out: most of the time of a tiny comparison."""
+    monkeypatch.setattr(importlib.import_module("rgstep.compare"), "write_page", lambda *arguments: None)
+
+
+def files(folder):
+    """Every path below a folder, hidden ones too."""
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
+
+
+def says(result, rule):
+    """The result of bad input: status 2, one line on standard error, nothing on standard output."""
+    lines = result.stderr.splitlines()
+    assert result.exit_code == 2, result.output
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("rgstep: ")
+    assert rule in lines[0], lines[0]
+    assert result.stdout == ""
+
+
+# --- help
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_and_option_has_help(run, verb):
+    command = typer.main.get_command(cli.app).commands[verb]
+    assert command.help
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{verb} {parameter.name}"
+    result = run(verb, "--help")
+    assert result.exit_code == 0
+    assert command.help.splitlines()[0][:40] in result.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize("verb", [v for v in VERBS if v != "info"])
+def test_every_verb_takes_json_and_quiet(verb):
+    names = {option for p in typer.main.get_command(cli.app).commands[verb].params for option in p.opts}
+    assert {"--json", "--quiet"} <= names
+
+
+def test_help_names_every_verb_and_loads_nothing_heavy():
+    code = (
+        "import sys\nsys.argv = ['rgstep', '--help']\nfrom rgstep.cli import app\n"
+        "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(sorted({'jax', 'numba', 'matplotlib', 'scipy', 'optax'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for verb in VERBS:
+        assert verb in done.stdout
+
+
+def test_without_a_verb_there_is_help(run):
+    result = run()
+    assert "compare" in result.output
+
+
+# --- compare, in full, once
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """One comparison with everything: a network of each kind, a user's function, the page; printed as JSON."""
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "maps.py").write_text(MAPS)
+    arguments = ["compare", *TINY, "--seed", "3", "--map", "rbm_koch2020", "--map", "maps.py:corner"]
+    done = subprocess.run(
+        [script(), *arguments, "--out", "out", "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def script():
+    return str(Path(sys.executable).with_name("rgstep"))
+
+
+def test_compare_writes_the_report_the_figures_and_the_data(compared):
+    folder, _ = compared
+    written = files(folder / "out")
+    assert {"report.html", "report.json", "data", "figures", "data/ensemble.npz"} <= set(written)
+    names = ["average", "majority", "decimation", "rbm_untrained", "rbm_koch2020", "corner"]
+    assert {f"data/{name}.npz" for name in names} <= set(written)
+    assert {f"figures/vh_{name}.png" for name in names} <= set(written)
+    assert "figures/spatial_correlator.svg" in written
+    assert not [name for name in written if "/." in f"/{name}"]
+    assert {path.partition("/")[0] for path in files(folder)} - {"__pycache__"} == {"maps.py", "out"}
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in names)
+
+
+def test_printed_json_is_the_file_s(compared):
+    folder, done = compared
+    assert json.loads(done.stdout) == json.loads((folder / "out" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_the_report_says_how_to_repeat_it(compared):
+    _, done = compared
+    origin = json.loads(done.stdout)["origin"]
+    assert origin["command"].split()[0] == "rgstep"
+    assert "--map maps.py:corner" in origin["command"]
+    assert (origin["size"], origin["samples"], origin["seed"]) == (8, 200, 3)
+    assert {"numpy", "jax", "rgstep"} <= set(origin["versions"])
+
+
+def test_the_ensemble_and_the_networks_are_kept(compared):
+    folder, _ = compared
+    ensemble = rg.load_ensemble(folder / "out" / "data" / "ensemble.npz")
+    np.testing.assert_array_equal(ensemble.spins, rg.sample(8, samples=200, seed=3).spins)
+    network = rg.load_rbm(folder / "out" / "data" / "networks" / "rbm_koch2020.npz")
+    assert network.origin["steps"] == 100
+    np.testing.assert_array_equal(
+        rg.load_rbm(folder / "out" / "data" / "networks" / "rbm_untrained.npz").weights,
+        rg.untrained_rbm(64, 16, seed=3).weights,
+    )
+
+
+def test_the_table_in_the_terminal_and_silence(run, no_page):
+    result = run("compare", *LIGHT, "--out", "out")
+    assert result.exit_code == 0, result.stderr
+    for word in ("average", "majority", "decimation", "rbm_untrained", "not judged", "report.html"):
+        assert word in result.stdout
+    quiet = run("compare", *LIGHT, "--out", "quiet", "--quiet")
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert (Path("quiet") / "report.json").exists()
+
+
+def numbers(folder):
+    report = json.loads((Path(folder) / "report.json").read_text())
+    for name in ("command", "started", "seconds"):
+        del report["origin"][name]
+    return report
+
+
+def test_the_same_seed_gives_the_same_numbers(run, no_page):
+    """Networks and user's maps too; another seed gives others."""
+    Path("maps.py").write_text(MAPS)
+    for seed, out in ((1, "a"), (1, "b"), (2, "c")):
+        arguments = [*TINY, "--seed", seed, "--map", "rbm_koch2020", "--map", "maps.py:corner"]
+        assert run("compare", *arguments, "--out", out, "--quiet").exit_code == 0
+    assert numbers("a") == numbers("b") != numbers("c")
+
+
+def test_several_seeds_train_several_networks(run, no_page):
+    result = run("compare", *TINY, "--map", "koch2020", "--seeds", 2, "--out", "out", "--json", "--quiet")
+    maps = json.loads(result.stdout)["maps"]
+    assert [name.partition("~")[0] for name in maps].count("rbm_koch2020") == 2
+    assert [name.partition("~")[0] for name in maps].count("rbm_untrained") == 2
+
+
+def test_two_maps_of_one_name_are_both_measured(run, no_page):
+    """Also a user's map called like one of ours, or like a file of the report."""
+    Path("deep").mkdir()
+    for place in ("one.py", "deep/two.py"):
+        Path(place).write_text("def corner(v):\n    return v[:, ::2, ::2]\nmajority = ensemble = corner\n")
+    maps = ["one.py:corner", "deep/two.py:corner", "one.py:majority", "one.py:ensemble"]
+    result = run("compare", *LIGHT, *(x for m in maps for x in ("--map", m)), "--out", "out", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    report = rg.load_report("out")
+    assert len(report.maps) == 4 + len(maps)
+    pictures = [entry.arrays["vh"] for name, entry in report.maps.items() if "user" in entry.about]
+    assert len(pictures) == len(maps)
+    for picture in pictures:
+        np.testing.assert_array_equal(picture, report.maps["decimation"].arrays["vh"])
+    assert len(rg.load_ensemble("out/data/ensemble.npz")) == 200
+
+
+@pytest.mark.parametrize("temperature", ["0", "inf", "2.5"])
+def test_any_temperature_gives_a_page(run, temperature, monkeypatch):
+    """At both ends of the scale, too; the page is written, its figures are left out here."""
+    monkeypatch.setattr(importlib.import_module("rgstep.page.render"), "plates", lambda report: iter(()))
+    result = run("compare", *LIGHT, "--temperature", temperature, "--out", "out", "--json", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    json.loads(result.stdout, parse_constant=pytest.fail)
+    assert (Path("out") / "report.html").exists()
+
+
+def test_the_smallest_lattice_gives_a_page(run, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("rgstep.page.render"), "plates", lambda report: iter(()))
+    tiny = ["--size", "4", "--samples", "200", "--steps", "100", "--map", "rbm_koch2020"]
+    result = run("compare", *tiny, "--out", "out", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert "nan" not in (Path("out") / "report.html").read_text(encoding="utf-8").lower().replace("nanometre", "")
+
+
+def test_force_replaces_results_and_nothing_else(run, no_page):
+    Path("out").mkdir()
+    (Path("out") / "notes.txt").write_text("mine")
+    says(run("compare", *LIGHT, "--out", "out"), "--force")
+    assert files(".") == ["out", "out/notes.txt"]
+    assert run("compare", *LIGHT, "--out", "out", "--force", "--quiet").exit_code == 0
+    assert (Path("out") / "notes.txt").read_text() == "mine"
+    assert (Path("out") / "report.json").exists()
+
+
+# --- bad input
+
+BAD = {
+    "odd size": (["--size", "7"], "size = 7"),
+    "size 2": (["--size", "2"], "size = 2"),
+    "size 0": (["--size", "0"], "size = 0"),
+    "negative size": (["--size", "-8"], "size = -8"),
+    "blocks that do not tile": (["--block", "3"], "blocks of side 3 do not tile a lattice of side 8"),
+    "block 0": (["--block", "0"], "block = 0"),
+    "negative temperature": (["--temperature", "-1"], "temperature = -1"),
+    "temperature nan": (["--temperature", "nan"], "temperature = nan"),
+    "temperature of words": (["--temperature", "warm"], "temperature = 'warm'"),
+    "no samples": (["--samples", "0"], "samples = 0"),
+    "negative samples": (["--samples", "-5"], "samples = -5"),
+    "no hidden units": (["--hidden", "0"], "hidden = 0"),
+    "no steps": (["--map", "koch2020", "--steps", "0"], "steps = 0"),
+    "no steps for no network": (["--steps", "0"], "steps = 0"),
+    "no seeds": (["--seeds", "0"], "seeds = 0"),
+    "negative seed": (["--seed", "-1"], "seed = -1"),
+    "unknown map": (["--map", "majorty"], "did you mean 'majority'"),
+    "unknown network": (["--map", "rbm_koch2021"], "did you mean 'rbm_koch2020'"),
+    "no such file": (["--map", "absent.py:f"], "no file 'absent.py'"),
+    "no such object": (["--map", "maps.py:absent"], "has no 'absent'"),
+    "no object": (["--map", "maps.py"], "file.py:object"),
+    "a class": (["--map", "maps.py:Unmade"], "give an instance"),
+    "a module": (["--map", "maps.py:np"], "is a module"),
+    "a file that fails": (["--map", "fails.py:f"], "ZeroDivisionError"),
+    "an output that is there": (["--out", "full"], "--force"),
+    "an output that is a file": (["--out", "maps.py"], "is a file"),
+    "an output under a file": (["--out", "maps.py/out"], "maps.py"),
+    "too many samples": (["--samples", "1000000000000"], "memory"),
+    "too large": (["--size", "1000000"], "memory"),
+    "too many hidden units": (["--hidden", "1000000000000"], "memory"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_before_any_work(run, no_page, case):
+    Path("maps.py").write_text(MAPS)
+    Path("fails.py").write_text("1 / 0\n")
+    Path("full").mkdir()
+    (Path("full") / "report.json").write_text("old")
+    before, started = files(".."), time.monotonic()
+    arguments, rule = BAD[case]
+    result = run("compare", "--size", 8, "--samples", 200, "--map", "majority", "--out", "new", *arguments)
+    says(result, rule)
+    assert [f for f in files("..") if "__pycache__" not in f] == before
+    assert (Path("full") / "report.json").read_text() == "old"
+    assert time.monotonic() - started < 2
+
+
+def test_no_size_is_too_large_to_be_refused_at_once(run, no_page):
+    """Smaller sizes first: who looks for one that fits by trying them all is caught before the memory is full."""
+    for size in (10**4, 10**5, 10**6, 10**12):
+        started = time.monotonic()
+        says(run("compare", "--size", size, "--out", "new"), "memory")
+        assert time.monotonic() - started < 0.5, size
+
+
+def test_a_word_for_a_number_is_status_2(run):
+    """typer's own message, in its own form: it names the option."""
+    result = run("compare", "--samples", "many", "--out", "new")
+    assert result.exit_code == 2
+    assert "--samples" in result.stderr
+    assert files(".") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("broken", "'broken' raised ZeroDivisionError (maps.py, line 8)"), ("half", "'half' returned")],
+)
+def test_a_map_that_fails_at_work_is_status_2_and_leaves_nothing(run, no_page, name, rule):
+    Path("maps.py").write_text(MAPS)
+    result = run("compare", *LIGHT, "--map", f"maps.py:{name}", "--out", "deep/out", "--quiet")
+    says(result, rule)
+    assert [f for f in files(".") if "__pycache__" not in f] == ["maps.py"]
+
+
+def test_a_failure_of_ours_is_status_1_and_one_line(run, monkeypatch):
+    def fails(*arguments):
+        message = "a bug\nof two lines"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(importlib.import_module("rgstep.compare"), "write_page", fails)
+    result = run("compare", *LIGHT, "--out", "out", "--quiet")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("rgstep: failed: RuntimeError: a bug")
+    assert files(".") == []
+
+
+# --- interrupts
+
+
+def interrupt(tmp_path, arguments, delay):
+    """Start a comparison, send SIGINT once its hidden folder is there, and return how it ended."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits only that it is ignored
+    process = subprocess.Popen(
+        [script(), "compare", *arguments, "--out", "deep/out"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    signal.signal(signal.SIGINT, before)
+    try:
+        limit = time.monotonic() + 60
+        while not list(tmp_path.glob("deep/out/.*")):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, out, err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_an_interrupt_leaves_nothing(tmp_path):
+    code, out, err = interrupt(tmp_path, ["--size", "32", "--samples", "200000"], 0.3)
+    assert code == 130
+    assert err.splitlines()[-1].startswith("rgstep: interrupted")
+    assert "Traceback" not in err
+    assert out == ""
+    assert files(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.0, 2.0, 4.0, 6.0])
+def test_an_interrupt_at_any_stage_leaves_nothing(tmp_path, delay):
+    """While sampling, compiling, training: always the same end; earlier results stay as they were."""
+    (tmp_path / "deep" / "out").mkdir(parents=True)
+    (tmp_path / "deep" / "out" / "report.json").write_text("old")
+    code, _, err = interrupt(tmp_path, ["--size", "16", "--samples", "2000", "--steps", "2000000", "--force"], delay)
+    assert code == 130, err
+    assert "Traceback" not in err
+    assert files(tmp_path) == ["deep", "deep/out", "deep/out/report.json"]
+    assert (tmp_path / "deep" / "out" / "report.json").read_text() == "old"
+
+
+# --- the other verbs
+
+
+def test_sample_train_and_report(run, monkeypatch):
+    """A file of configurations, a network from it, a page drawn again."""
+    monkeypatch.setattr(importlib.import_module("rgstep.page.render"), "plates", lambda report: iter(()))
+    sampled = run("sample", "e.npz", "--size", 8, "--samples", 100, "--temperature", 2.5, "--seed", 4, "--json")
+    assert sampled.exit_code == 0, sampled.stderr
+    assert json.loads(sampled.stdout)["samples"] == 100
+    np.testing.assert_array_equal(rg.load_ensemble("e.npz").spins, rg.sample(8, 2.5, 100, seed=4).spins)
+    trained = run("train", "e.npz", "r.npz", "--hidden", 4, "--steps", 100, "--preset", "koch2020", "--json", "--quiet")
+    assert trained.exit_code == 0, trained.stderr
+    summary = json.loads(trained.stdout)
+    assert (summary["preset"], summary["steps"]) == ("koch2020", 100)
+    assert rg.load_rbm("r.npz").hidden == 4
+    rg.judge(rg.load_ensemble("e.npz"), {"majority": rg.Majority()}).save("out")
+    drawn = run("report", "out")
+    assert drawn.exit_code == 0, drawn.stderr
+    assert "majority" in drawn.stdout
+    assert (Path("out") / "report.html").exists()
+    assert json.loads(run("report", "out", "--json", "--quiet").stdout) == json.loads(
+        Path("out/report.json").read_text()
+    )
+
+
+def test_info_lists_maps_and_presets(run):
+    answer = json.loads(run("info", "--json").stdout)
+    assert {"average", "majority", "rbm_koch2020"} <= set(answer["maps"])
+    assert {"default", "koch2020"} <= set(answer["presets"])
+    assert all(answer[package] for package in ("rgstep", "numpy", "jax"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (["sample", "e.txt"], "must end in .npz"),
+        (["sample", "there.npz"], "--force"),
+        (["sample", "there.npz/e.npz"], "there.npz"),
+        (["sample", "e.npz", "--temperature", "hot"], "temperature = 'hot'"),
+        (["train", "absent.npz", "r.npz"], "no file 'absent.npz'"),
+        (["train", "there.npz", "r.npz"], "damaged"),
+        (["train", "good.npz", "there.npz"], "--force"),
+        (["train", "good.npz", "r.npz", "--preset", "koch"], "did you mean 'koch2020'"),
+        (["train", "good.npz", "r.npz", "--steps", "0"], "steps = 0"),
+        (["train", "good.npz", "r.txt", "--steps", "1"], "must end in .npz"),
+        (["train", "good.npz", "r.npz", "--hidden", "0"], "hidden = 0"),
+        (["train", "good.npz", "r.npz", "--seed", "-2"], "seed = -2"),
+        (["report", "absent"], "no report in 'absent'"),
+        (["report", "."], "no report in '.'"),
+    ],
+)
+def test_bad_input_of_the_other_verbs(run, arguments, rule):
+    Path("there.npz").write_text("there")
+    rg.save_ensemble("good.npz", rg.ensemble_from_array(np.ones((3, 4, 4), np.int8), 2.0))
+    before = files(".")
+    says(run(*arguments, *(["--size", "4", "--samples", "20"] if arguments[0] == "sample" else [])), rule)
+    assert files(".") == before
