@@ -13,7 +13,7 @@ from rgstep.nets.rbm import Weights, log_2cosh
 from rgstep.nets.training import gibbs, pseudo_likelihood, statistics
 
 MACHINES = [(9, 4, 0.1), (9, 4, 1.0), (4, 9, 0.5), (12, 6, 0.3)]  # visible, hidden, sd of all parameters
-CHAINS = 20_000
+CHAINS = 40_000
 REJECT = 1e-4
 
 run_gibbs = jax.jit(gibbs)

@@ -125,16 +125,19 @@ def test_the_same_seed_gives_the_same_network(data, short):
 # --- settings
 
 
-def test_chains_belong_to_pcd(data):
-    """There are as many as asked; their number changes nothing else, so that it has no effect on CD."""
-    rngs = [np.random.default_rng(0), np.random.default_rng(0)]
+def test_chains_belong_to_pcd():
+    """PCD keeps as many as asked; on CD their number has no effect: every later draw is the same."""
     weights = untrained_rbm(16, 4).parameters
-    states = [first_state(weights, Training(chains=n), rng) for n, rng in zip((3, 50), rngs, strict=True)]
-    assert [state.chains.shape for state in states] == [(3, 16), (50, 16)]
-    assert set(np.unique(states[1].chains)) == {-1, 1}
-    keys = [jax.random.key_data(state.key) for state in states]
-    np.testing.assert_array_equal(*keys)
-    assert rngs[0].random() == rngs[1].random()
+    for method in ("pcd", "cd"):
+        rngs = [np.random.default_rng(0), np.random.default_rng(0)]
+        settings_ = [Training(method=method, chains=n) for n in (3, 50)]
+        states = [first_state(weights, t, rng) for t, rng in zip(settings_, rngs, strict=True)]
+        assert set(np.unique(states[1].chains)) == {-1, 1}
+        if method == "pcd":
+            assert [state.chains.shape for state in states] == [(3, 16), (50, 16)]
+        else:
+            np.testing.assert_array_equal(*(jax.random.key_data(state.key) for state in states))
+            assert rngs[0].random() == rngs[1].random()
 
 
 @pytest.mark.parametrize(("samples", "batch"), [(30, 10), (35, 10), (30, 10_000), (1, 50)])

@@ -3,7 +3,9 @@
 Everything that can be wrong with a request is said before the work starts; the folder appears when it is complete.
 """
 
+import math
 import time
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -16,7 +18,7 @@ from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
-from rgstep.files import check_output, output_folder
+from rgstep.files import check_folder, check_output, output_folder
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
 from rgstep.nets.adapters import as_map, load_map
@@ -26,7 +28,7 @@ from rgstep.nets.training import train_rbm
 from rgstep.page.render import write_page
 from rgstep.report import Report, file_name, load_report
 from rgstep.samplers.plan import sample
-from rgstep.store import load_ensemble, save_ensemble, save_rbm
+from rgstep.store import check_name, load_ensemble, save_ensemble, save_rbm
 from rgstep.types import Progress
 
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
@@ -139,11 +141,12 @@ def check_memory(comparison: Comparison) -> None:
     """Raise `InputError` if spins, networks and group means together would not fit."""
     request = f"comparing on {comparison.samples} samples of {comparison.size}×{comparison.size} spins"
     free = memory.available()
-    smaller = [size for size in range(comparison.block, comparison.size, comparison.block) if size % 2 == 0]
-    fits = [size for size in smaller if bytes_needed(replace(comparison, size=size)) < free]
+    step = math.lcm(2, comparison.block)
+    smaller = range(step, comparison.size, step)
+    fitting = bisect_left(smaller, free, key=lambda size: bytes_needed(replace(comparison, size=size)))
     spare = free - bytes_needed(replace(comparison, samples=0))
     few = f"at most samples = {spare // (BYTES_PER_SPIN * comparison.size**2)} fit" if spare > 0 else ""
-    small = f"size = {fits[-1]} fits" if fits else ""
+    small = f"size = {smaller[fitting - 1]} fits" if fitting else ""
     memory.require(bytes_needed(comparison), request, ", or ".join(filter(None, (few, small))) or "give it more memory")
 
 
@@ -261,7 +264,9 @@ def train_to_file(
 
 
 def check_file(path: Path, force: bool) -> None:
-    """Raise `InputError` if a file is there already and `force` is not set."""
+    """Raise `InputError` if a file cannot be written, or is there already and `force` is not set."""
+    check_name(path)
+    check_folder(path.parent)
     if path.exists() and not force:
         message = f"file {str(path)!r} exists: choose another, or replace it with --force"
         raise InputError(message)

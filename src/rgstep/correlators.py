@@ -22,7 +22,7 @@ from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, jackknife
 from rgstep.lattice import as_lattice, as_spins, as_vectors
-from rgstep.nets.adapters import as_map, checked
+from rgstep.nets.adapters import as_map, checked, to_numpy
 from rgstep.types import CoarseGraining, Field, Progress, Samples, Spins
 
 MapLike: TypeAlias = CoarseGraining | Callable[[Any], Any]  # a function of arrays of any library
@@ -138,8 +138,21 @@ def hidden_of(spins: Spins, h: object, name: str) -> Callable[[int, int], Field]
     if isinstance(h, CoarseGraining) or callable(h):
         coarse = as_map(h, name)
         return lambda start, stop: coarse.mean_h(spins[start:stop])
-    given = checked(np.asarray(h), len(spins), name)
-    return lambda start, stop: given[start:stop]
+    values = given(h, name)
+    if len(values) != len(spins):
+        message = f"{name} has {len(values)} rows for {len(spins)} configurations: one row for each is needed"
+        raise InputError(message)
+    return lambda start, stop: values[start:stop]
+
+
+def given(values: object, name: str) -> Samples:
+    """Return a user's array of coarse variables, checked."""
+    try:
+        array = to_numpy(values)
+    except ValueError as error:  # rows of different lengths
+        message = f"{name} is no array: {error}"
+        raise InputError(message) from error
+    return checked(array, len(array) if array.ndim else 0, name)
 
 
 def number_of_groups(sites: int, hidden: int) -> int:
@@ -180,8 +193,8 @@ def two_point(field: Ensemble | ArrayLike, connected: bool = False) -> Estimate:
     Raises:
         InputError: if the field is not lattice-valued (hidden units without places have no displacements).
     """
-    values: Samples = field.spins if isinstance(field, Ensemble) else np.asarray(field)
-    if values.ndim != 3 or values.shape[1] != values.shape[2]:
+    values = field.spins if isinstance(field, Ensemble) else given(field, "the field")
+    if values.ndim != 3:
         message = (
             f"a field of shape {values.shape}: a two-point function needs (sample, row, column) on a square lattice"
         )
@@ -192,7 +205,7 @@ def two_point(field: Ensemble | ArrayLike, connected: bool = False) -> Estimate:
     sums = np.array([values[a:b].sum(dtype=np.float64) / N for a, b in bounds])
     counts = np.array([b - a for a, b in bounds])
 
-    def correlation(product: np.ndarray, total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    def correlation(product: np.ndarray, total: float, count: float) -> np.ndarray:
         return np.asarray(product / count - (total / count) ** 2 * connected)
 
     full = correlation(products.sum(axis=0), sums.sum(), counts.sum())

@@ -48,7 +48,9 @@ class Estimate:
 
 def bracket(value: float, error: float) -> str:
     """Write a value with its error in the last digits: 0.9961(21); two digits of the error are kept."""
-    if not math.isfinite(value):
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
         return str(value)
     if not math.isfinite(error):
         return f"{value:.6g}(?)"

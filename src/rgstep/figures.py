@@ -41,20 +41,22 @@ def pictures(vh: np.ndarray, title: str, limit: float) -> Figure:
                 image = axes.imshow(shown[a], cmap=PICTURES, norm=scale, interpolation="nearest")
         if image is not None:
             figure.colorbar(image, ax=list(grid), shrink=0.6, label=r"$\langle v_i h_a\rangle$")
-        figure.suptitle(f"{title}: $h_1 … h_{{{len(shown)}}}$ of {len(vh)}")
+        figure.suptitle(f"{text(title)}: $h_1 … h_{{{len(shown)}}}$ of {len(vh)}")
         return figure
 
 
 def gallery(maps: Mapping[str, np.ndarray], limit: float) -> Figure:
-    """Draw the first sixteen pictures of several maps, one mosaic each, on one symmetric scale of ± limit."""
+    """Draw the first pictures of several maps, sixteen at most, one mosaic each, on one symmetric scale of ± limit."""
     with rc_context(STYLE):
         figure = Figure(figsize=(2.7 * len(maps) + 0.6, 2.9), layout="constrained")
         grid = figure.subplots(1, len(maps), squeeze=False)[0]
         for axes, (name, vh) in zip(grid, maps.items(), strict=True):
-            framed = np.pad(vh[:16], ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
-            mosaic = framed.reshape(4, 4, *framed.shape[1:]).transpose(0, 2, 1, 3).reshape(4 * framed.shape[1], -1)
+            side = min(4, int(np.sqrt(len(vh))))
+            framed = np.pad(vh[: side**2], ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+            rows = framed.reshape(side, side, *framed.shape[1:]).transpose(0, 2, 1, 3)
+            mosaic = rows.reshape(side * framed.shape[1], -1)
             image = axes.imshow(mosaic, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
-            axes.set_title(name)
+            axes.set_title(text(name))
             axes.set_axis_off()
         figure.colorbar(image, ax=list(grid), shrink=0.8, label=r"$\langle v_i h_a\rangle$")
         return figure
@@ -71,7 +73,7 @@ def enlarged(vh: np.ndarray, weights: np.ndarray, title: str) -> Figure:
             image = axes.imshow(values, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
             axes.set(xlabel="column", ylabel="row", title=label)
             figure.colorbar(image, ax=axes)
-        figure.suptitle(title)
+        figure.suptitle(text(title))
         return figure
 
 
@@ -86,7 +88,9 @@ def spatial_correlators(
             near = distance <= size / 2
             style = look(name, order)
             whole = np.flatnonzero(np.isclose(distance[near], np.round(distance[near])))
-            axes.plot(distance[near], value[near], label=name, markersize=4, linewidth=1.2, markevery=whole, **style)
+            axes.plot(
+                distance[near], value[near], label=text(name), markersize=4, linewidth=1.2, markevery=whole, **style
+            )
             axes.fill_between(
                 distance[near],
                 (value - error)[near],
@@ -113,7 +117,7 @@ def range_against_participation(points: Mapping[str, tuple[np.ndarray, np.ndarra
                 spread,
                 s=14,
                 alpha=0.6,
-                label=name,
+                label=text(name),
                 color=style["color"],
                 marker=style["marker"],
                 lw=0,
@@ -142,7 +146,10 @@ def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: fl
             for name, history in histories.items():
                 later = history["step"] > 0
                 axes.plot(
-                    history["step"][later], history[quantity][later], label=name, color=look(name, order)["color"]
+                    history["step"][later],
+                    history[quantity][later],
+                    label=text(name),
+                    color=look(name, order)["color"],
                 )
             axes.set(xlabel="updates", ylabel=label, xscale="log")
         panels[0].axhline(truth, color="0.4", linestyle="--", label="true Ising law")
@@ -177,7 +184,7 @@ def momentum_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]], order
         figure = Figure(figsize=(7.2, 4.0), layout="constrained")
         axes = figure.subplots()
         for name, (momentum, power) in spectra.items():
-            axes.plot(momentum, power, label=name, markersize=3, linewidth=1.0, **look(name, order))
+            axes.plot(momentum, power, label=text(name), markersize=3, linewidth=1.0, **look(name, order))
         axes.set(xlabel=r"|k| (units of $2\pi/L$)", ylabel=r"$|\hat W_a(k)|^2/N$, mean over units", yscale="log")
         axes.legend()
         return figure
@@ -187,3 +194,8 @@ def look(name: str, order: Sequence[str]) -> dict[str, Any]:
     """Return the colour and marker of a map: the same in every figure that is given the same order of maps."""
     i = list(order).index(name) if name in order else 0
     return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+
+
+def text(name: str) -> str:
+    """Return a map's name as matplotlib must be given it: no mathematics, and shown though it begins with _."""
+    return (" " if name.startswith("_") else "") + name.replace("$", r"\$")

@@ -7,9 +7,11 @@ rename each, so that an interrupted run leaves nothing under a final name and re
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -24,6 +26,11 @@ def check_output(directory: Path, force: bool) -> None:
     if directory.is_dir() and any(directory.iterdir()) and not force:
         message = f"output folder {str(directory)!r} exists: choose another, or replace its results with --force"
         raise InputError(message)
+    check_folder(directory)
+
+
+def check_folder(directory: Path) -> None:
+    """Raise `InputError` if a folder, or the nearest one above it that exists, cannot be written."""
     existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         message = f"output folder {str(directory)!r} cannot be written: no permission in {str(existing)!r}"
@@ -38,6 +45,7 @@ def output_folder(directory: Path, force: bool = False) -> Iterator[Path]:
         InputError: if `directory` holds something and `force` is not set, or cannot be written.
     """
     check_output(directory, force)
+    missing = [p for p in (directory, *directory.parents) if not p.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
         hidden = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory))
@@ -52,13 +60,9 @@ def output_folder(directory: Path, force: bool = False) -> Iterator[Path]:
             source.replace(target)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-        remove_if_empty(directory)
-
-
-def remove_if_empty(directory: Path) -> None:
-    """Remove a folder that holds nothing."""
-    if directory.is_dir() and not any(directory.iterdir()):
-        directory.rmdir()
+        for folder in missing:  # innermost first: those made above, if nothing came into them
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -70,3 +74,27 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the named arrays of an `.npz` file.
+
+    Raises:
+        InputError: if the file is missing, or is not one, or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                message = f"file {str(path)!r} is not an .npz file"
+                raise InputError(message)
+            with archive:
+                return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        message = f"no file {str(path)!r}"
+        raise InputError(message) from error
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        if isinstance(error, InputError):
+            raise
+        message = f"file {str(path)!r} is not an .npz file, or is damaged: {error}"
+        raise InputError(message) from error

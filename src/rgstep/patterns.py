@@ -19,6 +19,8 @@ from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate
 from rgstep.lattice import shells
 
+ROUNDING = 1e-25  # Σ(P − P̄)² below this share of ΣP² is rounding noise of a flat picture
+
 
 class Masks(NamedTuple):
     """Which sites lie in, beside and farthest from each unit's block, bool `(hidden, site)`."""
@@ -90,7 +92,7 @@ def statistics(means: Means) -> dict[str, np.ndarray]:
 def summary(means: Means) -> dict[str, np.ndarray]:
     """Return the pictures' statistics over units: means, and the median of the participation ratio."""
     each = statistics(means)
-    return {
+    over_units = {
         "pattern_mean_abs": np.abs(each["mean"]).mean(),
         "pattern_sd": each["sd"].mean(),
         "pattern_range": each["range"].mean(),
@@ -98,6 +100,7 @@ def summary(means: Means) -> dict[str, np.ndarray]:
         "participation_vh": np.median(each["participation"]),
         "correlation_m_abs": np.abs(each["correlation_m"]).mean(),
     }
+    return {name: np.asarray(value) for name, value in over_units.items()}
 
 
 def block_masks(size: int, coarse: int) -> Masks:
@@ -126,7 +129,7 @@ def block_masks(size: int, coarse: int) -> Masks:
 
 def over_masks(means: Means, masks: Masks) -> dict[str, np.ndarray]:
     """Return ⟨v h⟩ averaged over the units and over each mask: own_block, adjacent, farthest."""
-    return {name: means.vh[mask].mean() for name, mask in masks._asdict().items()}
+    return {name: np.asarray(means.vh[mask].mean()) for name, mask in masks._asdict().items()}
 
 
 def centroid(pictures: np.ndarray) -> np.ndarray:
@@ -142,16 +145,19 @@ def spatial_correlator(pictures: np.ndarray, mean_subtracted: bool, pooled: bool
     """Return C(d) averaged over units: `(unit, row, column)` → `(row, column)` of d.
 
     Each picture counts alike, after division by its own C(0); `pooled` divides the sum over units by its value at 0
-    instead, so that pictures without contrast (little but sampling noise) do not count.
+    instead, so that pictures without contrast (little but sampling noise) do not count. A picture without any contrast
+    has no correlator and is left out; NaN if that is all of them.
     """
+    rounding = ROUNDING * (pictures**2).sum(axis=(1, 2))
     if mean_subtracted:
         pictures = pictures - pictures.mean(axis=(1, 2), keepdims=True)
     correlation = fft.irfft2(np.abs(fft.rfft2(pictures)) ** 2, s=pictures.shape[1:])
     if pooled:
-        correlation = correlation.sum(axis=0, keepdims=True)
-    origin = correlation[:, :1, :1]
-    usable = origin[:, 0, 0] > 0
-    return np.asarray((correlation[usable] / origin[usable]).mean(axis=0))
+        correlation, rounding = correlation.sum(axis=0, keepdims=True), rounding.sum(keepdims=True)
+    usable = correlation[:, 0, 0] > rounding
+    if not usable.any():
+        return np.full(pictures.shape[1:], np.nan)
+    return np.asarray((correlation[usable] / correlation[usable, :1, :1]).mean(axis=0))
 
 
 def correlator_by_distance(pictures: np.ndarray, mean_subtracted: bool, pooled: bool = False) -> np.ndarray:

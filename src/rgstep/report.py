@@ -19,7 +19,7 @@ from rich.table import Table
 
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate
-from rgstep.files import output_folder, write_arrays
+from rgstep.files import output_folder, read_arrays, write_arrays
 
 SCHEMA = 1
 NOT_JUDGED = "not judged"
@@ -95,7 +95,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return what `report.json` holds."""
         maps = {name: entry.to_dict() for name, entry in self.maps.items()}
-        return {"schema": SCHEMA, "origin": dict(self.origin), "maps": maps}
+        return {"schema": SCHEMA, "origin": plain(dict(self.origin)), "maps": maps}
 
     def save(self, directory: str | Path, force: bool = False) -> None:
         """Write `report.json` and `data/` into a folder; `rgstep report` draws the page from them.
@@ -108,9 +108,9 @@ class Report:
 
     def write(self, folder: Path) -> None:
         """Write `report.json` and `data/` into an existing folder."""
-        (folder / "data").mkdir(exist_ok=True)
+        (folder / "data" / "maps").mkdir(parents=True, exist_ok=True)
         for name, entry in self.maps.items():
-            write_arrays(folder / "data" / f"{file_name(name)}.npz", entry.arrays)
+            write_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz", entry.arrays)
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
@@ -148,6 +148,15 @@ def finite(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
+def plain(value: Any) -> Any:
+    """Return nested plain values with what JSON cannot say (an infinite temperature) as words."""
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def file_name(name: str) -> str:
     """Return a map's name as part of a file name; different names stay different."""
     return quote(name, safe="")
@@ -157,43 +166,51 @@ def load_report(directory: str | Path) -> Report:
     """Read a report that `Report.save` or `rgstep compare` wrote.
 
     Raises:
-        InputError: if the folder holds no report, or one of another schema.
+        InputError: if the folder holds no report, or a damaged one, or one of another schema.
     """
     folder = Path(directory)
     try:
         text = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        if text.get("schema") != SCHEMA:
-            message = f"report {str(directory)!r} has schema {text.get('schema')}: this version reads schema {SCHEMA}"
+        if not isinstance(text, dict) or text.get("schema") != SCHEMA:
+            found = text.get("schema") if isinstance(text, dict) else None
+            message = f"report {str(directory)!r} has schema {found}: this version reads schema {SCHEMA}"
             raise InputError(message)
-        maps = {
-            name: read_map(entry, folder / "data" / f"{file_name(name)}.npz") for name, entry in text["maps"].items()
-        }
-        return Report(text["origin"], maps)
+        origin = {**text["origin"], "temperature": float(text["origin"]["temperature"])}
+        rows = {name: (entry, read_rows(entry["diagnostics"])) for name, entry in text["maps"].items()}
     except FileNotFoundError as error:
-        message = f"no report in {str(directory)!r}: {Path(str(error.filename)).name} is missing"
+        message = f"no report in {str(directory)!r}: report.json is missing"
         raise InputError(message) from error
-    except (json.JSONDecodeError, KeyError, AttributeError, OSError) as error:
-        message = f"report {str(directory)!r} cannot be read: {error}"
+    except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
+        message = f"report {str(directory)!r} is damaged: {type(error).__name__}: {error}"
         raise InputError(message) from error
+    maps = {
+        name: MapReport(
+            str(entry.get("verdict")),
+            str(entry.get("kind")),
+            str(entry.get("about")),
+            diagnostics,
+            read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz"),
+        )
+        for name, (entry, diagnostics) in rows.items()
+    }
+    return Report(origin, maps)
 
 
-def read_map(entry: Mapping[str, Any], path: Path) -> MapReport:
-    """Return one map of a report from its plain values and its array file."""
+def read_rows(rows: Mapping[str, Any]) -> dict[str, Diagnostic]:
+    """Return the diagnostics of one map from their plain values."""
 
     def number(value: float | None) -> float:
-        return math.nan if value is None else value
+        return math.nan if value is None else float(value)
 
-    rows = {
-        name: Diagnostic(
-            row["passed"],
-            row["why"],
-            {
-                q: Quantity(Estimate(number(x["value"]), number(x["error"])), x["exact"])
-                for q, x in row["estimates"].items()
-            },
+    def quantity(entry: Mapping[str, Any]) -> Quantity:
+        exact = entry["exact"]
+        return Quantity(
+            Estimate(number(entry["value"]), number(entry["error"])), None if exact is None else float(exact)
         )
-        for name, row in entry["diagnostics"].items()
+
+    return {
+        name: Diagnostic(row["passed"], str(row["why"]), {q: quantity(x) for q, x in row["estimates"].items()})
+        for name, row in rows.items()
     }
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    return MapReport(entry["verdict"], entry["kind"], entry.get("about", ""), rows, arrays)

@@ -5,16 +5,16 @@ in the array `meta`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
-from rgstep.files import write_arrays
+from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import Ising
 from rgstep.nets.rbm import RBM
 
@@ -37,13 +37,18 @@ def load_ensemble(path: str | Path) -> Ensemble:
     """Read an ensemble.
 
     Raises:
-        InputError: if the file is missing, broken, or holds something else.
+        InputError: if the file is missing, damaged, or holds something else.
     """
-    meta, arrays = read(path, "ensemble", ("bits",))
-    size = int(meta["size"])
-    flat = np.unpackbits(arrays["bits"], axis=1, count=size * size).astype(np.int8)
-    spins = (2 * flat - 1).reshape(-1, size, size)
-    return Ensemble(spins, Ising(size, float(meta["coupling"])), meta["origin"], bool(meta["independent"]))
+    with damaged(path):
+        meta, arrays = read(path, "ensemble", ("bits",))
+        size, bits = int(meta["size"]), arrays["bits"]
+        if bits.ndim != 2 or bits.shape[1] != -(-(size**2) // 8):
+            message = f"file {str(path)!r} is damaged: {bits.shape} bytes of spins for a lattice of side {size}"
+            raise InputError(message)
+        flat = np.unpackbits(bits, axis=1, count=size * size).view(np.int8)
+        flat = 2 * flat - 1
+        system = Ising(size, float(meta["coupling"]))
+        return Ensemble(flat.reshape(-1, size, size), system, dict(meta["origin"]), bool(meta["independent"]))
 
 
 def save_rbm(path: str | Path, rbm: RBM) -> None:
@@ -57,19 +62,31 @@ def load_rbm(path: str | Path) -> RBM:
     """Read a network.
 
     Raises:
-        InputError: if the file is missing, broken, or holds something else.
+        InputError: if the file is missing, damaged, or holds something else.
     """
-    meta, arrays = read(path, "rbm", ("weights", "visible_bias", "hidden_bias"))
-    history = {name.removeprefix("history_"): values for name, values in arrays.items() if name.startswith("history_")}
-    return RBM(arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"], meta["origin"], history)
+    with damaged(path):
+        meta, arrays = read(path, "rbm", ("weights", "visible_bias", "hidden_bias"))
+        curves = {name for name in arrays if name.startswith("history_")}
+        history = {name.removeprefix("history_"): arrays[name] for name in sorted(curves)}
+        return RBM(arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"], dict(meta["origin"]), history)
+
+
+@contextmanager
+def damaged(path: str | Path) -> Iterator[None]:
+    """Turn whatever goes wrong with the contents of a file into one `InputError`."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        message = f"file {str(path)!r} is damaged: {type(error).__name__}: {error}"
+        raise InputError(message) from error
 
 
 def write(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays and plain values under a kind and a format number."""
     target = Path(path)
-    if target.suffix != ".npz":
-        message = f"file {str(path)!r}: the name must end in .npz"
-        raise InputError(message)
+    check_name(target)
     text = json.dumps({"kind": kind, "format": FORMAT, **meta})
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,18 +96,17 @@ def write(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Mapping[
         raise InputError(message) from error
 
 
+def check_name(path: Path) -> None:
+    """Raise `InputError` unless a file name ends in .npz."""
+    if path.suffix != ".npz":
+        message = f"file {str(path)!r}: the name must end in .npz"
+        raise InputError(message)
+
+
 def read(path: str | Path, kind: str, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the plain values and the arrays of a file of one kind, checked."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        meta = json.loads(str(arrays.pop("meta")))
-    except FileNotFoundError as error:
-        message = f"no file {str(path)!r}"
-        raise InputError(message) from error
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        message = f"file {str(path)!r} is not an rgstep file, or is damaged: {error}"
-        raise InputError(message) from error
+    arrays = read_arrays(Path(path))
+    meta = json.loads(str(arrays.pop("meta", "{}")))
     if meta.get("kind") != kind or meta.get("format") != FORMAT or any(name not in arrays for name in needed):
         found = f"{meta.get('kind')} of format {meta.get('format')}"
         message = f"file {str(path)!r} holds {found}; expected {kind} of format {FORMAT}"

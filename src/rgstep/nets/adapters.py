@@ -26,29 +26,31 @@ class Function:
 
     function: Callable[[Any], Any]  # the user's: arrays of any library
 
-    def mean_h(self, v: Spins) -> Field:
-        """Return h as floats."""
-        return as_floats(self.call(v))
-
-    def sample_h(self, v: Spins, rng: Rng) -> Field:
-        """Return h: nothing is random."""
-        return self.mean_h(v)
-
-    def call(self, v: Spins) -> np.ndarray:
-        """Call the function on float32 configurations and return a NumPy array."""
+    def mean_h(self, v: Spins) -> np.ndarray:
+        """Return h as the function gives it for float32 configurations."""
         values = v.astype(np.float32)
         torch = sys.modules.get("torch")
         if torch is None or not isinstance(self.function, torch.nn.Module):
             return to_numpy(self.function(values))
-        was_training = self.function.training
-        try:
-            self.function.eval()
-            with torch.no_grad():
-                parameter = next(self.function.parameters(), None)
-                device = "cpu" if parameter is None else parameter.device
-                return to_numpy(self.function(torch.from_numpy(values).to(device)))
-        finally:
-            self.function.train(was_training)
+        return call_module(torch, self.function, values)
+
+    def sample_h(self, v: Spins, rng: Rng) -> np.ndarray:
+        """Return h: nothing is random."""
+        return self.mean_h(v)
+
+
+def call_module(torch: Any, module: Any, values: np.ndarray) -> np.ndarray:
+    """Call a PyTorch module without gradients, every part of it in evaluation mode, and put its flags back."""
+    flags = [(part, part.training) for part in module.modules()]
+    parameter = next(module.parameters(), None)
+    device = "cpu" if parameter is None else parameter.device
+    try:
+        module.eval()
+        with torch.no_grad():
+            return to_numpy(module(torch.from_numpy(values).to(device)))
+    finally:
+        for part, training in flags:
+            part.training = training
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -31,6 +31,7 @@ from rgstep.types import Progress, Rng, Spins
 BLOCK = 100  # updates in one compiled scan
 READINGS = 1000  # configurations in a reading of the training curves
 SITES = 8  # sites of each of them at which the pseudo-likelihood is read
+EXPLODED = 1e6  # a weight beyond which the hidden units are signs and no likelihood is left
 READING_GROWTH = 1.05  # readings follow a logarithmic grid of steps, at least one block apart
 
 
@@ -102,10 +103,10 @@ def run(
 
 
 def check_finite(weights: Weights, done: int, training: Training) -> None:
-    """Raise `InputError` if the last block of updates made a weight NaN or infinite."""
-    if not bool(jnp.isfinite(weights.w).all()):
+    """Raise `InputError` if the last block of updates made a weight NaN, infinite or absurdly large."""
+    if not bool((jnp.abs(weights.w) < EXPLODED).all()):
         message = (
-            f"learning_rate = {training.learning_rate}: the weights stopped being finite between "
+            f"learning_rate = {training.learning_rate}: the weights exploded between "
             f"steps {max(0, done - BLOCK)} and {done}; try a smaller rate"
         )
         raise InputError(message)
@@ -113,8 +114,9 @@ def check_finite(weights: Weights, done: int, training: Training) -> None:
 
 def first_state(weights: Weights, training: Training, rng: Rng) -> State:
     """Return the state before the first update: chains are independent fair spins."""
-    chains = 2 * rng.integers(0, 2, (training.chains, weights.w.shape[0])) - 1
     key = jax.random.key(int(rng.integers(2**32)))
+    kept = training.chains if training.method == "pcd" else 0
+    chains = 2 * rng.integers(0, 2, (kept, weights.w.shape[0])) - 1
     return State(weights, training.transformation().init(weights), jnp.asarray(chains, jnp.float32), key)
 
 
