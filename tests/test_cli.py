@@ -139,7 +139,7 @@ def test_compare_writes_the_report_the_figures_and_the_data(compared):
     written = files(folder / "out")
     assert {"report.html", "report.json", "data", "figures", "data/ensemble.npz"} <= set(written)
     names = ["average", "majority", "decimation", "rbm_untrained", "rbm_koch2020", "corner"]
-    assert {f"data/{name}.npz" for name in names} <= set(written)
+    assert {f"data/maps/{name}.npz" for name in names} <= set(written)
     assert {f"figures/vh_{name}.png" for name in names} <= set(written)
     assert "figures/spatial_correlator.svg" in written
     assert not [name for name in written if "/." in f"/{name}"]

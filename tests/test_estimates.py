@@ -164,7 +164,7 @@ def test_groups_cover_the_samples(samples, groups):
         (50.0, 9.96, "50(10)"),
         (2.0, 0.0, "2"),
         (1 / 3, math.nan, "0.333333(?)"),
-        (math.nan, 0.1, "nan"),
+        (math.nan, 0.1, "–"),
         (math.inf, 0.1, "inf"),
     ],
 )

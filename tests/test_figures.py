@@ -69,17 +69,18 @@ def test_an_empty_picture_can_be_enlarged():
     figures.enlarged(np.zeros((4, 4)), np.zeros((4, 4)), "nothing").canvas.draw()
 
 
-@pytest.mark.parametrize("units", [16, 20, 3])
-def test_the_gallery_shows_the_first_pictures_of_each_map(units):
-    """Sixteen in a four-by-four mosaic, each in a frame one site wide; fewer leave empty places."""
+@pytest.mark.parametrize(("units", "side"), [(16, 4), (20, 4), (4, 2), (3, 1)])
+def test_the_gallery_shows_the_first_pictures_of_each_map(units, side):
+    """In a square mosaic, four by four at most, each picture in a frame one site wide."""
     maps = {name: RNG.uniform(-1, 1, (units, 4, 4)) for name in NAMES}
     axes = panels(figures.gallery(maps, 0.9))
     assert [a.get_title() for a in axes] == NAMES
     for a, vh in zip(axes, maps.values(), strict=True):
         mosaic = np.ma.filled(a.images[0].get_array(), np.nan)
         assert a.images[0].get_clim() == (-0.9, 0.9)
-        for unit in range(min(units, 16)):
-            row, column = 6 * (unit // 4) + 1, 6 * (unit % 4) + 1
+        assert mosaic.shape == (6 * side, 6 * side)
+        for unit in range(side**2):
+            row, column = 6 * (unit // side) + 1, 6 * (unit % side) + 1
             np.testing.assert_array_equal(mosaic[row : row + 4, column : column + 4], vh[unit])
 
 

@@ -132,8 +132,8 @@ def test_chains_belong_to_pcd():
         rngs = [np.random.default_rng(0), np.random.default_rng(0)]
         settings_ = [Training(method=method, chains=n) for n in (3, 50)]
         states = [first_state(weights, t, rng) for t, rng in zip(settings_, rngs, strict=True)]
-        assert set(np.unique(states[1].chains)) == {-1, 1}
         if method == "pcd":
+            assert set(np.unique(states[1].chains)) == {-1, 1}
             assert [state.chains.shape for state in states] == [(3, 16), (50, 16)]
         else:
             np.testing.assert_array_equal(*(jax.random.key_data(state.key) for state in states))

@@ -196,7 +196,7 @@ def exact_values(subject: Subject, masks: patterns.Masks | None) -> dict[str, fl
     system = subject.ensemble.system
     pictures = enumeration.visible_hidden(subject.coarse.mean_h, system.size, system.coupling)
     flat = pictures.reshape(len(pictures), -1)
-    return {name: float(flat[mask].mean()) for name, mask in masks._asdict().items()}
+    return {name: float(flat[mask].mean()) for name, mask in masks._asdict().items() if mask.any()}
 
 
 def weight_pictures(subject: Subject) -> Field | None:

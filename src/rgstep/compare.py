@@ -111,6 +111,8 @@ def check(comparison: Comparison) -> dict[str, object]:
     require_seed(comparison.seed)
     check_tiling(system.size, comparison.block)
     require_positive("hidden", comparison.units)
+    if comparison.steps is not None:
+        require_positive("steps", comparison.steps)
     user_maps: dict[str, object] = {}
     for name in comparison.maps:
         if ":" in name or name.endswith(".py"):

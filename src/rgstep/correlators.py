@@ -145,14 +145,17 @@ def hidden_of(spins: Spins, h: object, name: str) -> Callable[[int, int], Field]
     return lambda start, stop: values[start:stop]
 
 
-def given(values: object, name: str) -> Samples:
-    """Return a user's array of coarse variables, checked."""
+def given(values: object, name: str, places: bool = False) -> Samples:
+    """Return a user's array of coarse variables, checked; `places` asks for (sample, row, column)."""
     try:
         array = to_numpy(values)
     except ValueError as error:  # rows of different lengths
         message = f"{name} is no array: {error}"
         raise InputError(message) from error
-    return checked(array, len(array) if array.ndim else 0, name)
+    if places and (array.ndim != 3 or array.shape[1] != array.shape[2]):
+        message = f"{name} has shape {array.shape}: a two-point function needs (sample, row, column), rows = columns"
+        raise InputError(message)
+    return checked(array, len(array) if array.ndim else 0, f"{name} has")
 
 
 def number_of_groups(sites: int, hidden: int) -> int:
@@ -193,17 +196,12 @@ def two_point(field: Ensemble | ArrayLike, connected: bool = False) -> Estimate:
     Raises:
         InputError: if the field is not lattice-valued (hidden units without places have no displacements).
     """
-    values = field.spins if isinstance(field, Ensemble) else given(field, "the field")
-    if values.ndim != 3:
-        message = (
-            f"a field of shape {values.shape}: a two-point function needs (sample, row, column) on a square lattice"
-        )
-        raise InputError(message)
+    values = field.spins if isinstance(field, Ensemble) else given(field, "the field", places=True)
     n, N = len(values), values[0].size
     bounds = group_bounds(n, GROUPS)
     products = np.stack([correlation_sum(values[a:b]) for a, b in bounds])
     sums = np.array([values[a:b].sum(dtype=np.float64) / N for a, b in bounds])
-    counts = np.array([b - a for a, b in bounds])
+    counts = np.array([b - a for a, b in bounds], dtype=np.float64)
 
     def correlation(product: np.ndarray, total: float, count: float) -> np.ndarray:
         return np.asarray(product / count - (total / count) ** 2 * connected)

@@ -86,15 +86,15 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                message = f"file {str(path)!r} is not an .npz file"
+                message = f"file {str(path)!r} is not an rgstep file, or is damaged: no .npz archive"
                 raise InputError(message)
             with archive:
                 return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         message = f"no file {str(path)!r}"
         raise InputError(message) from error
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
-        message = f"file {str(path)!r} is not an .npz file, or is damaged: {error}"
+        message = f"file {str(path)!r} is not an rgstep file, or is damaged: {error}"
         raise InputError(message) from error

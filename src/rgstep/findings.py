@@ -102,13 +102,14 @@ def distance(x: Estimate, y: Estimate) -> float:
 
 def about(report: Report, claim: str, name: str) -> Finding:
     """Return the finding on one claim for one family."""
-    readings = [read(report, name, quantity) for quantity in (PATCHES if claim == "P2" else CORRELATORS)]
+    quantities = [q for q in (PATCHES if claim == "P2" else CORRELATORS) if has(report, RG, q)]
+    readings = [read(report, name, quantity) for quantity in quantities]
     wins = sum(r.gain > SIGMAS for r in readings)
     losses = sum(r.gain < -SIGMAS for r in readings)
     equal = sum(distance(r.trained, r.majority) < SIGMAS for r in readings)
     seeds = len(members(report, name))
     what = "patches like block spins'" if claim == "P2" else "spatial correlators like block spins'"
-    supported = wins == len(readings)
+    supported = wins == len(readings) > 0
     partly = "does not support it" if wins == 0 else "supports it only in part"
     sentence = (
         f"{claim}, {what}: {name} ({seeds} seed{'s' if seeds > 1 else ''}) "
@@ -117,6 +118,11 @@ def about(report: Report, claim: str, name: str) -> Finding:
         f"rule within {SIGMAS:.0f}σ in {equal}."
     )
     return Finding(claim, name, supported, sentence, readings)
+
+
+def has(report: Report, name: str, quantity: str) -> bool:
+    """Whether a map has a quantity: small lattices lack the large distances."""
+    return any(quantity in row.estimates for row in report.maps[name].diagnostics.values())
 
 
 def read(report: Report, name: str, quantity: str) -> Reading:

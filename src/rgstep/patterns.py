@@ -128,8 +128,8 @@ def block_masks(size: int, coarse: int) -> Masks:
 
 
 def over_masks(means: Means, masks: Masks) -> dict[str, np.ndarray]:
-    """Return ⟨v h⟩ averaged over the units and over each mask: own_block, adjacent, farthest."""
-    return {name: np.asarray(means.vh[mask].mean()) for name, mask in masks._asdict().items()}
+    """Return ⟨v h⟩ averaged over the units and over each mask that has sites: own_block, adjacent, farthest."""
+    return {name: np.asarray(means.vh[mask].mean()) for name, mask in masks._asdict().items() if mask.any()}
 
 
 def centroid(pictures: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 `to_dict()` is `report.json`; the arrays behind the figures lie beside it in `data/`, one `.npz` file per map.
 """
 
+import hashlib
 import io
 import json
 import math
@@ -158,8 +159,9 @@ def plain(value: Any) -> Any:
 
 
 def file_name(name: str) -> str:
-    """Return a map's name as part of a file name; different names stay different."""
-    return quote(name, safe="")
+    """Return a map's name as part of a file name: different names stay different, long ones end in a hash."""
+    quoted = quote(name, safe="")
+    return quoted if len(quoted) <= 100 else f"{quoted[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def load_report(directory: str | Path) -> Report:

@@ -15,7 +15,7 @@ import numpy as np
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.files import read_arrays, write_arrays
-from rgstep.ising import Ising
+from rgstep.ising import Ising, ising
 from rgstep.nets.rbm import RBM
 
 FORMAT = 1
@@ -47,7 +47,7 @@ def load_ensemble(path: str | Path) -> Ensemble:
             raise InputError(message)
         flat = np.unpackbits(bits, axis=1, count=size * size).view(np.int8)
         flat = 2 * flat - 1
-        system = Ising(size, float(meta["coupling"]))
+        system = Ising(ising(size, 1.0).size, float(meta["coupling"]))
         return Ensemble(flat.reshape(-1, size, size), system, dict(meta["origin"]), bool(meta["independent"]))
 
 
@@ -77,9 +77,9 @@ def damaged(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
+        if isinstance(error, InputError) and str(path) in str(error):
             raise
-        message = f"file {str(path)!r} is damaged: {type(error).__name__}: {error}"
+        message = f"file {str(path)!r} is damaged: {error}"
         raise InputError(message) from error
 
 
@@ -106,7 +106,10 @@ def check_name(path: Path) -> None:
 def read(path: str | Path, kind: str, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the plain values and the arrays of a file of one kind, checked."""
     arrays = read_arrays(Path(path))
-    meta = json.loads(str(arrays.pop("meta", "{}")))
+    if "meta" not in arrays:
+        message = f"file {str(path)!r} is not an rgstep file, or is damaged: it has no record of what it holds"
+        raise InputError(message)
+    meta = json.loads(str(arrays.pop("meta")))
     if meta.get("kind") != kind or meta.get("format") != FORMAT or any(name not in arrays for name in needed):
         found = f"{meta.get('kind')} of format {meta.get('format')}"
         message = f"file {str(path)!r} holds {found}; expected {kind} of format {FORMAT}"

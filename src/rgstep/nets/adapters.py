@@ -82,7 +82,7 @@ class Checked:
                 f"(sample, row, column)"
             )
             raise InputError(message) from error
-        return checked(h, len(v), self.name)
+        return checked(h, len(v), f"map {self.name!r} returned")
 
 
 def as_map(value: object, name: str) -> CoarseGraining:
@@ -107,20 +107,23 @@ def as_map(value: object, name: str) -> CoarseGraining:
     raise InputError(message)
 
 
-def checked(h: np.ndarray, samples: int, name: str) -> Samples:
-    """Return h, or raise `InputError` if its sample count, shape or values make no sense."""
+def checked(h: np.ndarray, samples: int, subject: str) -> Samples:
+    """Return h, or raise `InputError` if its sample count, shape or values make no sense.
+
+    `subject` begins the message: "map 'mine' returned", "h has".
+    """
     if h.ndim not in (2, 3) or h.size == 0 or (h.ndim == 3 and h.shape[1] != h.shape[2]):
-        message = f"map {name!r} returned shape {h.shape}: expected (sample, unit) or (sample, l, l)"
+        message = f"{subject} shape {h.shape}: expected (sample, unit) or (sample, l, l)"
         raise InputError(message)
     if len(h) != samples:
-        message = f"map {name!r} returned {len(h)} rows for {samples} configurations: one row for each is needed"
+        message = f"{subject} {len(h)} rows for {samples} configurations: one row for each is needed"
         raise InputError(message)
     if not (np.issubdtype(h.dtype, np.floating) or np.issubdtype(h.dtype, np.integer)):
-        message = f"map {name!r} returned values of type {h.dtype}: expected real numbers (±1, or means between them)"
+        message = f"{subject} values of type {h.dtype}: expected real numbers (±1, or means between them)"
         raise InputError(message)
     if not np.isfinite(h).all():
         bad = h[~np.isfinite(h)].flat[0]
-        message = f"map {name!r} returned {bad}: every hidden variable must be a finite number"
+        message = f"{subject} {bad}: every hidden variable must be a finite number"
         raise InputError(message)
     return h
 
@@ -137,7 +140,7 @@ def to_numpy(values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message."""
     return (str(error).strip().splitlines() or ["no message"])[0]
 
@@ -173,7 +176,7 @@ def load_map(reference: str) -> object:
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         message = f"map {reference!r}: running {path_text!r} raised {type(error).__name__}: {first_line(error)}"
         raise InputError(message) from error
     finally:

@@ -107,7 +107,11 @@ class RBM:
 
     def mean_v(self, h: Samples) -> Field:
         """Return E[v | h], `(sample, visible)`; rows put end to end."""
-        return np.asarray(_mean_v(self.parameters, as_vectors(h)))
+        units = as_vectors(h)
+        if units.shape[1] != self.hidden:
+            message = f"{units.shape[1]} hidden variables given to a network of {self.hidden} hidden units"
+            raise InputError(message)
+        return np.asarray(_mean_v(self.parameters, units))
 
     def sample_v(self, h: Samples, rng: Rng) -> Spins:
         """Draw v from p(v | h), int8 ±1, `(sample, visible)`."""

@@ -115,8 +115,8 @@ def check_finite(weights: Weights, done: int, training: Training) -> None:
 def first_state(weights: Weights, training: Training, rng: Rng) -> State:
     """Return the state before the first update: chains are independent fair spins."""
     key = jax.random.key(int(rng.integers(2**32)))
-    kept = training.chains if training.method == "pcd" else 0
-    chains = 2 * rng.integers(0, 2, (kept, weights.w.shape[0])) - 1
+    apart = rng.spawn(1)[0]  # so that the number of chains changes no other draw
+    chains = 2 * apart.integers(0, 2, (training.chains, weights.w.shape[0])) - 1
     return State(weights, training.transformation().init(weights), jnp.asarray(chains, jnp.float32), key)
 
 
