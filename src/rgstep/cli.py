@@ -29,6 +29,7 @@ Size = Annotated[int, typer.Option(help="Lattice side L, even, at least 4.")]
 Temperature = Annotated[str, typer.Option(help="Temperature in J/k_B: a number, 'critical' or 'inf'.")]
 Samples = Annotated[int, typer.Option(help="Number of independent configurations.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random; the same seed gives the same numbers.")]
+Unused = Annotated[int, typer.Option("--seed", help="Every command takes it; nothing here is random.")]
 Steps = Annotated[int | None, typer.Option(help="Updates of a training, instead of the preset's own.")]
 Hidden = Annotated[int | None, typer.Option(help="Hidden units of a network, instead of one per block.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no table.")]
@@ -165,6 +166,7 @@ def train(
 @verb
 def report(
     directory: Annotated[Path, typer.Argument(help="Folder of a report.")],
+    seed: Unused = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -180,11 +182,11 @@ def report(
 
 
 @verb
-def info(as_json: Json = False) -> None:
+def info(seed: Unused = 0, as_json: Json = False, quiet: Quiet = False) -> None:
     """Print versions, the built-in maps and presets."""
     from rgstep.compare import environment
 
-    finish(environment(), as_json, quiet=False)
+    finish(environment(), as_json, quiet)
 
 
 def command_line() -> str:
