@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,12 +43,35 @@ P = ParamSpec("P")
 
 @contextmanager
 def loading(quiet: bool) -> "Iterator[Progress]":
-    """Yield the progress bars, with a spinner while the scientific libraries load."""
+    """Yield the progress bars, with a spinner while the scientific libraries load.
+
+    An interrupt that arrives inside a library's callback is lost (Python ignores what callbacks raise), so it is also
+    noted, and raised again at the next report of progress.
+    """
     from rgstep.progress import progress_bars
 
+    pressed = False
+
+    def note_and_raise(*_: object) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
     with progress_bars(quiet) as progress:
-        progress("loading libraries", 0, 0)
-        yield progress
+
+        def watched(stage: str, done: int, total: int, note: str = "") -> None:
+            if pressed:
+                raise KeyboardInterrupt
+            progress(stage, done, total, note)
+
+        before, complain_as_before = signal.signal(signal.SIGINT, note_and_raise), sys.unraisablehook
+        sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else complain_as_before(lost)
+        try:
+            watched("loading libraries", 0, 0)
+            yield watched
+        finally:
+            signal.signal(signal.SIGINT, before)
+            sys.unraisablehook = complain_as_before
 
 
 def verb(run: Callable[P, None]) -> Callable[P, None]:
@@ -60,7 +84,9 @@ def verb(run: Callable[P, None]) -> Callable[P, None]:
         except InputError as error:
             complain(str(error), 2)
         except KeyboardInterrupt:
-            complain("interrupted; nothing was left half-written", 130)
+            typer.echo("rgstep: interrupted; nothing was left half-written", err=True)
+            sys.stdout.flush()
+            os._exit(130)  # an interpreter that ends while JAX compiles in another thread may crash
         except Exception as error:
             if os.environ.get("RGSTEP_TRACEBACK"):
                 raise

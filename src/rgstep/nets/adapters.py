@@ -42,12 +42,11 @@ class Function:
 def call_module(torch: Any, module: Any, values: np.ndarray) -> np.ndarray:
     """Call a PyTorch module without gradients, every part of it in evaluation mode, and put its flags back."""
     flags = [(part, part.training) for part in module.modules()]
-    parameter = next(module.parameters(), None)
-    device = "cpu" if parameter is None else parameter.device
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))  # its device and type
     try:
         module.eval()
         with torch.no_grad():
-            return to_numpy(module(torch.from_numpy(values).to(device)))
+            return to_numpy(module(torch.from_numpy(values).to(like)))
     finally:
         for part, training in flags:
             part.training = training
