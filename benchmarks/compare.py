@@ -52,11 +52,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=20_000)
     samples = parser.parse_args().samples
     with tempfile.TemporaryDirectory() as cache:
-        runs = {"cold": run(cache, samples), "warm": run(cache, samples)}
-    for name, result in runs.items():
-        print(f"{name}: {result['seconds']:.1f} s, peak memory {result['peak'] / 1e9:.2f} GB, {samples} samples")
-        for stage, seconds in result["spans"].items():
-            print(f"    {stage:28s} {seconds:7.1f} s  {seconds / result['seconds']:5.0%}")
+        for name in ("cold", "warm"):
+            result = run(cache, samples)
+            print(f"{name}: {result['seconds']:.1f} s, peak memory {result['peak'] / 1e9:.2f} GB, {samples} samples")
+            for stage, seconds in result["spans"].items():
+                print(f"    {stage:28s} {seconds:7.1f} s  {seconds / result['seconds']:5.0%}", flush=True)
 
 
 if __name__ == "__main__":

@@ -72,14 +72,6 @@ def check_tiling(size: int, block: int) -> None:
         raise InputError(message)
 
 
-def blocks(v: Samples, block: int) -> Samples:
-    """Return the spins of each block: `(sample, coarse row, coarse column, block²)`, rows of a block end to end."""
-    check_tiling(v.shape[1], block)
-    n, coarse = len(v), v.shape[1] // block
-    tiles = v.reshape(n, coarse, block, coarse, block).transpose(0, 1, 3, 2, 4)
-    return tiles.reshape(n, coarse, coarse, block * block)
-
-
 def block_sums(v: Samples, block: int) -> Field:
     """Return the sum over each block-by-block tile, `(sample, coarse row, coarse column)`, in float32."""
     check_tiling(v.shape[1], block)
@@ -115,9 +107,3 @@ def shells(size: int) -> Shells:
     squared = step[:, None] ** 2 + step[None, :] ** 2
     values, index = np.unique(squared, return_inverse=True)
     return Shells(distance=np.sqrt(values), index=index.reshape(size, size))
-
-
-def displacements(size: int) -> np.ndarray:
-    """Return the lengths of all displacements of an L-by-L torus, `(row, column)`."""
-    grid = shells(size)
-    return np.asarray(grid.distance[grid.index])
