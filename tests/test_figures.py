@@ -136,7 +136,7 @@ def test_training_curves_from_the_first_update_on():
 
 def test_the_sampler_check_shows_distributions_and_scores():
     u, m = RNG.normal(-1.4, 0.1, 500), RNG.uniform(-1, 1, 500)
-    figure = figures.sampler_check(u, m, {"u": 1.5, "c": -2.0}, -1.43)
+    figure = figures.sampler_check(u, m, {"u": 1.5, "c": -2.0}, -1.43, 64)
     left, middle, right = panels(figure)
     assert all(a.get_xlabel() for a in (left, middle, right))
     for axes, values in ((left, u), (middle, m)):
@@ -147,7 +147,10 @@ def test_the_sampler_check_shows_distributions_and_scores():
     (scores,) = [line for line in right.lines if line.get_marker() == "o"]
     np.testing.assert_array_equal(scores.get_xdata(), [1.5, -2.0])
     assert [tick.get_text() for tick in right.get_yticklabels()][:2] == ["u", "c"]
-    assert any("-1.43" in text for text in legend(left))
+    assert "-1.43" in left.get_title()
+    widths = {round(bar.get_width() / (4 / 64), 9) for bar in left.patches}
+    assert len(widths) == 1
+    assert widths.pop() % 1 == 0  # whole numbers of the energies that exist, 4/N apart
 
 
 def test_momentum_spectra_on_a_logarithmic_axis():

@@ -53,7 +53,8 @@ def test_the_critical_temperature():
 
 
 @pytest.mark.parametrize(
-    ("size", "nearest"), [(7, 8), (5, 6), (2, 4), (0, 4), (-8, 4), (True, 4), (8.5, 4), (math.nan, 4), (math.inf, 4)]
+    ("size", "nearest"),
+    [(7, 8), (5, 6), (2, 4), (0, 4), (-8, 4), (True, 4), (8.5, 10), (8.0, 8), (math.nan, 4), (math.inf, 4)],
 )
 def test_sizes_that_are_refused(size, nearest):
     unhooked = inspect.unwrap(ising)  # as a user calls it, without the shape checker of the tests

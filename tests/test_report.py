@@ -1,6 +1,7 @@
 """The report: what judge measures, what findings say of it, and files that are whole or not there."""
 
 import dataclasses
+import inspect
 import json
 import math
 import os
@@ -186,8 +187,11 @@ def test_one_sample_is_enough(critical4):
 
 
 def test_judging_nothing_is_refused(critical4):
-    with pytest.raises(rg.InputError, match="maps is empty"):
-        rg.judge(critical4, {})
+    for maps in ({}, rg.Majority(), [rg.Majority()], {1: rg.Majority()}, {"": rg.Majority()}):
+        with pytest.raises(rg.InputError, match="give a name for each map"):
+            inspect.unwrap(rg.judge)(critical4, maps)
+    with pytest.raises(rg.InputError, match="ensemble is a ndarray"):
+        inspect.unwrap(rg.judge)(critical4.spins, {"majority": rg.Majority()})
     with pytest.raises(rg.InputError, match="'broken' is a float"):
         rg.judge(critical4, {"broken": 1.0})
     with pytest.raises(rg.InputError, match="seed = -1"):
@@ -229,7 +233,7 @@ def test_the_document_is_json_of_the_documented_schema(report4):
 
 def test_the_table_names_every_map(report4, critical4):
     text = str(rg.judge(critical4, {name: rg.Majority() for name in ("majority", "mine", "δεκα")}))
-    for word in ("majority", "mine", "δεκα", "sampling", "vh_pattern", "not judged"):
+    for word in ("majority", "mine", "δεκα", "sampling", "vh", "pattern", "not judged"):
         assert word in text
     for name in report4.maps:
         assert name in str(report4).replace("\n", " ")
@@ -543,22 +547,36 @@ BASE = {"majority": 1.0, "rbm_untrained": 0.0}
 
 def test_a_network_like_block_spins_supports_both_claims():
     for value in (1.0, 0.95, 1.1):
-        found = findings(synthetic({**BASE, "rbm_x": value}))
+        found = findings(synthetic({**BASE, "rbm_x": value, "rbm_x~2": value}))
         assert [(f.claim, f.network, f.supported) for f in found] == [("P2", "rbm_x", True), ("P3", "rbm_x", True)]
         assert all(" supports it" in f.sentence and "not support" not in f.sentence for f in found)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.02, -1.0, 2.0, 5.0])
 def test_a_network_no_nearer_than_the_untrained_one_supports_nothing(value):
-    found = findings(synthetic({**BASE, "rbm_x": value}))
+    found = findings(synthetic({**BASE, "rbm_x": value, "rbm_x~2": value}))
     assert [f.supported for f in found] == [False, False]
     assert all("does not support it" in f.sentence for f in found)
+
+
+def test_one_network_says_nothing_about_training():
+    """Its sentence counts, but claims nothing, however good the numbers are."""
+    for finding in findings(synthetic({**BASE, "rbm_x": 1.0})):
+        assert "one network" in finding.sentence
+        assert "support" not in finding.sentence
+
+
+def test_nearer_here_and_farther_there_is_mixed():
+    quantities = [*PATCHES, *CORRELATORS]
+    values = {q: 1.0 if q in (PATCHES[0], CORRELATORS[0]) else -1.0 for q in quantities}
+    found = findings(synthetic({**BASE, "rbm_x": values, "rbm_x~2": values}))
+    assert all("is mixed" in f.sentence and not f.supported for f in found)
 
 
 def test_one_quantity_of_many_is_not_enough():
     quantities = [*PATCHES, *CORRELATORS]
     values = {q: 1.0 if q in (PATCHES[0], CORRELATORS[0]) else 0.0 for q in quantities}
-    found = findings(synthetic({**BASE, "rbm_x": values}))
+    found = findings(synthetic({**BASE, "rbm_x": values, "rbm_x~2": values}))
     assert [f.supported for f in found] == [False, False]
     assert all("in part" in f.sentence for f in found)
 

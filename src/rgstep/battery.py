@@ -29,6 +29,7 @@ from rgstep.types import CoarseGraining, Field, Progress, Spins
 MEASURED = "measured; no criterion applies to it yet"
 SMALL_LATTICE = 8  # up to here the law of the magnetisation is known exactly
 ENUMERABLE = 4
+TRIAL = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +69,7 @@ def judge(
         InputError: for an empty table of maps, or a map that raises or answers nonsense.
     """
     require_seed(seed)
-    if not maps:
-        message = "maps is empty: give at least one, {'majority': rgstep.Majority()}"
-        raise InputError(message)
+    check_request(ensemble, maps)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
     entries = {name: judge_map(ensemble, name, given, progress) for name, given in maps.items()}
     origin = {
@@ -87,9 +86,20 @@ def judge(
     return Report(origin, entries)
 
 
+def check_request(ensemble: object, maps: object) -> None:
+    """Raise `InputError` unless there is an ensemble and a table of named maps."""
+    if not isinstance(ensemble, Ensemble):
+        message = f"ensemble is a {type(ensemble).__name__}: use rgstep.sample(…) or rgstep.ensemble_from_array(…)"
+        raise InputError(message)
+    if not isinstance(maps, Mapping) or not maps or not all(isinstance(name, str) and name for name in maps):
+        message = f"maps = {maps!r}: give a name for each map, {{'majority': rgstep.Majority()}}"
+        raise InputError(message)
+
+
 def judge_map(ensemble: Ensemble, name: str, given: object, progress: Progress | None) -> MapReport:
     """Run the battery on one map."""
     coarse = as_map(given, name)
+    coarse.mean_h(ensemble.spins[:TRIAL])  # more rows at once than a group may have
     subject = Subject(ensemble, coarse, given, measure(ensemble, coarse, name=name, progress=progress))
     rows = {row: answer for row, run in BATTERY.items() if (answer := run(subject)) is not None}
     arrays = {key: value for _, more in rows.values() for key, value in more.items()}

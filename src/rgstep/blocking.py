@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from rgstep.errors import InputError, require_positive, unknown_name
-from rgstep.lattice import block_sums, check_tiling
+from rgstep.lattice import block_sums, check_blocks
 from rgstep.types import Field, Rng, Samples, Spins
 
 TIES = ("random", "first", "zero")
@@ -101,7 +101,7 @@ class Decimation:
 
     def kept(self, v: Spins) -> Spins:
         """Return every b-th spin of every b-th row."""
-        check_tiling(v.shape[1], self.block)
+        check_blocks(v, self.block)
         return v[:, :: self.block, :: self.block]
 
 

@@ -226,7 +226,7 @@ def finish(summary: dict[str, object], as_json: bool, quiet: bool) -> None:
         print_json(summary)
     elif not quiet:
         for name, value in summary.items():
-            typer.echo(f"{name}: {value}")
+            typer.echo(f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}")
 
 
 def print_json(value: object) -> None:

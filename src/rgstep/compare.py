@@ -26,7 +26,7 @@ from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page.render import write_page
-from rgstep.report import Report, file_name, load_report
+from rgstep.report import Report, file_name, load_report, plain
 from rgstep.samplers.plan import sample
 from rgstep.store import check_name, load_ensemble, save_ensemble, save_rbm
 from rgstep.types import Progress
@@ -236,15 +236,12 @@ def sample_to_file(
     check_file(out, force)
     ensemble = sample(size, temperature, samples, seed, progress=progress)
     save_ensemble(out, ensemble)
-    checks = {name: f"{c.measured} (exact {c.exact:.6f}, z = {c.z:+.2f})" for name, c in ensemble.checks.items()}
-    return {
-        "file": str(out),
-        "samples": samples,
-        "size": size,
-        "temperature": temperature,
-        **ensemble.origin,
-        **checks,
-    }
+    checks: dict[str, float] = {}
+    for name, check in ensemble.checks.items():
+        checks |= {name: float(check.measured.value), f"{name}_error": float(check.measured.error)}
+        checks |= {f"{name}_exact": check.exact, f"{name}_z": check.z}
+    made = {"file": str(out), "samples": samples, "size": size, "temperature": temperature, **ensemble.origin, **checks}
+    return dict(plain(made))
 
 
 def train_to_file(

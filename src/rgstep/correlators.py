@@ -147,6 +147,9 @@ def hidden_of(spins: Spins, h: object, name: str) -> Callable[[int, int], Field]
 
 def given(values: object, name: str, places: bool = False) -> Samples:
     """Return a user's array of coarse variables, checked; `places` asks for (sample, row, column)."""
+    if values is None or isinstance(values, str):
+        message = f"{name} = {values!r}: expected a coarse graining, a function v -> h, or an array"
+        raise InputError(message)
     try:
         array = to_numpy(values)
     except ValueError as error:  # rows of different lengths

@@ -153,29 +153,37 @@ def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: fl
                 )
             axes.set(xlabel="updates", ylabel=label, xscale="log")
         panels[0].axhline(truth, color="0.4", linestyle="--", label="true Ising law")
-        panels[0].legend()
+        panels[0].legend(loc="lower right")
         return figure
 
 
 def sampler_check(
-    energies: np.ndarray, magnetisations: np.ndarray, scores: Mapping[str, float], energy: float
+    energies: np.ndarray, magnetisations: np.ndarray, scores: Mapping[str, float], energy: float, sites: int
 ) -> Figure:
     """Draw the distributions of u and m of the configurations, and the z-scores of the checks."""
     with rc_context(STYLE):
         figure = Figure(figsize=(10.2, 3.2), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
-        left.hist(energies, bins=60, density=True, color=COLOURS[5])
-        left.axvline(energy, color=COLOURS[1], label=f"exact ⟨u⟩ = {energy:.5f}")
-        left.set(xlabel="energy per site u (J)", ylabel="density")
-        left.legend()
+        left.hist(energies, bins=energy_bins(energies, sites), density=True, color=COLOURS[5])
+        left.axvline(energy, color=COLOURS[1])
+        left.set(xlabel="energy per site u (J)", ylabel="density", title=f"line: exact mean {energy:.5f}")
+        left.title.set_size("medium")
         middle.hist(magnetisations, bins=np.linspace(-1, 1, 62), density=True, color=COLOURS[5])
         middle.set(xlabel="magnetisation per site m", ylabel="density")
-        right.axvspan(-4, 4, color="0.93", label="accepted")
+        right.axvspan(-4, 4, color="0.93")
         right.plot(list(scores.values()), list(scores), "o", color=COLOURS[0])
         right.axvline(0, color="0.6", linewidth=0.8)
         right.set(xlabel="z = (measured − exact) / error", xlim=(-5.5, 5.5), ylim=(-0.6, len(scores) - 0.4))
-        right.legend(loc="upper left")
+        right.set_title("grey: accepted", size="medium")
         return figure
+
+
+def energy_bins(energies: np.ndarray, sites: int) -> np.ndarray:
+    """Return edges of about 50 bins, each of equally many of the energies that exist, 4/N apart."""
+    step = 4 / sites
+    first, last = np.round(energies.min() / step), np.round(energies.max() / step)
+    width = max(1, round((last - first) / 50))
+    return np.asarray((np.arange(first, last + width + 1, width) - 0.5) * step)
 
 
 def momentum_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[str]) -> Figure:

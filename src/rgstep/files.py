@@ -96,5 +96,5 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
-        message = f"file {str(path)!r} is not an rgstep file, or is damaged: {error}"
+        message = f"file {str(path)!r} is not an rgstep file, or is damaged"
         raise InputError(message) from error

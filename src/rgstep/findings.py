@@ -53,8 +53,8 @@ class Finding:
 
 
 def findings(report: Report) -> list[Finding]:
-    """Return a finding on P2 and on P3 for each family of trained networks in the report."""
-    families = sorted({family(name) for name, entry in report.maps.items() if "training" in entry.diagnostics})
+    """Return a finding on P2 and on P3 for each family of judged maps in the report."""
+    families = sorted({family(name) for name, entry in report.maps.items() if entry.kind == "judged"} - {RG, NULL})
     if RG not in report.maps or not members(report, NULL):
         return []
     return [about(report, claim, name) for name in families for claim in ("P2", "P3")]
@@ -110,13 +110,19 @@ def about(report: Report, claim: str, name: str) -> Finding:
     seeds = len(members(report, name))
     what = "patches like block spins'" if claim == "P2" else "spatial correlators like block spins'"
     supported = wins == len(readings) > 0
-    partly = "does not support it" if wins == 0 else "supports it only in part"
-    sentence = (
-        f"{claim}, {what}: {name} ({seeds} seed{'s' if seeds > 1 else ''}) "
-        f"{'supports it' if supported else partly}. Of {len(readings)} readings it is nearer to the majority rule than "
-        f"the untrained network in {wins} and farther in {losses}, by more than {SIGMAS:.0f}σ, and equals the majority "
-        f"rule within {SIGMAS:.0f}σ in {equal}."
+    mixed = "supports it only in part" if losses == 0 else "is mixed: it comes nearer in some readings, not in others"
+    judgement = "supports it" if supported else mixed if wins else "does not support it"
+    count = (
+        f"Of {len(readings)} readings {wins} are nearer to the majority rule than the untrained network's and {losses} "
+        f"farther, by more than {SIGMAS:.0f}σ; {equal} equal the majority rule within {SIGMAS:.0f}σ."
     )
+    if seeds == 1:
+        sentence = (
+            f"{claim}, {what}: one network, {name}, so nothing about the training follows (σ is that of the samples; "
+            f"networks of other seeds differ by more). {count}"
+        )
+    else:
+        sentence = f"{claim}, {what}: {name} ({seeds} seeds) {judgement}. {count}"
     return Finding(claim, name, supported, sentence, readings)
 
 

@@ -44,7 +44,8 @@ def ising(size: int, temperature: float) -> Ising:
         InputError: for odd L or L < 4 (a checkerboard needs even L; L = 2 counts each bond twice), for T < 0 or NaN.
     """
     if not is_whole(size) or size < SMALLEST_SIZE or size % 2:
-        near = max(SMALLEST_SIZE, size + size % 2) if is_whole(size) else SMALLEST_SIZE
+        usable = is_number(size) and math.isfinite(size)
+        near = max(SMALLEST_SIZE, 2 * math.ceil(size / 2)) if usable else SMALLEST_SIZE
         message = f"size = {size!r}: the lattice side must be an even whole number ≥ {SMALLEST_SIZE}; try {near}"
         raise InputError(message)
     if not is_number(temperature) or temperature < 0:

@@ -72,9 +72,17 @@ def check_tiling(size: int, block: int) -> None:
         raise InputError(message)
 
 
+def check_blocks(v: Samples, block: int) -> None:
+    """Raise `InputError` unless v is `(sample, row, column)` and b-by-b blocks tile its lattice."""
+    if v.ndim != 3 or v.shape[1] != v.shape[2]:
+        message = f"configurations of shape {v.shape}: a block rule needs (sample, row, column) on a square lattice"
+        raise InputError(message)
+    check_tiling(v.shape[1], block)
+
+
 def block_sums(v: Samples, block: int) -> Field:
     """Return the sum over each block-by-block tile, `(sample, coarse row, coarse column)`, in float32."""
-    check_tiling(v.shape[1], block)
+    check_blocks(v, block)
     coarse = v.shape[1] // block
     total = np.zeros((len(v), coarse, coarse), dtype=np.float32)
     for row in range(block):  # one strided pass a site of the block: 6 times faster than a sum over two axes

@@ -37,10 +37,10 @@ def bars() -> Iterator[Progress]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=11)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Bars(*columns, console=Console(stderr=True)) as shown:
         tasks: dict[str, TaskID] = {}

@@ -26,7 +26,7 @@ SCHEMA = 1
 NOT_JUDGED = "not judged"
 HEADLINES = {  # the quantities of each diagnostic that the table shows, with short labels
     "sampling": {"u": "u"},
-    "training": {"pseudo_likelihood": "ln PL"},
+    "training": {"pseudo_likelihood": "PL"},
     "vh_pattern": {
         "own_block": "own",
         "pattern_range": "range",
@@ -118,7 +118,8 @@ class Report:
     def table(self) -> Table:
         """Return one row per map, one column per diagnostic, the verdict last."""
         shown = [name for name in HEADLINES if any(name in entry.diagnostics for entry in self.maps.values())]
-        table = Table("map", *shown, "verdict", box=SIMPLE_HEAD, pad_edge=False)
+        heads = [name.replace("_", "\n") for name in shown]  # narrow enough for a terminal of 80 columns
+        table = Table("map", *heads, "verdict", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         for column in table.columns:
             column.overflow = "fold"
         for name, entry in self.maps.items():

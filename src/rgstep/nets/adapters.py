@@ -70,10 +70,11 @@ class Checked:
     def call(self, method: Callable[..., Any], v: Spins, *rest: Rng) -> np.ndarray:
         """Call the map, turning whatever it raises into one line that names the map."""
         try:
-            h = to_numpy(method(v, *rest))
+            answer = method(v, *rest)
+            h = to_numpy(answer)
         except InputError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             where = place(error)
             message = (
                 f"map {self.name!r} raised {type(error).__name__}{where} on configurations of shape {v.shape}: "
@@ -81,6 +82,9 @@ class Checked:
                 f"(sample, row, column)"
             )
             raise InputError(message) from error
+        if answer is None:
+            message = f"map {self.name!r} returned None: is a return statement missing?"
+            raise InputError(message)
         return checked(h, len(v), f"map {self.name!r} returned")
 
 
@@ -144,7 +148,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0]
 
 
-def place(error: Exception) -> str:
+def place(error: BaseException) -> str:
     """Return ` (file.py, line n)` of where the user's code raised, the innermost frame."""
     trace = error.__traceback__
     while trace and trace.tb_next:

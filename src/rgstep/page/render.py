@@ -121,6 +121,7 @@ def sampler_plate(report: Report) -> Plate:
         entry.arrays["magnetisations"],
         scores,
         exact if exact is not None else np.nan,
+        int(report.origin["size"]) ** 2,
     )
     caption = f"The configurations against exact results at this size: {row.why}."
     return Plate("sampling", "sampling", caption, figure)
@@ -131,8 +132,8 @@ def enlarged_plate(name: str, entry: MapReport) -> Plate:
     unit = int(np.argmax(entry.arrays["unit_range"]))
     title = f"{name}, unit {unit + 1}"
     caption = (
-        f"The unit of {name} whose picture varies most, beside its weights (each on its own scale). The picture is the "
-        f"weights smeared by the spins' own correlation."
+        f"The unit of {name} whose picture varies most, beside its weights (each on its own scale). The picture is "
+        f"roughly the weights smeared by the spins' own correlation."
     )
     figure = figures.enlarged(entry.arrays["vh"][unit], entry.arrays["weights"][unit], title)
     return Plate(f"unit_{file_name(name)}", "units", caption, figure, bitmap=True)
@@ -167,7 +168,7 @@ def correlator_plates(report: Report, maps: Mapping[str, MapReport], size: int) 
     ):
         curves = {m: (e.arrays["distance"], e.arrays[label], e.arrays[f"{label}_error"]) for m, e in maps.items()}
         caption = (
-            f"Autocorrelation of the pictures ⟨v h_a⟩, averaged over units, with one-σ bands. "
+            f"Autocorrelation of the pictures ⟨v h_a⟩, averaged over units; one-σ bands where wider than the line. "
             f"{remark} Compare each network with the untrained one: the data's own correlation, smeared by any filter, "
             f"already gives a decaying curve."
         )
@@ -185,7 +186,7 @@ def network_plates(maps: Mapping[str, MapReport], size: int) -> Iterator[Plate]:
         truth = maps[next(iter(trained))].diagnostics["training"].estimates["pseudo_likelihood_ising"].estimate
         caption = (
             "Training: pseudo-likelihood of the data (dashed: the Ising law that made them), reconstruction error, and "
-            "the median participation ratio of the weights of a unit; N/3 is an unlocalised row."
+            "the median participation ratio of the weights of a unit; a third of the sites is an unlocalised unit."
         )
         figure = figures.training_curves(trained, float(truth.value), list(maps))
         yield Plate("training", "networks", caption, figure)

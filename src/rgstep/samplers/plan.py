@@ -29,7 +29,7 @@ from rgstep.types import Progress, Spins
 
 BURN_IN = 20.0  # in units of τ
 SPACING = 10.0  # in units of τ
-CHUNK = 2**22  # sites swept per chain between two reports of progress
+CHUNK = 2**20  # sites swept per chain between two reports of progress
 
 
 @overload
@@ -142,7 +142,7 @@ def swendsen_wang(
     stage = f"sampling L={L} T={system.temperature:.5g}"
     with ThreadPoolExecutor(threads) as pool:
         if progress:
-            progress(stage, 0, samples, "pilot")
+            progress(stage, 0, samples, "compiling, then a pilot run")
         burn_in, tau_e, tau_m2 = pilot(lattices, counters, threshold, pool)
         tau = max(float(tau_e.value), float(tau_m2.value))
         spacing = math.ceil(SPACING * tau)
