@@ -452,3 +452,22 @@ def test_bad_input_of_the_other_verbs(run, arguments, rule):
     before = files(".")
     says(run(*arguments, *(["--size", "4", "--samples", "20"] if arguments[0] == "sample" else [])), rule)
     assert files(".") == before
+
+
+@pytest.mark.parametrize(
+    ("typed", "rule"),
+    [(["compair"], "compare"), (["compare", "--sizee", "8"], "--sizee"), (["info", "--seed", "x"], "--seed")],
+)
+def test_wrong_usage_is_one_line_of_the_command_itself(typed, rule):
+    """Through the installed command, as a user types it."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from rgstep.cli import main; main()", *typed],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("rgstep: ")
+    assert rule in done.stderr
+    assert done.stdout == ""

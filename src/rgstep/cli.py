@@ -240,3 +240,24 @@ def show(table: object, line: str) -> None:
 
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     typer.echo(line)
+
+
+def main() -> None:
+    """Run the command line; a wrong verb or option is one line, too."""
+    try:
+        status = app(standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # what typer raises for usage, wherever it keeps the class
+            raise
+        line = " ".join(str(error.format_message()).split())
+        if line:  # nothing typed has shown the help already
+            shown = " ".join(["rgstep", *verb_typed(), "--help"])
+            typer.echo(f"rgstep: {line} ({shown} shows what there is)", err=True)
+        sys.exit(2 if line else 0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def verb_typed() -> list[str]:
+    """Return the verb of the command, if one that exists was typed."""
+    names = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    return [word for word in sys.argv[1:2] if word in names]
