@@ -16,6 +16,7 @@ import typer
 from rgstep.errors import InputError
 
 if TYPE_CHECKING:
+    from rgstep.report import Report
     from rgstep.types import Progress
 
 app = typer.Typer(
@@ -145,7 +146,7 @@ def compare(
     if as_json:
         print_json(report.to_dict())
     elif not quiet:
-        show(report.table(), f"report: {out / 'report.html'}")
+        show(report, out)
 
 
 @verb
@@ -204,7 +205,7 @@ def report(
     if as_json:
         print_json(result.to_dict())
     elif not quiet:
-        show(result.table(), f"report: {directory / 'report.html'}")
+        show(result, directory)
 
 
 @verb
@@ -234,12 +235,13 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
 
 
-def show(table: object, line: str) -> None:
-    """Print a rich table and a line."""
+def show(report: "Report", folder: Path) -> None:
+    """Print the table of a report and where its page is."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-    typer.echo(line)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(report.table(narrow=console.width < 100))
+    typer.echo(f"report: {folder / 'report.html'}")
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ SCHEMA = 1
 NOT_JUDGED = "not judged"
 HEADLINES = {  # the quantities of each diagnostic that the table shows, with short labels
     "sampling": {"u": "u"},
-    "training": {"pseudo_likelihood": "PL"},
+    "training": {"pseudo_likelihood": "ln PL"},
     "vh_pattern": {
         "own_block": "own",
         "pattern_range": "range",
@@ -115,13 +115,15 @@ class Report:
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
-    def table(self) -> Table:
-        """Return one row per map, one column per diagnostic, the verdict last."""
+    def table(self, narrow: bool = False) -> Table:
+        """Return one row per map, one column per diagnostic, the verdict last; `narrow` fits 80 columns."""
         shown = [name for name in HEADLINES if any(name in entry.diagnostics for entry in self.maps.values())]
-        heads = [name.replace("_", "\n") for name in shown]  # narrow enough for a terminal of 80 columns
-        table = Table("map", *heads, "verdict", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        heads = [name.replace("_", "\n") + lone_label(name) for name in shown]
+        table = Table("map", *heads, "verdict", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if narrow else 1))
         for column in table.columns:
             column.overflow = "fold"
+        if narrow:
+            table.columns[-1].max_width = len("judged")
         for name, entry in self.maps.items():
             cells = [cell(diagnostic, entry.diagnostics.get(diagnostic)) for diagnostic in shown]
             table.add_row(name, *cells, entry.verdict, end_section=True)
@@ -139,10 +141,21 @@ def cell(name: str, diagnostic: Diagnostic | None) -> str:
     if diagnostic is None:
         return "–"
     shown = HEADLINES[name].items()
-    lines = [f"{label} {diagnostic.estimates[q].estimate}" for q, label in shown if q in diagnostic.estimates]
+    lone = bool(lone_label(name))
+    lines = [
+        f"{'' if lone else label + ' '}{diagnostic.estimates[q].estimate}"
+        for q, label in shown
+        if q in diagnostic.estimates
+    ]
     if diagnostic.passed is not None:
         lines.append("pass" if diagnostic.passed else "fail")
     return "\n".join(lines)
+
+
+def lone_label(name: str) -> str:
+    """Return a second line for the head of a diagnostic that shows one quantity: its label, nothing for the others."""
+    labels = list(HEADLINES[name].values())
+    return f"\n{labels[0]}" if len(labels) == 1 else ""
 
 
 def finite(value: Any) -> float | None:
