@@ -153,7 +153,7 @@ def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: fl
                 )
             axes.set(xlabel="updates", ylabel=label, xscale="log")
         panels[0].axhline(truth, color="0.4", linestyle="--", label="true Ising law")
-        panels[0].legend(loc="lower right")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
         return figure
 
 
