@@ -11,6 +11,7 @@ in `patterns` takes its jackknife error; memory grows with G · hidden · sites,
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -58,6 +59,10 @@ class Moments:
 
     def all(self) -> Means:
         """Return the means over all samples, float64."""
+        return self._all
+
+    @cached_property
+    def _all(self) -> Means:  # asked for by every statistic
         weights = self.counts / self.counts.sum()
         return Means(*(np.tensordot(weights, part, axes=(0, 0)) for part in self.groups))
 
