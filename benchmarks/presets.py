@@ -42,7 +42,7 @@ def main() -> None:
         start = time.perf_counter()
         rbm = rg.train_rbm(data, 256, 0, **changed)
         seconds = time.perf_counter() - start
-        fit = goodness_of_fit(rbm, held_out.spins, np.random.default_rng(1))["pseudo_likelihood"]
+        fit = goodness_of_fit(rbm, held_out, np.random.default_rng(1))["pseudo_likelihood"]
         ratio = (rbm.weights**2).sum(axis=0) ** 2 / (rbm.weights**4).sum(axis=0)
         last = float(rbm.history["pseudo_likelihood"][-1])
         shown = ", ".join(f"{name}={value}" for name, value in changed.items())

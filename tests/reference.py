@@ -1,12 +1,14 @@
 """Slow, obvious versions of what the package does fast, and the check that every coarse graining must pass."""
 
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 
 import rgstep as rg
 
-WORD = 2**64 - 1
+WORD, HALF = 2**64 - 1, 2**32 - 1
 WEYL = 0x9E3779B97F4A7C15
 
 
@@ -54,7 +56,7 @@ def visible_hidden(v, h):
     return result
 
 
-# --- Swendsen and Wang (1987), with the random numbers of `samplers.cluster`
+# --- random numbers of the samplers, in plain whole numbers
 
 
 def splitmix(counter):
@@ -64,18 +66,210 @@ def splitmix(counter):
     return z ^ (z >> 31)
 
 
-def swendsen_wang(v, threshold, counter, forgotten=None):
-    """Sweep one lattice (a list of rows) in place; returns the advanced counter. `forgotten` is a bond never opened."""
+def xoshiro(s):
+    """Return the next word of xoshiro256+ (Blackman and Vigna 2021); `s` is its state, a list of four words."""
+    word = (s[0] + s[3]) & WORD
+    t = (s[1] << 17) & WORD
+    s[2] ^= s[0]
+    s[3] ^= s[1]
+    s[1] ^= s[2]
+    s[0] ^= s[3]
+    s[2] ^= t
+    s[3] = ((s[3] << 45) | (s[3] >> 19)) & WORD
+    return word
+
+
+def philox(counter, key):
+    """Return the four words of Philox4x32-10 (Salmon et al. 2011) for four 32-bit words and a key of two."""
+    (c0, c1, c2, c3), (k0, k1) = counter, key
+    for _ in range(10):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (b >> 32) ^ c1 ^ k0, b & HALF, (a >> 32) ^ c3 ^ k1, a & HALF
+        k0, k1 = (k0 + 0x9E3779B9) & HALF, (k1 + 0xBB67AE85) & HALF
+    return c0, c1, c2, c3
+
+
+def halves(words):
+    """Return the 32-bit halves of words, the lower one of each first."""
+    return [half for word in words for half in (word & HALF, word >> 32)]
+
+
+# --- many lattices in words: bit r of word w of a site is replica 64 w + r
+
+
+def to_words(spins):
+    """Return replicas `(64 W, L, L)` of ±1 as the words of `samplers.multispin`, `(2, L, L/2 · W)` uint64.
+
+    Site (i, j) is in colour (i + j) mod 2, row i, place j // 2.
+    """
+    replicas, size, _ = spins.shape
+    bits = np.packbits(np.moveaxis(spins > 0, 0, -1), axis=-1, bitorder="little")
+    words = np.ascontiguousarray(bits).view(np.uint64)  # (row, column, word)
+    i, j = np.indices((size, size))
+    block = np.empty((2, size, size // 2, replicas // 64), np.uint64)
+    block[(i + j) % 2, i, j // 2] = words
+    return block.reshape(2, size, -1)
+
+
+def from_words(block, replicas):
+    """Return the replicas, int8 `(64 W, L, L)`, of a block of words."""
+    size = block.shape[1]
+    i, j = np.indices((size, size))
+    words = block.reshape(2, size, size // 2, replicas // 64)[(i + j) % 2, i, j // 2]
+    bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=-1, bitorder="little")
+    return (2 * np.moveaxis(bits, -1, 0).astype(np.int8) - 1).astype(np.int8)
+
+
+def two_chances(p, q):
+    """Return the ten digits of p and of q as whole numbers, and the chances of their rare places."""
+    p, q = Fraction(p), Fraction(q)
+    narrow = math.floor(q * 1024)
+    rare_q = 1 - (1 - q) / (1 - Fraction(narrow, 1024))
+    wanted = 1 - (1 - p) / (1 - rare_q)
+    wide = math.floor(wanted * 1024)
+    rare_p = 1 - (1 - wanted) / (1 - Fraction(wide, 1024))
+    return wide, narrow, float(rare_p), float(rare_q)
+
+
+def masks(lanes, clock, law, nested):
+    """Return two rows of bits that are set with chances p and q: ten digits, least first, then rare places.
+
+    A random bit counts as 0 where it is the complement of the digit of p (of q, for q, unless the masks are nested).
+    """
+    wide_digits, narrow_digits, *rare = law
+    wide, narrow = [], []
+    for lane in lanes:
+        words = [xoshiro(lane) for _ in range(10)]
+        for r in range(64):
+            a = b = False
+            for j, word in enumerate(words):
+                bit, p, q = word >> r & 1, wide_digits >> j & 1, narrow_digits >> j & 1
+                a = below_digit(bit ^ p, p, a)
+                b = below_digit(bit ^ (p if nested else q), q, b)
+            wide.append(a)
+            narrow.append(b)
+    for k, chance in enumerate(rare):
+        while clock[1 + k] < len(wide):
+            wide[clock[1 + k]] = True
+            if k == 1:
+                narrow[clock[1 + k]] = True
+            u = ((splitmix(clock[0]) >> 11) + 0.5) * 2.0**-53
+            clock[1 + k] += 1 + int(math.log(u) / math.log1p(-chance))
+            clock[0] = (clock[0] + WEYL) & WORD
+        clock[1 + k] -= len(wide)
+    return wide, narrow
+
+
+def below_digit(zero, digit, below):
+    """Return whether u < p, of which one more digit is known: `zero` says that u's is 0; `below` holds for the rest."""
+    return bool(zero or below) if digit else bool(zero and below)
+
+
+def multispin(v, lanes, clock, law, rule):
+    """Sweep replicas `(64 W, L, L)` in place; `lanes` has a generator for each word of a row, `clock` three numbers.
+
+    `rule` is `metropolis` or `heat_bath` of this file.
+    """
+    replicas, size, _ = v.shape
+    width = replicas // 64
+    for colour, i in itertools.product(range(2), range(size)):
+        wide, narrow = masks(lanes, clock, law, nested=rule is heat_bath)
+        coins = [xoshiro(lane) for lane in lanes] if rule is heat_bath else lanes
+        for x, (k, r) in enumerate(itertools.product(range(len(lanes)), range(64))):
+            place, word = divmod(k, width)
+            j, replica = 2 * place + (i + colour) % 2, 64 * word + r
+            total = neighbours(v[replica], i, j)
+            v[replica, i, j] = rule(v[replica, i, j], total, wide[x], narrow[x], coins[k], r)
+
+
+def metropolis(s, total, wide, narrow, _coin, _bit):
+    """Return the spin after a proposal: e^−4K is the chance of `wide`, e^−8K that of `narrow`."""
+    cost = int(s) * int(total)
+    return -s if cost <= 0 or (cost == 2 and wide) or (cost == 4 and narrow) else s
+
+
+def heat_bath(_s, total, wide, narrow, coin, bit):
+    """Return a fresh spin: tanh 4K is the chance of `wide`, tanh 2K that of `narrow`."""
+    follows = wide if abs(total) == 4 else narrow if abs(total) == 2 else False
+    return np.sign(total) if follows else 2 * (coin >> bit & 1) - 1
+
+
+def neighbours(v, i, j):
+    """Return the sum of the four neighbours of a site."""
+    size = len(v)
+    sites = ((i - 1, j), ((i + 1) % size, j), (i, j - 1), (i, (j + 1) % size))
+    return sum(int(v[site]) for site in sites)
+
+
+def philox_metropolis(v, key, sweep, coupling):
+    """Sweep replicas `(64 W, L, L)` in place with the numbers of `samplers.philox`: all 64 digits of u, from the first.
+
+    The block of four words number h of a site, and of its second chance, has the counter of 128 bits (sweep, place·256
+    + h), h counting from 0 and from 64.
+    """
+    replicas, size, _ = v.shape
+    row = size // 2 * (replicas // 64)
+    digits = {2: int(Fraction(math.exp(-4 * coupling)) * 2**64), 4: int(Fraction(math.exp(-8 * coupling)) * 2**64)}
+    for colour, i, k in itertools.product(range(2), range(size), range(row)):
+        place, word = divmod(k, replicas // 64)
+        j, low = 2 * place + (i + colour) % 2, ((colour * size + i) * row + k) * 256
+        words = {2: philox_words(key, sweep, low), 4: philox_words(key, sweep, low + 64)}
+        for r in range(64):
+            replica = 64 * word + r
+            cost = int(v[replica, i, j]) * neighbours(v[replica], i, j)
+            if cost <= 0 or sum((w >> r & 1) << (63 - d) for d, w in enumerate(words[cost])) < digits[cost]:
+                v[replica, i, j] *= -1
+
+
+def philox_words(key, sweep, low):
+    """Return the 64 words, 64 bits each, of which bit r are the digits of replica r."""
+    out = []
+    for h in range(32):
+        c0, c1, c2, c3 = philox(halves([low + h, sweep]), halves([key]))
+        out += [c0 | c1 << 32, c2 | c3 << 32]
+    return out
+
+
+def shared_metropolis(v, coupling, sweeps, rng, shared):
+    """Sweep replicas `(replica, L, L)` in place; `shared` gives all of them the same random numbers, which is wrong."""
+    i, j = np.indices(v.shape[1:])
+    for _, colour in itertools.product(range(sweeps), range(2)):
+        total = sum(np.roll(v, shift, axis) for shift in (1, -1) for axis in (1, 2))
+        u = rng.random((1 if shared else len(v), *v.shape[1:]))
+        v[(u < np.exp(-2 * coupling * v * total)) & ((i + j) % 2 == colour)] *= -1
+
+
+# --- one lattice at a time
+
+
+def single_metropolis(v, lanes, thresholds):
+    """Sweep one lattice in place: 32 bits a spin, from a generator for every two of a row's sites of one colour."""
+    size = len(v)
+    for colour, i in itertools.product(range(2), range(size)):
+        u = halves([xoshiro(lane) for lane in lanes])
+        for place in range(size // 2):
+            j = 2 * place + (i + colour) % 2
+            cost = int(v[i, j]) * neighbours(v, i, j)
+            if cost <= 0 or u[place] < thresholds[cost // 2 - 1]:
+                v[i, j] *= -1
+
+
+def swendsen_wang(v, lanes, counter, threshold, forgotten=None):
+    """Sweep one lattice (a list of rows) in place; returns the advanced counter. `forgotten` is a bond never opened.
+
+    A row's generators, one a site, give 32 bits for each bond to the right, then 32 for each downward.
+    """
     size, linked = len(v), {}
     sites = list(itertools.product(range(size), repeat=2))
-    for x, y in sites:
-        word, counter = splitmix(counter), (counter + WEYL) & WORD
-        right, down = (x, (y + 1) % size), ((x + 1) % size, y)
-        for other, number in ((right, word >> 32), (down, word & 0xFFFFFFFF)):
-            equal = v[x][y] == v[other[0]][other[1]]
-            if equal and number < threshold and ((x, y), other) != forgotten:
-                linked.setdefault((x, y), []).append(other)
-                linked.setdefault(other, []).append((x, y))
+    for x in range(size):
+        u = halves([xoshiro(lane) for lane in lanes])
+        for y in range(size):
+            right, down = (x, (y + 1) % size), ((x + 1) % size, y)
+            for other, number in ((right, u[y]), (down, u[size + y])):
+                equal = v[x][y] == v[other[0]][other[1]]
+                if equal and number < threshold and ((x, y), other) != forgotten:
+                    linked.setdefault((x, y), []).append(other)
+                    linked.setdefault(other, []).append((x, y))
     seen = set()
     for place, first in enumerate(sites):  # the coin of a cluster is that of its first site
         if first in seen:
@@ -85,11 +279,45 @@ def swendsen_wang(v, threshold, counter, forgotten=None):
         seen.add(first)
         while todo:
             x, y = todo.pop()
-            v[x][y] *= 1 - 2 * coin
+            v[x][y] *= 2 * coin - 1
             fresh = [site for site in linked.get((x, y), []) if site not in seen]
             seen.update(fresh)
             todo.extend(fresh)
     return (counter + -(-len(sites) // 64) * WEYL) & WORD
+
+
+def wolff(v, counter, threshold):
+    """Flip one cluster of a lattice (a list of rows) in place; returns the advanced counter."""
+    size = len(v)
+    x, y = divmod(((splitmix(counter) >> 32) * size**2) >> 32, size)
+    counter = (counter + WEYL) & WORD
+    s, todo = v[x][y], [(x, y)]
+    v[x][y] = -s
+    while todo:
+        x, y = todo.pop()
+        for i, j in ((x - 1, y), (x + 1, y), (x, y - 1), (x, y + 1)):
+            if v[i % size][j % size] == s:
+                if splitmix(counter) >> 32 < threshold:
+                    v[i % size][j % size] = -s
+                    todo.append((i % size, j % size))
+                counter = (counter + WEYL) & WORD
+    return counter
+
+
+# --- chains of `samplers.chains`, as tests use them
+
+
+def put(chains, spins):
+    """Set the configurations of a group of chains, int8 `(chain, L, L)`, whatever kind they are."""
+    if hasattr(chains, "clusters"):
+        chains.clusters.lattices[...] = spins
+    elif hasattr(chains, "width"):
+        chains.spins[...] = to_words(spins)
+    elif hasattr(chains, "columns"):
+        for colour, at in enumerate(chains.columns):
+            chains.lattices[:, colour] = np.take_along_axis(spins, at[None], 2)
+    else:
+        chains.lattices[...] = spins
 
 
 # --- the check of a map

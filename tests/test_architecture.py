@@ -16,14 +16,16 @@ SOURCE = Path(rgstep.__file__).parent
 HOUSE = {
     1: ("errors", "types"),
     2: (
-        *("lattice", "estimates", "memory", "files", "progress"),
+        *("lattice", "packed", "estimates", "memory", "files", "progress", "compiled"),
         *("exact", "exact._arguments", "exact.onsager", "exact.torus", "exact.enumeration", "exact.transfer"),
         "exact.blocks",
     ),
     3: ("ising",),
-    4: ("ensemble",),
+    4: ("certificate", "ensemble"),
     5: (
-        *("samplers", "samplers.cluster", "samplers.plan", "blocking"),
+        *("samplers", "samplers.streams", "samplers.chances", "samplers.multispin", "samplers.philox"),
+        *("samplers.single", "samplers.cluster", "samplers.hybrid", "samplers.chains", "samplers.perfect"),
+        *("samplers.jobs", "samplers.request", "samplers.trial", "samplers.plan", "blocking"),
         *("nets", "nets.presets", "nets.adapters", "nets.rbm", "nets.likelihood", "nets.training"),
     ),
     6: ("correlators", "patterns"),

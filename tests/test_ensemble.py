@@ -1,16 +1,21 @@
 """Ensembles: read-only, and held against exact facts that bad ones fail."""
 
 import math
+import pickle
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
 import reference
 
 import rgstep as rg
-from rgstep.ensemble import BLOCK_SITES, DISTRUST, Check, Ensemble, ensemble_from_array, specific_heat
+from rgstep import memory
+from rgstep.certificate import DISTRUST
+from rgstep.ensemble import Ensemble, ensemble_from_array, specific_heat
 from rgstep.errors import InputError
 from rgstep.exact import enumeration, torus
-from rgstep.ising import Ising, ising
+from rgstep.ising import Ising, energy, ising, magnetisation
+from rgstep.packed import BLOCK_SITES, PackedSpins, pack
 
 TC = rg.CRITICAL_TEMPERATURE
 
@@ -48,6 +53,64 @@ def test_blocks_put_together_are_the_whole():
     spins = np.ones((BLOCK_SITES // 256**2 + 1, 256, 256), np.int8)
     blocks = list(Ensemble(spins, ising(256, 2.0)).blocks())
     assert [len(block) for block in blocks] == [len(spins) - 1, 1]
+
+
+def test_it_holds_bits_and_unpacks_when_asked(rng):
+    v = reference.random_spins(rng, 100, 8)
+    ensemble = Ensemble(v, ising(8, 2.0))
+    for same in (ensemble, Ensemble(pack(v), ising(8, 2.0)), Ensemble(v.reshape(100, 64), ising(8, 2.0))):
+        assert same.packed.bits.nbytes == v.nbytes / 8
+        np.testing.assert_array_equal(same.energies, energy(v))
+        np.testing.assert_array_equal(same.magnetisations, magnetisation(v))
+        assert "spins" not in vars(same)  # nothing above unpacked them
+        np.testing.assert_array_equal(same.unpack(3, 7), v[3:7])
+        np.testing.assert_array_equal(np.concatenate(list(same.blocks(np.float32))), v.astype(np.float32))
+        np.testing.assert_array_equal(same.spins, v)
+        assert same.spins is same.spins
+    assert repr(ensemble) == repr(same)
+
+
+def test_what_it_hands_out_cannot_be_changed(critical8):
+    values = (critical8.energies, critical8.magnetisations, critical8.unpack(0, 3), critical8.packed.bits)
+    assert not any(array.flags.writeable for array in values)
+    with pytest.raises(FrozenInstanceError):
+        critical8.independent = False
+    with pytest.raises(FrozenInstanceError):
+        critical8.packed = critical8.packed
+
+
+def test_a_pickle_holds_the_bits_only(critical8):
+    bare = Ensemble(critical8.packed, critical8.system, critical8.origin, critical8.independent)
+    before = len(pickle.dumps(bare))
+    assert bare.spins.nbytes > 8 * 640
+    bare.checks  # noqa: B018  # to be kept
+    assert len(pickle.dumps(bare)) == before < 8 * 640 + 2000
+    back = pickle.loads(pickle.dumps(bare))
+    np.testing.assert_array_equal(back.spins, bare.spins)
+    assert (back.system, back.origin, back.independent) == (bare.system, bare.origin, bare.independent)
+    assert not back.packed.bits.flags.writeable
+    assert back.checks["u"].z == bare.checks["u"].z
+
+
+def test_a_changed_copy(critical8):
+    other = replace(critical8, spins=critical8.packed, independent=False)
+    assert not other.independent
+    assert other.packed is critical8.packed
+
+
+def test_spins_that_do_not_fit_are_not_unpacked(critical8, monkeypatch):
+    ensemble = Ensemble(critical8.packed, critical8.system)
+    monkeypatch.setattr(memory, "available", lambda: 640 * 64 - 1)
+    with pytest.raises(InputError, match=r"640 configurations of 8×8 spins.*ensemble\.blocks\(\)"):
+        ensemble.spins  # noqa: B018
+    assert len(ensemble.energies) == 640
+    monkeypatch.setattr(memory, "available", lambda: 640 * 64)
+    assert ensemble.spins.shape == (640, 8, 8)
+
+
+def test_bits_of_another_side_are_refused():
+    with pytest.raises(InputError, match="spins of side 8 given for a system of size 10"):
+        Ensemble(PackedSpins(np.zeros((3, 8), np.uint8), 8), ising(10, 2.0))
 
 
 def test_print_names_size_temperature_and_checks(critical8):
@@ -98,14 +161,6 @@ def test_arrays_that_are_refused(spins, temperature, message):
 
 
 # --- the checks
-
-
-def test_a_check_counts_in_standard_errors():
-    assert Check(rg.Estimate(1.3, 0.1), 1.0).z == pytest.approx(3.0)
-    assert Check(rg.Estimate(0.7, 0.1), 1.0).z == pytest.approx(-3.0)
-    assert Check(rg.Estimate(1.0 + 1e-12, 0.0), 1.0).z == 0.0
-    assert Check(rg.Estimate(1.1, 0.0), 1.0).z == math.inf
-    assert Check(rg.Estimate(0.9, 0.0), 1.0).z == -math.inf
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-200, 1.0, TC, 4.0, 1e200, math.inf])
@@ -173,6 +228,16 @@ def test_copies_claimed_independent_are_faults(honest):
     assert sum(bool(ensemble.faults()) for ensemble in unclaimed) == 0
     assert sum(bool(ensemble.faults()) for ensemble in copied) >= 8
     assert max(abs(e.checks["u"].z) for e in copied) > 1.5 * DISTRUST
+
+
+def test_hot_and_cold_starts_apart_are_a_fault(honest):
+    good = replace(honest, spins=honest.packed, origin={"hot_cold": {"e": 3.9, "m2": -3.9}})
+    bad = replace(honest, spins=honest.packed, origin={"hot_cold": {"e": 0.1, "m2": -4.1}})
+    assert good.faults() == []
+    assert good.certificate.good
+    (fault,) = bad.faults()
+    assert fault.startswith("m2 of chains started hot and cold is -4.1 standard errors apart at L=8")
+    assert not bad.certificate.good
 
 
 def test_one_sign_is_a_fault(honest):

@@ -20,6 +20,7 @@ from rgstep.estimates import Estimate
 from rgstep.exact import blocks, enumeration
 from rgstep.files import check_output, output_folder, write_arrays
 from rgstep.findings import CORRELATORS, PATCHES, findings
+from rgstep.nets.training import as_bits
 from rgstep.report import Diagnostic, MapReport, Quantity, Report, load_report
 
 COUPLING = 1 / rg.CRITICAL_TEMPERATURE
@@ -405,6 +406,19 @@ def test_a_damaged_report_is_one_line(tmp_path, damage):
 
 
 # --- ensembles and networks on disk
+
+
+def test_nothing_unpacks_all_configurations(critical8, tmp_path):
+    """Training, judging, two-point functions and files read a block at a time; `spins` is for users."""
+    ensemble = rg.Ensemble(critical8.packed, critical8.system, critical8.origin, critical8.independent)
+    assert as_bits(ensemble)[0] is ensemble.packed.bits  # all that training and its readings see
+    rg.judge(ensemble, {"majority": rg.Majority()})
+    rg.two_point(ensemble)
+    rg.save_ensemble(tmp_path / "e.npz", ensemble)
+    back = rg.load_ensemble(tmp_path / "e.npz")
+    assert "spins" not in vars(ensemble) | vars(back)
+    np.testing.assert_array_equal(back.packed.bits, ensemble.packed.bits)
+    assert ensemble.spins is vars(ensemble)["spins"]  # where they would have been seen
 
 
 @pytest.mark.parametrize(("size", "temperature"), [(4, 0.0), (6, 2.5), (4, math.inf)])

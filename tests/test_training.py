@@ -15,7 +15,7 @@ from rgstep.exact import enumeration
 from rgstep.nets.likelihood import log_likelihood
 from rgstep.nets.presets import PRESETS, Training, settings
 from rgstep.nets.rbm import RBM
-from rgstep.nets.training import Reader, batches, first_state
+from rgstep.nets.training import Reader, as_bits, batches, first_state, unpacked
 
 COUPLING = 1 / CRITICAL_TEMPERATURE
 LAW = enumeration.probabilities(4, COUPLING)
@@ -270,10 +270,20 @@ def test_the_pseudo_likelihood_of_a_known_model():
     v = np.array([[1, 1]] * 5 + [[-1, -1]] * 4 + [[1, -1]] * 3, np.int8)
     expected = (9 * -np.log1p(np.exp(-2 * J)) + 3 * -np.log1p(np.exp(2 * J))) / 12
     rbm = RBM(w, np.zeros(2), np.zeros(1))
-    reading = Reader(v, np.random.default_rng(0)).read(rbm.parameters, 0)
+    reading = Reader(*as_bits(v), np.random.default_rng(0)).read(rbm.parameters, 0)
     assert reading["pseudo_likelihood"] == pytest.approx(expected, abs=1e-6)
     rebuilt = np.tanh(np.tanh(v @ w) @ w.T)
     assert reading["reconstruction"] == pytest.approx(((v - rebuilt) ** 2).mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("visible", [1, 7, 8, 36, 64])
+def test_the_device_unpacks_what_was_packed(visible):
+    v = np.random.default_rng(visible).choice(np.array([-1, 1], np.int8), (50, visible))
+    bits, units = as_bits(v)
+    assert (units, bits.shape) == (visible, (50, -(-visible // 8)))
+    back = unpacked(jnp.asarray(bits), visible)
+    assert back.dtype == jnp.float32
+    np.testing.assert_array_equal(back, v)
 
 
 # --- presets and what is refused

@@ -3,6 +3,7 @@ from .blocking import Average as Average
 from .blocking import BernoulliBlock as BernoulliBlock
 from .blocking import Decimation as Decimation
 from .blocking import Majority as Majority
+from .certificate import Certificate as Certificate
 from .correlators import two_point as two_point
 from .correlators import visible_hidden as visible_hidden
 from .ensemble import Ensemble as Ensemble

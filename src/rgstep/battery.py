@@ -14,8 +14,9 @@ import numpy as np
 
 from rgstep import patterns
 from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority
+from rgstep.certificate import DISTRUST
 from rgstep.correlators import Means, Moments, measure
-from rgstep.ensemble import DISTRUST, Ensemble
+from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_seed
 from rgstep.estimates import Estimate, grouped_mean
 from rgstep.exact import enumeration, transfer
@@ -99,7 +100,7 @@ def check_request(ensemble: object, maps: object) -> None:
 def judge_map(ensemble: Ensemble, name: str, given: object, progress: Progress | None) -> MapReport:
     """Run the battery on one map."""
     coarse = as_map(given, name)
-    coarse.mean_h(ensemble.spins[:TRIAL])  # more rows at once than a group may have
+    coarse.mean_h(ensemble.unpack(0, TRIAL))  # more rows at once than a group may have
     subject = Subject(ensemble, coarse, given, measure(ensemble, coarse, name=name, progress=progress))
     rows = {row: answer for row, run in BATTERY.items() if (answer := run(subject)) is not None}
     arrays = {key: value for _, more in rows.values() for key, value in more.items()}
@@ -140,7 +141,7 @@ def training(subject: Subject) -> Row | None:
     if not isinstance(network, RBM) or not network.history:
         return None
     rng = np.random.default_rng([len(subject.ensemble), network.visible, network.hidden])
-    fit = goodness_of_fit(network, subject.ensemble.spins, rng)
+    fit = goodness_of_fit(network, subject.ensemble, rng)
     truth = ising_pseudo_likelihood(subject.ensemble)
     quantities = {
         "reconstruction": Quantity(fit["reconstruction"]),

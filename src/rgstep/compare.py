@@ -33,7 +33,8 @@ from rgstep.types import Progress
 
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
-BYTES_PER_SPIN = 4  # the configurations, a copy on the device, and what reading and packing take
+BYTES_PER_SPIN = 0.5  # the packed configurations, a copy on the device, and a third while a file is written
+BYTES_PER_SAMPLE = 50  # its energy and magnetisation, its place in the shuffled order of an epoch
 TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, optimiser, statistics
 LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
@@ -147,7 +148,8 @@ def check_memory(comparison: Comparison) -> None:
     smaller = range(step, comparison.size, step)
     fitting = bisect_left(smaller, free, key=lambda size: bytes_needed(replace(comparison, size=size)))
     spare = free - bytes_needed(replace(comparison, samples=0))
-    few = f"at most samples = {spare // (BYTES_PER_SPIN * comparison.size**2)} fit" if spare > 0 else ""
+    fit = int(spare / bytes_per_sample(comparison.size))
+    few = f"at most samples = {fit} fit" if fit > 0 else ""
     small = f"size = {smaller[fitting - 1]} fits" if fitting else ""
     memory.require(bytes_needed(comparison), request, ", or ".join(filter(None, (few, small))) or "give it more memory")
 
@@ -157,7 +159,13 @@ def bytes_needed(comparison: Comparison) -> int:
     sites, units = comparison.size**2, comparison.units
     networks = 2 + comparison.seeds * (1 + len(comparison.maps))
     matrices = 2 * number_of_groups(sites, units) + TRAINING_COPIES + 3 * networks
-    return LIBRARIES + BYTES_PER_SPIN * comparison.samples * sites + 4 * matrices * sites * units
+    configurations = math.ceil(bytes_per_sample(comparison.size) * comparison.samples)
+    return LIBRARIES + configurations + 4 * matrices * sites * units
+
+
+def bytes_per_sample(size: int) -> float:
+    """Return an estimate of the memory that each configuration takes."""
+    return BYTES_PER_SPIN * size**2 + BYTES_PER_SAMPLE
 
 
 def build(

@@ -24,8 +24,10 @@ from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, jackknife
 from rgstep.lattice import as_lattice, as_spins, as_vectors
 from rgstep.nets.adapters import as_map, checked, to_numpy
-from rgstep.types import CoarseGraining, Field, Progress, Samples, Spins
+from rgstep.types import CoarseGraining, Field, Progress, Samples
 
+Source: TypeAlias = Ensemble | Samples  # what is read a block at a time
+Hidden: TypeAlias = Callable[[int, Samples], Field]
 MapLike: TypeAlias = CoarseGraining | Callable[[Any], Any]  # a function of arrays of any library
 GROUPS = 64
 GROUP_BYTES = 2**29  # room for the group means; large lattices take fewer groups
@@ -115,11 +117,11 @@ def measure(
     progress: Progress | None = None,
 ) -> Moments:
     """Stream the samples once and return the moments of (v, h) by group; see `visible_hidden` for the arguments."""
-    spins = v.spins if isinstance(v, Ensemble) else as_lattice(as_spins(v))
-    mean_h = hidden_of(spins, h, name)
-    n, sites = len(spins), spins[0].size
-    first = mean_h(0, 1)
-    hidden = first[0].size
+    source = v if isinstance(v, Ensemble) else as_lattice(as_spins(v))
+    n, one = len(source), read(source, 0, 1)
+    mean_h = hidden_of(n, h, name)
+    first = mean_h(0, one)
+    sites, hidden = one.size, first[0].size
     groups = groups or number_of_groups(sites, hidden)
     precision = np.result_type(first.dtype, np.float32)
     memory.require(
@@ -128,26 +130,32 @@ def measure(
         "use a smaller size or fewer hidden units",
     )
     bounds = group_bounds(n, groups)
+    block = max(1, BLOCK_SITES // sites)
     parts = []
-    for start, stop in bounds:
-        parts.append(means_of(spins, mean_h, start, stop, precision))
+    for group in bounds:
+        parts.append(means_of(source, mean_h, group, block, precision))
         if progress:
-            progress(f"⟨v h⟩ of {name}", stop, n, f"{hidden} units")
+            progress(f"⟨v h⟩ of {name}", group[1], n, f"{hidden} units")
     stacked = Means(*(np.stack(column) for column in zip(*parts, strict=True)))
     counts = np.array([stop - start for start, stop in bounds], dtype=np.float64)
-    return Moments(stacked, counts, spins.shape[1], first.shape[1:])
+    return Moments(stacked, counts, one.shape[1], first.shape[1:])
 
 
-def hidden_of(spins: Spins, h: object, name: str) -> Callable[[int, int], Field]:
-    """Return the function (start, stop) → E[h | v] of those samples, checked, for a map or for given arrays."""
+def read(source: Source, start: int, stop: int) -> np.ndarray:
+    """Return some of the samples, read-only where they had to be unpacked."""
+    return source.unpack(start, stop) if isinstance(source, Ensemble) else source[start:stop]
+
+
+def hidden_of(samples: int, h: object, name: str) -> Hidden:
+    """Return the function (start, v) → E[h | v] of the samples from `start` on, checked, for a map or given arrays."""
     if isinstance(h, CoarseGraining) or callable(h):
         coarse = as_map(h, name)
-        return lambda start, stop: coarse.mean_h(spins[start:stop])
+        return lambda _, v: coarse.mean_h(v)
     values = given(h, name)
-    if len(values) != len(spins):
-        message = f"{name} has {len(values)} rows for {len(spins)} configurations: one row for each is needed"
+    if len(values) != samples:
+        message = f"{name} has {len(values)} rows for {samples} configurations: one row for each is needed"
         raise InputError(message)
-    return lambda start, stop: values[start:stop]
+    return lambda start, v: values[start : start + len(v)]
 
 
 def given(values: object, name: str, places: bool = False) -> Samples:
@@ -172,18 +180,19 @@ def number_of_groups(sites: int, hidden: int) -> int:
 
 
 def means_of(
-    spins: Spins, mean_h: Callable[[int, int], Field], start: int, stop: int, precision: np.dtype[np.floating]
+    source: Source, mean_h: Hidden, group: tuple[int, int], block: int, precision: np.dtype[np.floating]
 ) -> Means:
-    """Return the means over samples start … stop, a block at a time.
+    """Return the means over a group of samples [start, stop), a block at a time.
 
     Cost: one matrix product of 2 · hidden · sites operations a sample, and one conversion of the spins to floats.
     """
-    block = max(1, BLOCK_SITES // spins[0].size)
+    start, stop = group
     total: Means | None = None
     for a in range(start, stop, block):
         b = min(a + block, stop)
-        v = as_vectors(spins[a:b]).astype(precision)
-        h = as_vectors(mean_h(a, b)).astype(precision, copy=False)
+        lattice = read(source, a, b)
+        v = as_vectors(lattice).astype(precision)
+        h = as_vectors(mean_h(a, lattice)).astype(precision, copy=False)
         magnetisation = (v @ np.ones(v.shape[1], precision)).astype(np.float64)  # whole numbers: exact
         ones = np.ones(b - a, precision)
         part = Means(h.T @ v, ones @ v, ones @ h, np.einsum("na,na->a", h, h), magnetisation @ magnetisation)
@@ -204,11 +213,9 @@ def two_point(field: Ensemble | ArrayLike, connected: bool = False) -> Estimate:
     Raises:
         InputError: if the field is not lattice-valued (hidden units without places have no displacements).
     """
-    values = field.spins if isinstance(field, Ensemble) else given(field, "the field", places=True)
-    n, N = len(values), values[0].size
-    bounds = group_bounds(n, GROUPS)
-    products = np.stack([correlation_sum(values[a:b]) for a, b in bounds])
-    sums = np.array([values[a:b].sum(dtype=np.float64) / N for a, b in bounds])
+    source = field if isinstance(field, Ensemble) else given(field, "the field", places=True)
+    bounds = group_bounds(len(source), GROUPS)
+    products, sums = (np.stack(part) for part in zip(*(correlation_sums(source, a, b) for a, b in bounds), strict=True))
     counts = np.array([b - a for a, b in bounds], dtype=np.float64)
 
     def correlation(product: np.ndarray, total: float, count: float) -> np.ndarray:
@@ -222,12 +229,13 @@ def two_point(field: Ensemble | ArrayLike, connected: bool = False) -> Estimate:
     return jackknife(full, rest)
 
 
-def correlation_sum(values: Samples) -> np.ndarray:
-    """Return Σ_k (1/N) Σ_x s_x s_{x+d} over configurations, `(row, column)` of d, a block at a time."""
-    size = values.shape[1]
-    total = np.zeros((size, size // 2 + 1))
+def correlation_sums(source: Source, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (1/N) Σ_x s_x s_{x+d}, `(row, column)` of d, and (1/N) Σ_x s_x, summed over samples start … stop."""
+    size = read(source, 0, 1).shape[1]
+    power, total = np.zeros((size, size // 2 + 1)), np.zeros(())
     block = max(1, BLOCK_SITES // size**2)
-    for start in range(0, len(values), block):
-        spectrum = fft.rfft2(values[start : start + block].astype(np.float32))
-        total += (np.abs(spectrum) ** 2).sum(axis=0, dtype=np.float64)
-    return np.asarray(fft.irfft2(total / size**2, s=(size, size)))
+    for a in range(start, stop, block):
+        values = read(source, a, min(a + block, stop))
+        power += (np.abs(fft.rfft2(values.astype(np.float32))) ** 2).sum(axis=0, dtype=np.float64)
+        total += values.sum(dtype=np.float64) / size**2
+    return np.asarray(fft.irfft2(power / size**2, s=(size, size))), total

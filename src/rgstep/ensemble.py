@@ -11,82 +11,102 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
+from rgstep import memory
+from rgstep.certificate import Certificate, Check
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, grouped_mean, jackknife
 from rgstep.exact import torus
-from rgstep.ising import Ising, energy, ising, magnetisation
-from rgstep.lattice import as_lattice, as_spins
-from rgstep.types import Spins
-
-DISTRUST = 4.0  # |z| above which a set is called bad
-BLOCK_SITES = 2**24  # spins read at once
+from rgstep.ising import Ising, ising
+from rgstep.packed import PackedSpins, pack
+from rgstep.types import Field, Samples, Spins
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A measured number beside its exact value; z is their distance in standard errors."""
-
-    measured: Estimate
-    exact: float
-
-    @property
-    def z(self) -> float:
-        """(measured − exact) / error; 0 where both agree without noise."""
-        difference = float(self.measured.value) - self.exact
-        error = float(self.measured.error)
-        if error > 0:
-            return difference / error
-        return 0.0 if abs(difference) < 1e-9 else math.copysign(math.inf, difference)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Ensemble:
-    """Configurations of one model: `spins` is int8 ±1, read-only, `(sample, row, column)`.
+    """Configurations of one model, held as bits in `packed`; `spins` unpacks them all, `blocks` a part at a time.
 
     `origin` says how they were made (sampler, seed, autocorrelation times, spacing), in plain values. `independent`
     says that the samples are so by construction; the checks then hold them to it.
     """
 
-    spins: Spins
+    packed: PackedSpins = field(init=False)
     system: Ising
-    origin: Mapping[str, Any] = field(default_factory=dict)
-    independent: bool = False
+    origin: Mapping[str, Any]
+    independent: bool
 
-    def __post_init__(self) -> None:
-        """Check the spins and keep a read-only view of them."""
-        spins = as_lattice(as_spins(self.spins, "spins")).view()
-        if spins.shape[1] != self.system.size:
-            message = f"spins of side {spins.shape[1]} given for a system of size {self.system.size}"
+    def __init__(
+        self,
+        spins: PackedSpins | Spins,
+        system: Ising,
+        origin: Mapping[str, Any] | None = None,
+        independent: bool = False,
+    ) -> None:
+        """Check the spins and pack them, unless they are already.
+
+        Args:
+            spins: `PackedSpins`, or ±1, `(sample, row, column)` or `(sample, site)`.
+            system: the model.
+            origin: how they were made.
+            independent: whether they are independent by construction.
+
+        Raises:
+            InputError: if an entry is not ±1 or the sites do not make the lattice of the model.
+        """
+        packed = spins if isinstance(spins, PackedSpins) else pack(spins)
+        if packed.size != system.size:
+            message = f"spins of side {packed.size} given for a system of size {system.size}"
             raise InputError(message)
-        spins.setflags(write=False)
-        object.__setattr__(self, "spins", spins)
+        for name, value in (("packed", packed), ("system", system), ("independent", independent)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "origin", {} if origin is None else origin)
 
     def __len__(self) -> int:
         """Return the number of configurations."""
-        return len(self.spins)
+        return len(self.packed)
 
     def __repr__(self) -> str:
         """Return a line with size, temperature, number of samples and the z-scores of the checks."""
         line = f"Ensemble({len(self)} samples, L={self.system.size}, T={self.system.temperature:.6g}"
         return line + "".join(f", z({name})={check.z:+.1f}" for name, check in self.checks.items()) + ")"
 
-    def blocks(self) -> Iterator[Spins]:
-        """Yield the configurations a block at a time."""
-        step = max(1, BLOCK_SITES // self.spins[0].size)
-        for start in range(0, len(self), step):
-            yield self.spins[start : start + step]
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle what it was made of, not what was computed from it."""
+        return type(self), (self.packed, self.system, self.origin, self.independent)
 
     @cached_property
-    def energies(self) -> np.ndarray:
+    def spins(self) -> Spins:
+        """All configurations, int8 ±1, read-only, `(sample, row, column)`; unpacked when first asked for, and kept.
+
+        Raises:
+            InputError: if they do not fit in memory.
+        """
+        memory.require(
+            len(self) * self.system.size**2,
+            f"{len(self)} configurations of {self.system.size}×{self.system.size} spins, unpacked,",
+            "read a part at a time: ensemble.blocks() or ensemble.unpack(start, stop)",
+        )
+        return self.unpack()
+
+    def unpack(self, start: int = 0, stop: int | None = None, dtype: DTypeLike = np.int8) -> Samples:
+        """Return configurations start … stop, ±1 in int8, float32 or float64, read-only, `(sample, row, column)`."""
+        return read_only(self.packed.unpack(start, stop, dtype))
+
+    def blocks(self, dtype: DTypeLike = np.int8) -> Iterator[Samples]:
+        """Yield the configurations a block at a time, as `unpack` returns them."""
+        for start, stop in self.packed.bounds():
+            yield self.unpack(start, stop, dtype)
+
+    @cached_property
+    def energies(self) -> Field:
         """The energy per site of each configuration."""
-        return np.concatenate([energy(block) for block in self.blocks()])
+        return read_only(self.packed.energies())
 
     @cached_property
-    def magnetisations(self) -> np.ndarray:
+    def magnetisations(self) -> Field:
         """The magnetisation per site of each configuration."""
-        return np.concatenate([magnetisation(block) for block in self.blocks()])
+        return read_only(self.packed.magnetisations())
 
     @cached_property
     def checks(self) -> Mapping[str, Check]:
@@ -108,14 +128,14 @@ class Ensemble:
             checks["c"] = Check(c, torus.specific_heat(self.system.size, K))
         return checks
 
+    @cached_property
+    def certificate(self) -> Certificate:
+        """How the set was made and how it compares with exact facts, as a table with a verdict."""
+        return Certificate(self.system, len(self), self.checks, self.origin)
+
     def faults(self) -> list[str]:
-        """Return a line for each check that is more than 4 standard errors off."""
-        return [
-            f"{name} = {check.measured} is {check.z:+.1f} standard errors from the exact {check.exact:.6f} at "
-            f"L={self.system.size}, T={self.system.temperature:.6g}"
-            for name, check in self.checks.items()
-            if abs(check.z) > DISTRUST
-        ]
+        """Return a line for each check, and each comparison of hot and cold starts, that is more than 4 σ off."""
+        return self.certificate.faults()
 
     def _mean(self, values: np.ndarray, error_if_independent: float) -> Estimate:
         mean = grouped_mean(values)
@@ -129,8 +149,14 @@ def ensemble_from_array(spins: ArrayLike, temperature: float, origin: Mapping[st
     Raises:
         InputError: if an entry is not ±1 or the sites do not make an even square of side ≥ 4.
     """
-    lattice = as_lattice(as_spins(spins, "spins")).copy()
-    return Ensemble(lattice, ising(lattice.shape[1], temperature), origin or {"source": "array"})
+    packed = pack(spins)
+    return Ensemble(packed, ising(packed.size, temperature), origin or {"source": "array"})
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return the array, no longer writable."""
+    array.setflags(write=False)
+    return array
 
 
 def specific_heat(energies: np.ndarray, size: int, coupling: float, groups: int = 64) -> Estimate:

@@ -17,20 +17,20 @@ from rgstep.errors import InputError
 from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import Ising, ising
 from rgstep.nets.rbm import RBM
+from rgstep.packed import PackedSpins
 
 FORMAT = 1
 
 
 def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
-    """Write an ensemble, its spins as bits."""
-    bits = np.packbits(ensemble.spins.reshape(len(ensemble), -1) > 0, axis=1)
+    """Write an ensemble, its spins as the bits they are, and all that its certificate needs."""
     meta = {
         "size": ensemble.system.size,
         "coupling": ensemble.system.coupling,
         "origin": dict(ensemble.origin),
         "independent": ensemble.independent,
     }
-    write(path, "ensemble", meta, {"bits": bits})
+    write(path, "ensemble", meta, {"bits": ensemble.packed.bits})
 
 
 def load_ensemble(path: str | Path) -> Ensemble:
@@ -45,10 +45,8 @@ def load_ensemble(path: str | Path) -> Ensemble:
         if bits.ndim != 2 or bits.shape[1] != -(-(size**2) // 8):
             message = f"file {str(path)!r} is damaged: {bits.shape} bytes of spins for a lattice of side {size}"
             raise InputError(message)
-        flat = np.unpackbits(bits, axis=1, count=size * size).view(np.int8)
-        flat = 2 * flat - 1
         system = Ising(ising(size, 1.0).size, float(meta["coupling"]))
-        return Ensemble(flat.reshape(-1, size, size), system, dict(meta["origin"]), bool(meta["independent"]))
+        return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
 
 
 def save_rbm(path: str | Path, rbm: RBM) -> None:

@@ -13,7 +13,7 @@ Kramers and Wannier (1941) with the same a_n, in x = tanh² K at high temperatur
 
 import math
 
-from scipy.special import ellipe, ellipkm1
+import scipy  # its parts load when first used; sampling needs none of them
 
 from rgstep.exact._arguments import check_coupling
 
@@ -57,7 +57,7 @@ def energy(coupling: float) -> float:
     if t * t < EXPANSION_LIMIT:
         return -2.0 * t - 2.0 * expansion(t * t)[1] * (1.0 - t * t) / t
     complementary, parameter = _modulus(coupling)
-    return -(1.0 + 2.0 / math.pi * complementary * float(ellipkm1(parameter))) / math.tanh(2.0 * coupling)
+    return -(1.0 + 2.0 / math.pi * complementary * float(scipy.special.ellipkm1(parameter))) / math.tanh(2.0 * coupling)
 
 
 def specific_heat(coupling: float) -> float:
@@ -73,7 +73,7 @@ def specific_heat(coupling: float) -> float:
     if math.tanh(coupling) ** 2 < EXPANSION_LIMIT:
         return _hot_specific_heat(coupling)
     complementary, parameter = _modulus(coupling)
-    k1, e1 = float(ellipkm1(parameter)), float(ellipe(1.0 - parameter))
+    k1, e1 = float(scipy.special.ellipkm1(parameter)), float(scipy.special.ellipe(1.0 - parameter))
     bracket = 2.0 * (k1 - e1) - (1.0 - complementary) * (math.pi / 2 + complementary * k1)
     return 2.0 / math.pi * (coupling / math.tanh(2.0 * coupling)) ** 2 * bracket
 

@@ -13,12 +13,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 
 from rgstep.ensemble import Ensemble
@@ -27,13 +28,16 @@ from rgstep.estimates import Estimate, grouped_mean
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.nets.presets import Training, settings
 from rgstep.nets.rbm import RBM, Weights, mean_h_from_v, mean_v_from_h, require_room, untrained_rbm
-from rgstep.types import Progress, Rng, Spins
+from rgstep.packed import SPINS_OF_BYTE
+from rgstep.types import Progress, Rng
 
 BLOCK = 100  # updates in one compiled scan
 READINGS = 1000  # configurations in a reading of the training curves
 SITES = 8  # sites of each of them at which the pseudo-likelihood is read
 EXPLODED = 1e6  # a weight beyond which the hidden units are signs and no likelihood is left
 READING_GROWTH = 1.05  # readings follow a logarithmic grid of steps, at least one block apart
+
+Bits: TypeAlias = UInt8[np.ndarray, "n byte"]
 
 
 class State(NamedTuple):
@@ -69,29 +73,50 @@ def train_rbm(
         InputError: for bad settings or data, a network too large for memory, or weights that stop being finite.
     """
     training = settings(preset, overrides)
-    v = as_vectors(data.spins if isinstance(data, Ensemble) else as_spins(data, "data"))
-    hidden = require_positive("hidden", hidden if hidden is not None else max(1, v.shape[1] // 4))
-    require_room(v.shape[1], hidden, copies=8)
-    start = untrained_rbm(v.shape[1], hidden, seed, training.weights_sd)
-    weights, history = run(v, start.parameters, training, seed, progress, stage=f"training {preset}")
-    origin = {"preset": preset, "seed": int(seed), "samples": len(v), **training.plain()}
+    bits, visible = as_bits(data)
+    hidden = require_positive("hidden", hidden if hidden is not None else max(1, visible // 4))
+    require_room(visible, hidden, copies=8)
+    start = untrained_rbm(visible, hidden, seed, training.weights_sd)
+    weights, history = run(bits, start.parameters, training, seed, progress, stage=f"training {preset}")
+    origin = {"preset": preset, "seed": int(seed), "samples": len(bits), **training.plain()}
     return RBM(np.asarray(weights.w), np.asarray(weights.a), np.asarray(weights.b), origin, history)
 
 
+def as_bits(data: Ensemble | ArrayLike) -> tuple[Bits, int]:
+    """Return configurations as bits `(sample, byte)`, and the number of visible units they are for.
+
+    Raises:
+        InputError: if an entry of an array is not ±1.
+    """
+    if isinstance(data, Ensemble):
+        return data.packed.bits, data.system.size**2
+    v = as_vectors(as_spins(data, "data"))  # of any number of sites, not only of a square
+    return np.packbits(v > 0, axis=1), v.shape[1]
+
+
+def unpacked(bits: jax.Array, visible: int) -> jax.Array:
+    """Return bits as ±1 on the device, float32 `(n, visible)`, by looking up the eight spins of each byte.
+
+    An epoch takes 0.96–0.99 of its time with int8 data, and 1.04 with `jnp.unpackbits`.
+    """
+    spins = jnp.asarray(SPINS_OF_BYTE[np.dtype(np.float32)])[bits]
+    return spins.reshape(len(bits), -1)[:, :visible]
+
+
 def run(
-    v: Spins, weights: Weights, training: Training, seed: int, progress: Progress | None, stage: str
+    bits: Bits, weights: Weights, training: Training, seed: int, progress: Progress | None, stage: str
 ) -> tuple[Weights, dict[str, np.ndarray]]:
     """Do all updates; returns the parameters and the training curves."""
     rng = np.random.default_rng([int(seed), *weights.w.shape, 1])
-    reader = Reader(v, rng)
+    reader = Reader(bits, weights.w.shape[0], rng)
     if progress:
         progress(stage, 0, training.steps, "compiling")
     state = first_state(weights, training, rng)
-    data = jnp.asarray(v)
+    data = jnp.asarray(bits)
     curves = [reader.read(state.weights, 0)]
     compiled = replace(training, k=1, chains=1, batch=1)  # one compilation serves all of these
     started, done = time.perf_counter(), 0
-    for rows in batches(len(v), training, rng):
+    for rows in batches(len(bits), training, rng):
         state = updates(state, data, jnp.asarray(rows), jnp.int32(training.k), compiled)
         done += len(rows)
         check_finite(state.weights, done, training)
@@ -167,14 +192,14 @@ def statistics(weights: Weights, v: jax.Array, key: jax.Array | None = None) -> 
 
 @partial(jax.jit, static_argnames="training", donate_argnums=0)
 def updates(state: State, data: jax.Array, rows: jax.Array, k: jax.Array, training: Training) -> State:
-    """Do one block of updates, one batch of `rows` each: a single compiled scan; k is traced, so one serves all k."""
+    """Do a block of updates, one batch of `rows` each, in one compiled scan; k is traced, so one serves all k."""
     optimiser = training.transformation()
     sampled = training.gradient_h == "sampled"
 
     def update(state: State, batch_rows: jax.Array) -> tuple[State, None]:
         weights, key = state.weights, state.key
         key, key_data, key_chains, key_model = jax.random.split(key, 4)
-        v = data[batch_rows].astype(jnp.float32)
+        v = unpacked(data[batch_rows], weights.w.shape[0])
         chains = gibbs(weights, state.chains if training.method == "pcd" else v, k, key_chains)
         positive = statistics(weights, v, key_data if sampled else None)
         negative = statistics(weights, chains, key_model if sampled else None)
@@ -198,11 +223,11 @@ class Reader:
     weights_sd          root mean square of W
     """
 
-    def __init__(self, v: Spins, rng: Rng) -> None:
+    def __init__(self, bits: Bits, visible: int, rng: Rng) -> None:
         """Choose the configurations and, in each, the sites."""
-        rows = rng.choice(len(v), size=min(READINGS, len(v)), replace=False)
-        self.v = jnp.asarray(v[rows])
-        self.sites = jnp.asarray(rng.integers(0, v.shape[1], (len(rows), SITES)))
+        rows = rng.choice(len(bits), size=min(READINGS, len(bits)), replace=False)
+        self.v = unpacked(jnp.asarray(bits[rows]), visible)
+        self.sites = jnp.asarray(rng.integers(0, visible, (len(rows), SITES)))
 
     def read(self, weights: Weights, step: int) -> dict[str, float]:
         """Return the readings after `step` updates."""
@@ -225,7 +250,6 @@ def readings(weights: Weights, v: jax.Array, sites: jax.Array) -> dict[str, jax.
 @jax.jit
 def fit_of_each(weights: Weights, v: jax.Array, sites: jax.Array) -> dict[str, jax.Array]:
     """Return reconstruction error and pseudo-likelihood of each configuration, `(n,)`."""
-    v = v.astype(jnp.float32)
     inputs = v @ weights.w + weights.b
     rebuilt = mean_v_from_h(weights, jnp.tanh(inputs))
     return {
@@ -234,9 +258,9 @@ def fit_of_each(weights: Weights, v: jax.Array, sites: jax.Array) -> dict[str, j
     }
 
 
-def goodness_of_fit(rbm: RBM, v: Spins, rng: Rng) -> dict[str, Estimate]:
+def goodness_of_fit(rbm: RBM, data: Ensemble | ArrayLike, rng: Rng) -> dict[str, Estimate]:
     """Return reconstruction error and pseudo-likelihood per site with their errors, from 1000 of the configurations."""
-    reader = Reader(as_vectors(v), rng)
+    reader = Reader(*as_bits(data), rng)
     each = fit_of_each(rbm.parameters, reader.v, reader.sites)
     return {name: grouped_mean(np.asarray(values, dtype=np.float64)) for name, values in each.items()}
 

@@ -1,35 +1,55 @@
-"""How a set of configurations is made: which method, how long, and whether it came out right.
+"""How a set of configurations is made: which chains, how long, and whether it came out right.
 
-Every set runs a fixed number of Swendsen–Wang chains from the ordered state. A pilot measures the autocorrelation
-times of e and m², the slower one τ sets burn-in (≥ 20 τ) and spacing (10 τ, so that the correlation left between
-neighbours is of order e^−10), and each configuration takes a fair global flip (the exact Z₂ symmetry of H). T = 0 is
-a fair coin between the two ground states, T = ∞ independent fair spins. The finished set's energy and specific heat
-are compared with Kaufman's exact values at its L, and the record stays with it.
+T = 0 is a fair coin between the ground states, T = ∞ independent fair spins. Between them, one of three modes:
 
-The random stream of a set comes from (seed, L, T) alone and each chain has its own, so neither the number of threads
-nor the other temperatures of a call change a bit of it; n samples are the first n of any longer set.
+    iid      each configuration is the end of a chain of its own: independent by construction
+    thin     a few thousand chains, a configuration every 10 τ: the correlation left is of order e^−10
+    exact    coupling from the past (`perfect`): draws from the law itself, for T ≥ T_c
+
+Chains start from the ordered state (from a random one, local updates below T_c end in stripes). A pilot measures the
+autocorrelation times of e and m²; the slower one, with twice its error, sets the burn-in of 20 τ. Each configuration
+takes a fair global flip, an exact symmetry of the model. Chains started hot are held against those started cold, and
+the finished set against Kaufman's exact energy and specific heat at its L; all of it is in its `Certificate`.
+
+Kind and length of the chains are functions of (L, T, mode), and of the number of samples only where a few large
+lattices are asked for; random numbers have names (`streams`). So the same seed gives the same bits for any number of
+threads and in any company, and n samples are the first n of any longer set of the same kind.
 """
 
 import math
 import os
 import warnings
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
 
-from rgstep import memory
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_positive, require_seed
-from rgstep.estimates import Estimate, autocorrelation_time
-from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
-from rgstep.samplers import cluster
-from rgstep.types import Progress, Spins
+from rgstep.errors import InputError, require_positive
+from rgstep.ising import CRITICAL_TEMPERATURE
+from rgstep.packed import PackedSpins
+from rgstep.samplers import perfect
+from rgstep.samplers.chains import Chains
+from rgstep.samplers.jobs import Job, Maker, run_all
+from rgstep.samplers.request import (
+    BURN_IN,
+    EXTRA_SWEEPS,
+    SPACING,
+    THIN_GROUPS,
+    Request,
+    check,
+    check_room,
+    check_time,
+    start,
+)
+from rgstep.samplers.streams import Purpose, fair_signs, fair_spins, stream
+from rgstep.samplers.trial import hot_against_cold, hot_chains, pilot
+from rgstep.types import Progress
 
-BURN_IN = 20.0  # in units of τ
-SPACING = 10.0  # in units of τ
-CHUNK = 2**20  # sites swept per chain between two reports of progress
+JOB_SECONDS = 0.3  # aimed at between two reports of progress
+COMPARED = 1024  # configurations of a set held against the hot chains
+HOUR = 3600.0
 
 
 @overload
@@ -39,7 +59,10 @@ def sample(
     samples: int = 20_000,
     seed: int = 0,
     *,
+    mode: str = "iid",
+    kernel: str = "auto",
     threads: int | None = None,
+    time_limit: float = HOUR,
     progress: Progress | None = None,
 ) -> Ensemble: ...
 
@@ -51,7 +74,10 @@ def sample(
     samples: int = 20_000,
     seed: int = 0,
     *,
+    mode: str = "iid",
+    kernel: str = "auto",
     threads: int | None = None,
+    time_limit: float = HOUR,
     progress: Progress | None = None,
 ) -> tuple[Ensemble, ...]: ...
 
@@ -62,136 +88,180 @@ def sample(
     samples: int = 20_000,
     seed: int = 0,
     *,
+    mode: str = "iid",
+    kernel: str = "auto",
     threads: int | None = None,
+    time_limit: float = HOUR,
     progress: Progress | None = None,
 ) -> Ensemble | tuple[Ensemble, ...]:
-    """Return independent configurations of the periodic L-by-L Ising model.
+    """Return independent configurations of the periodic L-by-L Ising model, with their certificate.
 
     Args:
-        size: the even lattice side L ≥ 4.
-        temperature: T in units of J/k_B, in [0, ∞]; several give one `Ensemble` each.
+        size: the even lattice side L, 4 to 1024.
+        temperature: T in units of J/k_B, in [0, ∞]; several give one `Ensemble` each and share the threads.
         samples: how many configurations.
         seed: a whole number ≥ 0; the same seed gives the same configurations for any number of threads.
+        mode: "iid", each configuration from a chain of its own; "thin", every 10 τ of a few thousand chains; "exact",
+            coupling from the past, for T ≥ T_c.
+        kernel: "auto", or "metropolis", "heat-bath", "single", "swendsen-wang", "wolff", "metropolis-philox". "auto"
+            takes the cheapest by a table of costs, the same on every machine; "fastest" times the kernels here first,
+            so that another machine may choose, and draw, differently.
         threads: how many threads work; all cores by default.
+        time_limit: seconds that the work may take by the estimate made before it starts.
         progress: called as the work goes on.
 
     Raises:
-        InputError: if an argument is out of range or the set would not fit in memory.
+        InputError: if an argument is out of range, the mode cannot serve, or the set would not fit in memory or would
+            take longer than `time_limit`.
     """
     several = isinstance(temperature, Iterable) and not isinstance(temperature, str)
     temperatures: tuple[Any, ...] = tuple(temperature) if several else (temperature,)  # type: ignore[arg-type]
     if not temperatures:
         message = "no temperatures: at least one is needed"
         raise InputError(message)
-    systems = [ising(size, t) for t in temperatures]
-    samples = require_positive("samples", samples)
-    require_seed(seed)
-    site_bytes = size * size * len(systems)
-    memory.require(
-        samples * site_bytes,
-        f"{samples} samples of {size}×{size} spins" + (f" at {len(systems)} temperatures" if several else ""),
-        f"at most samples = {memory.available() // site_bytes} fit, or a smaller size",
-    )
+    requests = [check(size, t, samples, seed, mode, kernel) for t in temperatures]
     workers = require_positive("threads", threads if threads is not None else os.cpu_count() or 1)
-    ensembles = tuple(one_temperature(system, samples, seed, workers, progress) for system in systems)
+    check_room(requests)
+    check_time(requests, workers, time_limit)
+    ensembles = tuple(run_all([make(request, progress) for request in requests], workers))
+    for ensemble in ensembles:
+        for fault in ensemble.faults():
+            warnings.warn(f"{fault} (seed={seed}): do not trust this set", stacklevel=2)
     return ensembles if several else ensembles[0]
 
 
-def stream(system: Ising, seed: int) -> np.random.SeedSequence:
-    """Return the random stream of a set: a function of (seed, L, T) alone."""
-    bits = int(np.float64(system.coupling).view(np.uint64))
-    return np.random.SeedSequence([int(seed), system.size, bits & 0xFFFFFFFF, bits >> 32])
-
-
-def one_temperature(system: Ising, samples: int, seed: int, threads: int, progress: Progress | None) -> Ensemble:
-    """Sample one temperature by the method that fits it, and check the result."""
-    source = stream(system, seed)
-    if system.coupling in (0.0, math.inf):
-        spins, made = closed_form(system, samples, source), dict[str, object](method="closed form")
+def make(request: Request, progress: Progress | None) -> Maker[Ensemble]:
+    """Make the set of one temperature."""
+    system = request.system
+    origin: dict[str, object] = {"source": "rgstep.sample", "seed": request.seed}
+    out = np.empty((request.samples, -(-(system.size**2) // 8)), np.uint8)
+    said = Said(request, progress)
+    if request.closed:
+        closed_form(request, out)
+        origin |= {"mode": "closed form", "kernel": "closed form", "n_eff": float(request.samples)}
+    elif request.mode == "exact":
+        origin |= yield from make_perfect(request, out, said)
     else:
-        spins, made = swendsen_wang(system, samples, source, threads, progress)
-    ensemble = Ensemble(spins, system, {"source": "rgstep.sample", "seed": int(seed), **made}, independent=True)
-    for fault in ensemble.faults():
-        warnings.warn(f"{fault} (seed={seed}): do not trust this set", stacklevel=3)
-    return ensemble
+        origin |= yield from make_with_chains(request, out, said)
+    said.done(request.samples)
+    return Ensemble(PackedSpins(out, system.size), system, origin, independent=True)
 
 
-def closed_form(system: Ising, samples: int, source: np.random.SeedSequence) -> Spins:
-    """Return T = 0 (a fair coin between the ground states) or T = ∞ (independent fair spins)."""
-    rng = np.random.Generator(np.random.Philox(source))
-    L = system.size
-    if system.coupling == 0:
-        return 2 * rng.integers(0, 2, (samples, L, L), dtype=np.int8) - 1
-    coins = 2 * rng.integers(0, 2, (samples, 1, 1), dtype=np.int8) - 1
-    return np.ascontiguousarray(np.broadcast_to(coins, (samples, L, L)))
+class Said:
+    """What a maker has told its user: how many samples are done."""
+
+    def __init__(self, request: Request, progress: Progress | None) -> None:
+        """Nothing yet."""
+        self.request, self.progress, self.count, self.note = request, progress, 0, "pilot run"
+        self.stage = f"sampling L={request.system.size} T={request.system.temperature:.5g}"
+        self.done(0)
+
+    def done(self, samples: int, more: bool = False) -> None:
+        """Say that so many samples are done, or so many more."""
+        self.count = min(self.request.samples, samples + (self.count if more else 0))
+        if self.progress:
+            self.progress(self.stage, self.count, self.request.samples, self.note)
+
+    def more(self, samples: int) -> Callable[[], None]:
+        """Return a call that says so many more are done."""
+        return partial(self.done, samples, True)
 
 
-def number_of_chains(size: int) -> int:
-    """Return how many chains a set runs: a function of L only, so that threads cannot matter."""
-    return int(np.clip(2**18 // size**2, 8, 64))
+def closed_form(request: Request, out: np.ndarray) -> None:
+    """Write T = 0 (a fair coin between the ground states) or T = ∞ (independent fair spins)."""
+    size, samples = request.system.size, len(out)
+    source = stream(request.system, request.seed)
+    if request.system.coupling == math.inf:
+        up = fair_signs(source, samples) > 0
+        out[:] = np.where(up[:, None], np.packbits(np.ones(size**2, np.uint8)), 0)
+        return
+    step = max(1, 2**22 // size**2)
+    for block, first in enumerate(range(0, samples, step)):
+        spins = fair_spins(stream(request.system, request.seed, block=block), step, size)[: samples - first]
+        out[first : first + step] = np.packbits(spins.reshape(len(spins), -1) > 0, axis=1)
 
 
-def swendsen_wang(
-    system: Ising, samples: int, source: np.random.SeedSequence, threads: int, progress: Progress | None
-) -> tuple[Spins, dict[str, object]]:
-    """Run the pilot and then the chains; returns the configurations and how they were made."""
-    L, chains = system.size, number_of_chains(system.size)
-    lattices = np.ones((chains, L, L), dtype=np.int8)
-    counters = source.generate_state(chains, np.uint64).reshape(chains, 1)
-    threshold = cluster.bond_threshold(system.coupling)
-    stage = f"sampling L={L} T={system.temperature:.5g}"
-    with ThreadPoolExecutor(threads) as pool:
-        if progress:
-            progress(stage, 0, samples, "compiling, then a pilot run")
-        burn_in, tau_e, tau_m2 = pilot(lattices, counters, threshold, pool)
-        tau = max(float(tau_e.value), float(tau_m2.value))
-        spacing = math.ceil(SPACING * tau)
-        rounds = -(-samples // chains)
-        out = np.empty((rounds, chains, L, L), dtype=np.int8)
-        chunk = max(1, CHUNK // (spacing * L * L))
-        for start in range(0, rounds, chunk):
-            part = out[start : start + chunk]
-            filled = np.empty((chains, len(part), L, L), dtype=np.int8)  # contiguous per chain: one compiled kernel
-            jobs = [
-                pool.submit(cluster.emit, lattices[c], threshold, counters[c], spacing, filled[c])
-                for c in range(chains)
-            ]
-            for job in jobs:
-                job.result()
-            part[:] = filled.swapaxes(0, 1)
-            if progress:
-                progress(stage, min(samples, (start + len(part)) * chains), samples, f"τ = {tau:.2f} sweeps")
-    made: dict[str, object] = {
-        "method": "Swendsen-Wang",
+def make_perfect(request: Request, out: np.ndarray, said: Said) -> Maker[dict[str, object]]:
+    """Fill `out` with perfect samples."""
+    system, seed = request.system, request.seed
+    (sweeps,) = yield [Job(partial(perfect.sweeps_a_map, system, stream(system, seed, Purpose.PILOT)))]
+    said.note = f"maps of {sweeps} sweeps"
+    rows = perfect.block_samples(system.size)
+    parts = [out[start : start + rows] for start in range(0, len(out), rows)]
+    yield [
+        Job(partial(perfect.sample_block, system, stream(system, seed, block=b), sweeps, part), said.more(len(part)))
+        for b, part in enumerate(parts)
+    ]
+    return {
+        "mode": "exact",
+        "kernel": perfect.TITLE,
+        "random_numbers": request.kind.random_numbers,
+        "sweeps_a_map": sweeps,
+        "n_eff": float(len(out)),
+    }
+
+
+def make_with_chains(request: Request, out: np.ndarray, said: Said) -> Maker[dict[str, object]]:
+    """Fill `out` from chains: pilot, burn-in, samples, and chains started hot to compare with."""
+    tau_e, tau_m2 = yield from pilot(request)
+    slow = max((tau_e, tau_m2), key=lambda tau: float(tau.value))
+    tau = float(slow.value)
+    burn_in = EXTRA_SWEEPS + math.ceil(BURN_IN * (tau + 2 * float(slow.error)))
+    spacing = math.ceil(SPACING * tau)
+    said.note = f"τ = {tau:.2f} sweeps"
+    if request.mode == "thin":
+        chains = yield from thinned(request, burn_in, spacing, out, said)
+        left = math.exp(-spacing / tau)
+        made: dict[str, object] = {"spacing_sweeps": spacing, "n_eff": len(out) * (1 - left) / (1 + left)}
+    else:
+        group = request.kind.group(request.system.size)
+        parts = [out[start : start + group] for start in range(0, len(out), group)]
+        yield [
+            Job(partial(independent, request, burn_in, b, part), said.more(len(part))) for b, part in enumerate(parts)
+        ]
+        chains = len(out)
+        made = {"n_eff": float(len(out))}
+    hot = yield from hot_chains(request, burn_in)
+    return {
+        "mode": request.mode,
+        "kernel": request.kind.title,
+        "random_numbers": request.kind.random_numbers,
         "chains": chains,
         "tau_e": [float(tau_e.value), float(tau_e.error)],
         "tau_m2": [float(tau_m2.value), float(tau_m2.error)],
+        "tau_unit": "sweeps",
         "burn_in_sweeps": burn_in,
-        "spacing_sweeps": spacing,
+        **made,
+        "hot_cold": hot_against_cold(request.system, hot, PackedSpins(out[:COMPARED], request.system.size)),
     }
-    return out.reshape(-1, L, L)[:samples], made
 
 
-def pilot(
-    lattices: Spins, counters: np.ndarray, threshold: np.uint64, pool: ThreadPoolExecutor
-) -> tuple[int, Estimate, Estimate]:
-    """Sweep all chains until half of the run is ≥ 20 τ; returns its length and τ of e and m² from the second half.
+def independent(request: Request, burn_in: int, group: int, out: np.ndarray) -> None:
+    """Write the ends of a group of chains."""
+    chains = start(request, Purpose.DATA, group)
+    chains.advance(burn_in)
+    out[:] = chains.read().bits[: len(out)]
 
-    The whole run is burn-in for what follows, so that it is at least 40 τ of the τ it measured.
-    """
-    chains = len(lattices)
-    readings = np.empty((2, chains, 0))
-    length = 64
-    while True:
-        new = np.empty((2, chains, length - readings.shape[2]))
-        jobs = [
-            pool.submit(cluster.record, lattices[c], threshold, counters[c], new[0, c], new[1, c])
-            for c in range(chains)
-        ]
-        for job in jobs:
-            job.result()
-        readings = np.concatenate([readings, new], axis=2)
-        tau_e, tau_m2 = (autocorrelation_time(series[:, length // 2 :]) for series in readings)
-        if length / 2 >= BURN_IN * max(float(tau_e.value), float(tau_m2.value)):
-            return length, tau_e, tau_m2
-        length *= 2
+
+def thinned(request: Request, burn_in: int, spacing: int, out: np.ndarray, said: Said) -> Maker[int]:
+    """Write configurations round by round, each round one of every chain; returns the number of chains."""
+    system, size = request.system, request.kind.group(request.system.size)
+    groups = min(THIN_GROUPS, -(-len(out) // size))
+    chains = yield [Job(partial(start, request, Purpose.DATA, g)) for g in range(groups)]
+    yield [Job(partial(chains[g].advance, burn_in)) for g in range(groups)]
+    seconds = spacing * size * system.size**2 * request.kind.nanoseconds * 1e-9
+    rounds = max(1, int(JOB_SECONDS / seconds))
+    for first in range(0, len(out), rounds * groups * size):
+        part = out[first : first + rounds * groups * size]
+        yield [Job(partial(read_rounds, chains[g], spacing, part, g, groups * size)) for g in range(groups)]
+        said.done(len(part), more=True)
+    return groups * size
+
+
+def read_rounds(chains: Chains, spacing: int, out: np.ndarray, group: int, stride: int) -> None:
+    """Write one configuration of every chain of a group in each round, every `spacing` sweeps."""
+    for first in range(0, len(out), stride):
+        chains.advance(spacing)
+        bits = chains.read().bits
+        place = first + group * len(bits)
+        out[place : place + len(bits)] = bits[: max(0, len(out) - place)]

@@ -1,0 +1,154 @@
+"""The Markov chains that a set can be made of: by name, with what they cost and how fast they forget.
+
+Every kind does the same three things: start a group of chains from a stream of random numbers, advance them by sweeps,
+read their configurations. How many chains go together is a function of L alone, so that no bit depends on how many
+samples or threads a call asks for.
+
+The autocorrelation times below are models, fitted to measured ones (docs/design-notes.md); they choose a kind and say
+beforehand how long a set will take. What a set is made with is measured in a pilot run.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from rgstep.exact.onsager import CRITICAL_COUPLING
+from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
+from rgstep.packed import PackedSpins
+from rgstep.samplers import streams
+from rgstep.samplers.cluster import SwendsenWang, Wolff, clusters_a_sweep
+from rgstep.samplers.hybrid import Hybrid
+from rgstep.samplers.multispin import GROUP, HeatBath, Metropolis
+from rgstep.samplers.philox import PhiloxMetropolis
+from rgstep.samplers.single import SingleLattices
+
+XOSHIRO = "xoshiro256+"
+REACH = 4.0  # correlation lengths over which an update matters
+
+
+@runtime_checkable
+class Chains(Protocol):
+    """A group of chains, started from the ordered state or hot (independent fair spins)."""
+
+    def advance(self, sweeps: int) -> None:
+        """Sweep every chain."""
+        ...
+
+    def read(self) -> PackedSpins:
+        """Return the configuration of every chain, each with a fair global flip."""
+        ...
+
+
+Start = Callable[[Ising, np.random.SeedSequence, bool, int], Chains]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of chain.
+
+    Attributes:
+        title: what it is called in a certificate.
+        start: (system, stream, hot, number of chains) → `Chains`.
+        group: L → how many chains go together.
+        trial: L → how many groups of how many chains a pilot and the chains started hot have.
+        nanoseconds: of one core for a sweep of one site: AVX2, AMD Zen 1 at 2 GHz. Ratios matter more than values.
+        tau: the model of τ, the slower one of e and m², in sweeps.
+        random_numbers: the generator.
+    """
+
+    title: str
+    start: Start
+    group: Callable[[int], int]
+    trial: Callable[[int], tuple[int, int]]
+    nanoseconds: float
+    tau: Callable[[Ising], float]
+    random_numbers: str = XOSHIRO
+
+
+def reach(system: Ising) -> float:
+    """Return the length over which spins must be decorrelated: L, or four correlation lengths ξ where that is less.
+
+    1/ξ = ln coth K − 2K above T_c, twice its negative below (Onsager 1944; McCoy and Wu 1973).
+    """
+    if system.coupling in (0.0, math.inf):
+        return 1.0
+    inverse = -math.log(math.tanh(system.coupling)) - 2.0 * system.coupling
+    inverse = inverse if system.coupling < CRITICAL_COUPLING else -2.0 * inverse
+    return max(1.0, min(float(system.size), REACH / max(inverse, 1e-9)))
+
+
+def power_law(at_32: float, exponent: float) -> Callable[[Ising], float]:
+    """Return the model τ = ½ + τ_32 (ℓ/32)^z."""
+    return lambda system: 0.5 + at_32 * (reach(system) / 32.0) ** exponent
+
+
+def start_wolff(system: Ising, source: np.random.SeedSequence, hot: bool, chains: int) -> Chains:
+    """Start chains of Wolff's clusters, so many a sweep as a short run of its own stream finds."""
+    calibration = streams.stream(system, 0, streams.Purpose.PILOT, 2**31)  # the same for every group and seed
+    return Wolff(system, source, hot, chains, clusters_a_sweep(system, calibration))
+
+
+def in_bits(size: int) -> int:
+    """Return 512 chains up to L = 64, fewer on larger lattices, 64 from L = 512 on: rows stay in the first cache."""
+    return GROUP * int(np.clip(512 // size, 1, 8))
+
+
+def trial_in_bits(size: int) -> tuple[int, int]:
+    """Return two groups of 512 chains up to L = 8, two of 64 at L = 64, one from L = 128 on."""
+    return 1 if size >= 128 else 2, GROUP * int(np.clip(64 // size, 1, 8))
+
+
+def in_bytes(size: int) -> int:
+    """Return 64 chains up to L = 32, 4 at L = 128, 1 from L = 256 on."""
+    return int(np.clip(2**16 // size**2, 1, 64))
+
+
+def trial_in_bytes(size: int) -> tuple[int, int]:
+    """Return two groups of 32 chains up to L = 64, 8 at L = 128, 4 from L = 256 on."""
+    return 2, int(np.clip(2**17 // size**2, 4, 32))
+
+
+KINDS: Mapping[str, Kind] = {
+    "metropolis": Kind("multi-spin Metropolis", Metropolis, in_bits, trial_in_bits, 0.2, power_law(38.0, 2.15)),
+    "heat-bath": Kind("multi-spin heat bath", HeatBath, in_bits, trial_in_bits, 0.27, power_law(116.0, 2.15)),
+    "single": Kind("single-lattice Metropolis", SingleLattices, in_bytes, trial_in_bytes, 1.5, power_law(38.0, 2.15)),
+    "swendsen-wang": Kind("Swendsen-Wang", SwendsenWang, in_bytes, trial_in_bytes, 17.0, power_law(3.4, 0.3)),
+    "hybrid": Kind(
+        "Swendsen-Wang and multi-spin Metropolis", Hybrid, lambda size: GROUP, trial_in_bits, 22.0, power_law(1.3, 0.3)
+    ),
+    "wolff": Kind("Wolff", start_wolff, in_bytes, trial_in_bytes, 36.0, power_law(1.4, 0.35)),
+    "metropolis-philox": Kind(
+        "multi-spin Metropolis, cross-check",
+        PhiloxMetropolis,
+        in_bits,
+        trial_in_bits,
+        3.0,
+        power_law(38.0, 2.15),
+        "Philox4x32-10",
+    ),
+}
+
+
+def measured_nanoseconds(name: str, size: int) -> float:
+    """Return what a sweep of a site costs on this machine, one core: the best of three short runs at T_c.
+
+    Cost: some 50 ms, and the compilation of the kernel where it is not cached.
+    """
+    kind, system = KINDS[name], ising(size, CRITICAL_TEMPERATURE)
+    chains = kind.start(system, streams.stream(system, 0, streams.Purpose.PILOT, 1), False, kind.group(size))
+    chains.advance(1)
+    sites = kind.group(size) * size**2
+    sweeps = max(1, int(10e6 / (sites * kind.nanoseconds)))
+    return min(timed(partial(chains.advance, sweeps)) for _ in range(3)) * 1e9 / (sweeps * sites)
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start

@@ -1,0 +1,184 @@
+"""What is asked of the sampler: checked, its chains chosen, and said beforehand if it is too much."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from rgstep import memory
+from rgstep.errors import InputError, is_number, require_positive, require_seed, unknown_name
+from rgstep.exact.onsager import CRITICAL_COUPLING
+from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
+from rgstep.samplers import perfect
+from rgstep.samplers.chains import KINDS, Chains, Kind, measured_nanoseconds
+from rgstep.samplers.multispin import GROUP
+from rgstep.samplers.streams import Purpose, stream
+
+MODES = ("iid", "thin", "exact")
+LARGEST_SIZE = 1024
+BURN_IN = 20.0  # in units of τ
+SPACING = 10.0  # in units of τ
+EXTRA_SWEEPS = 20  # of every burn-in
+READINGS = 64  # of e and m² in a pilot, per chain
+THIN_GROUPS = 2  # groups of chains of a thinned set: as many threads share it; more would burn in longer
+HOT_TEMPERATURE = 8.0  # above it Metropolis flips whole sublattices back and forth, and the heat bath forgets faster
+
+
+@dataclass(frozen=True)
+class Request:
+    """One temperature of a call to `sample`."""
+
+    system: Ising
+    samples: int
+    seed: int
+    mode: str
+    kernel: str  # a name of `KINDS`
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of chain."""
+        return KINDS[self.kernel]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the set has a closed form, at T = 0 or ∞."""
+        return self.system.coupling in (0.0, math.inf)
+
+
+def check(size: object, temperature: object, samples: object, seed: object, mode: object, kernel: object) -> Request:
+    """Return the request for one temperature, checked, its kernel chosen."""
+    system = ising(size, temperature)  # type: ignore[arg-type]  # checks both
+    if system.size > LARGEST_SIZE:
+        message = f"size = {system.size}: the largest side that is sampled is {LARGEST_SIZE}"
+        raise InputError(message)
+    count = require_positive("samples", samples)
+    require_seed(seed)
+    if mode not in MODES:
+        what = "mode"
+        raise unknown_name(what, str(mode), MODES)
+    if kernel not in (*KINDS, "auto", "fastest"):
+        what = "kernel"
+        raise unknown_name(what, str(kernel), (*KINDS, "auto", "fastest"))
+    request = Request(system, count, int(seed), str(mode), str(kernel))  # type: ignore[call-overload]
+    if mode == "exact":
+        return check_exact(request)
+    if kernel in KINDS:
+        return request
+    return choose(request, partial(measured_nanoseconds, size=system.size) if kernel == "fastest" else None)
+
+
+def check_exact(request: Request) -> Request:
+    """Raise `InputError` where perfect samples are not to be had."""
+    if request.kernel not in ("auto", "fastest", "heat-bath"):
+        message = (
+            f"kernel = {request.kernel!r}: mode 'exact' runs the heat bath; leave the kernel out, or use mode 'iid'"
+        )
+        raise InputError(message)
+    coupling = request.system.coupling
+    if coupling > CRITICAL_COUPLING * (1 + 1e-9) and coupling != math.inf:
+        message = (
+            f"mode = 'exact' at T = {request.system.temperature:.6g}: below T_c = {CRITICAL_TEMPERATURE:.6f} "
+            "the all-up and all-down states take e^(2σL/T) sweeps to meet; "
+            "use mode = 'iid', whose certificate says how good it is"
+        )
+        raise InputError(message)
+    return replace(request, kernel="heat-bath")
+
+
+def choose(request: Request, cost: Callable[[str], float] | None = None) -> Request:
+    """Return the request with the kernel that a model of its cost finds cheapest.
+
+    Candidates are multi-spin Metropolis (the heat bath above T = 8), Swendsen–Wang with and without Metropolis sweeps
+    between, and Metropolis on single lattices.
+
+    Args:
+        request: what is asked for.
+        cost: nanoseconds for a sweep of a site by name; the table's by default, which is the same on every machine.
+    """
+    if request.closed:
+        return replace(request, kernel="metropolis")
+    local = "metropolis" if request.system.temperature <= HOT_TEMPERATURE else "heat-bath"
+    candidates = [replace(request, kernel=name) for name in (local, "hybrid", "swendsen-wang", "single")]
+    return min(candidates, key=lambda candidate: expected_seconds(candidate, cost))
+
+
+def expected_seconds(request: Request, cost: Callable[[str], float] | None = None) -> float:
+    """Return the model's estimate of the seconds that one core takes."""
+    if request.closed:
+        return 0.0
+    system, samples = request.system, request.samples
+    if request.mode == "exact":
+        return perfect.expected_seconds(system, samples)
+    kind, sites, tau = request.kind, system.size**2, request.kind.tau(system)
+    group = kind.group(system.size)
+    groups = -(-samples // group)
+    if request.mode == "thin" and groups > THIN_GROUPS:
+        sweeps = THIN_GROUPS * (EXTRA_SWEEPS + BURN_IN * tau) + groups * math.ceil(SPACING * tau)
+    else:
+        sweeps = groups * (EXTRA_SWEEPS + BURN_IN * tau)
+    pilot = math.prod(kind.trial(system.size)) * max(READINGS, 2 * BURN_IN * tau)
+    return (group * sweeps + pilot) * sites * (cost or table_cost)(request.kernel) * 1e-9
+
+
+def table_cost(kernel: str) -> float:
+    """Return the nanoseconds for a sweep of a site in the table."""
+    return KINDS[kernel].nanoseconds
+
+
+def check_room(requests: list[Request]) -> None:
+    """Raise `InputError` if the configurations would not fit in memory, as bits."""
+    size, samples = requests[0].system.size, requests[0].samples
+    row = -(-(size**2) // 8) + 24  # energies and magnetisations lie beside
+    chains = sum(8 * size**2 * max(1, r.kind.group(size) // GROUP) for r in requests[:1]) * (os.cpu_count() or 1)
+    fits = (memory.available() - chains) // (row * len(requests))
+    memory.require(
+        samples * row * len(requests) + chains,
+        f"{samples} samples of {size}×{size} spins"
+        + (f" at {len(requests)} temperatures" if len(requests) > 1 else ""),
+        f"at most samples = {fits} fit, or a smaller size" if fits > 0 else "use a smaller size",
+    )
+
+
+def check_time(requests: list[Request], threads: int, time_limit: object) -> None:
+    """Raise `InputError` if the work would take longer than the limit; kernels are timed only where it is close."""
+    if not is_number(time_limit) or time_limit <= 0:
+        message = f"time_limit = {time_limit!r}: must be a number of seconds above 0"
+        raise InputError(message)
+    seconds = sum(expected_seconds(request) for request in requests) / threads
+    if time_limit / 10 < seconds < 10 * time_limit:
+        speeds = {name: measured_nanoseconds(name, requests[0].system.size) for name in {r.kernel for r in requests}}
+        scale = {name: value / KINDS[name].nanoseconds for name, value in speeds.items()}
+        seconds = sum(expected_seconds(request) * scale[request.kernel] for request in requests) / threads
+    if seconds > time_limit:
+        slowest = max(requests, key=expected_seconds)
+        fewer = int(slowest.samples * time_limit / seconds)
+        message = (
+            f"{slowest.samples} samples of {slowest.system.size}×{slowest.system.size} spins"
+            + (
+                f" at {len(requests)} temperatures"
+                if len(requests) > 1
+                else f" at T = {slowest.system.temperature:.6g}"
+            )
+            + f" would take about {spoken(seconds)} with mode = {slowest.mode!r} ({slowest.kind.title}), "
+            f"more than time_limit = {time_limit:g} s; "
+            + (f"about samples = {fewer} would fit, " if fewer > 0 else "use a smaller size, ")
+            + ("mode = 'thin' takes half as long, " if slowest.mode == "iid" else "")
+            + "or raise time_limit"
+        )
+        raise InputError(message)
+
+
+def spoken(seconds: float) -> str:
+    """Return a time as a person says it."""
+    for unit, length in (("years", 3.15e7), ("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds > 1.5 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} seconds"
+
+
+def start(request: Request, purpose: Purpose, group: int, hot: bool = False, chains: int | None = None) -> Chains:
+    """Start one group of chains from its own stream."""
+    kind, system = request.kind, request.system
+    source = stream(system, request.seed, purpose, group)
+    return kind.start(system, source, hot, chains or kind.group(system.size))
