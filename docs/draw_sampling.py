@@ -35,6 +35,7 @@ from rgstep.samplers.request import (
     Request,
     check,
     expected_seconds,
+    spoken,
     start,
 )
 from rgstep.samplers.streams import Purpose, stream
@@ -443,8 +444,8 @@ METROPOLIS_RUNS = {
     32: (512, 16),
     48: (512, 12),
     64: (512, 12),
-    96: (64, 8),
-    128: (64, 8),
+    96: (64, 10),
+    128: (64, 10),
 }
 CLUSTER_RUNS = {8: (64, 15), 16: (64, 15), 32: (64, 15), 64: (64, 10), 128: (16, 20), 256: (8, 16), 512: (4, 12)}
 HYBRID_RUNS = {8: (64, 6), 16: (64, 6), 32: (64, 6), 64: (64, 5), 128: (64, 3), 256: (64, 1)}
@@ -452,7 +453,7 @@ HYBRID_RUNS = {8: (64, 6), 16: (64, 6), 32: (64, 6), 64: (64, 5), 128: (64, 3), 
 RUNS = (
     ("metropolis", "Metropolis, m²", METROPOLIS_RUNS, 1),
     ("swendsen-wang", "Swendsen–Wang, e", CLUSTER_RUNS, 0),
-    ("hybrid", "Swendsen–Wang + 20 Metropolis, e", HYBRID_RUNS, 0),
+    ("hybrid", "Swendsen–Wang + 20 Metropolis, m²", HYBRID_RUNS, 1),
 )
 
 
@@ -492,7 +493,7 @@ def measure_cost() -> None:
     """τ and the cost of a configuration at T_c against L."""
     figure = Figure(figsize=(9.6, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    line, fits, rows = np.geomspace(8, 512, 300), {}, []
+    line, fits, columns = np.geomspace(8, 512, 300), {}, {}
     for k, (kernel, name, runs, slow) in enumerate(RUNS):
         found = {size: times(kernel, size, *runs[size]) for size in runs}
         sizes = np.array(list(found))
@@ -508,16 +509,14 @@ def measure_cost() -> None:
         right.errorbar(sizes, cost, cost * error / value, label=name.split(",")[0], **style)
         right.plot(line, milliseconds(kernel, line, A * line ** fits[kernel][1]), color=COLOURS[k], linewidth=1.0)
         model = [KINDS[kernel].tau(ising(int(size), TC)) for size in sizes]
-        rows += [
-            [KINDS[kernel].title, size, *found[size], f"{v / m:.2f}"]
-            for size, v, m in zip(sizes, value, model, strict=True)
-        ]
+        columns[name] = dict(zip(found, taus, strict=True))
+        print("measured / model: " + ", ".join(f"{v / m:.2f}" for v, m in zip(value, model, strict=True)))
         print(f"{name}: z = {z}, A = {A:.4f}, χ²/dof = {chi2:.2f}, L ≥ {FITTED}", flush=True)
     curves = {kernel: milliseconds(kernel, line, A * line**z) for kernel, (A, z) in fits.items()}
     for kernel in ("hybrid", "swendsen-wang"):
         crossing = float(line[np.flatnonzero(curves["metropolis"] > curves[kernel])[0]])
         print(f"Metropolis and {kernel} cost the same at L = {crossing:.0f} by the table of costs")
-    left.set(xlabel="L", ylabel="τ (sweeps)", title="autocorrelation time at $T_c$")
+    left.set(xlabel="L", ylabel="τ (sweeps)", ylim=(0.3, 2e5), title="autocorrelation time at $T_c$")
     right.set(xlabel="L", ylabel="milliseconds, one core", title="one independent configuration at $T_c$")
     for axes in (left, right):
         axes.set(xscale="log", yscale="log")
@@ -525,7 +524,8 @@ def measure_cost() -> None:
         axes.minorticks_off()
         axes.legend(fontsize="small")
     save(figure, "cost")
-    table("kernel | L | τ of e | τ of m² | slower one / model", rows)
+    sizes = sorted(set().union(*columns.values()))
+    table("L | " + " | ".join(columns), ([L, *(column.get(L, "") for column in columns.values())] for L in sizes))
 
 
 def show_choices() -> None:
@@ -536,9 +536,9 @@ def show_choices() -> None:
         for samples in (10_000, 16):
             for temperature in (1.5, TC, 3.0):
                 request = check(size, temperature, samples, 0, "iid", "auto")
-                row.append(f"{request.kernel}, {expected_seconds(request):.2g} s")
+                row.append(f"{request.kernel}, {spoken(expected_seconds(request))}")
         rows.append(row)
-    table("L | 10,000: T = 1.5 | T_c | 3 | 16: T = 1.5 | T_c | 3", rows)
+    table("L | 10,000 samples, T = 1.5 | T_c | 3 | 16 samples, T = 1.5 | T_c | 3", rows)
     for kernel in ("metropolis", "swendsen-wang"):
         for size in (32, 64, 128, 256):
             hot = math.prod(KINDS[kernel].trial(size))

@@ -24,7 +24,7 @@ HOUSE = {
     4: ("certificate", "ensemble"),
     5: (
         *("samplers", "samplers.streams", "samplers.chances", "samplers.multispin", "samplers.philox"),
-        *("samplers.single", "samplers.cluster", "samplers.hybrid", "samplers.chains", "samplers.perfect"),
+        *("samplers.single", "samplers.cluster", "samplers.chains", "samplers.perfect"),
         *("samplers.jobs", "samplers.request", "samplers.trial", "samplers.plan", "blocking"),
         *("nets", "nets.presets", "nets.adapters", "nets.rbm", "nets.likelihood", "nets.training"),
     ),

@@ -83,6 +83,7 @@ def judge(
         "started": started,
         "seconds": time.perf_counter() - clock,
         "ensemble": dict(ensemble.origin),
+        "certificate": ensemble.certificate.to_dict(),
     }
     return Report(origin, entries)
 

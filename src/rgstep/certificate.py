@@ -246,6 +246,7 @@ class Certificate:
             "missing": {name: self.why_missing(name.replace("_tau", "_sweeps")) for name in missing},
             "good": self.good,
             "faults": self.faults(),
+            "text": str(self),
         }
 
 

@@ -156,18 +156,35 @@ def sample(
     temperature: Temperature = "critical",
     samples: Samples = 20_000,
     seed: Seed = 0,
+    mode: Annotated[str, typer.Option(help="iid, thin, or exact (perfect samples, T ≥ T_c).")] = "iid",
+    kernel: Annotated[str, typer.Option(help="auto, or the name of a Markov chain: see the docs.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Threads at work; all cores by default.")] = None,
+    time_limit: Annotated[float, typer.Option(help="Seconds the work may be expected to take.")] = 3600.0,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Sample the Ising model into a file and hold it against exact results."""
+    """Sample the Ising model into a file, with a certificate against exact results."""
     with loading(quiet) as progress:
         from rgstep.compare import parse_temperature, sample_to_file
 
-        summary = sample_to_file(
-            out, size, parse_temperature(temperature), samples, seed, force=force, progress=progress
+        certificate = sample_to_file(
+            out,
+            size,
+            parse_temperature(temperature),
+            samples,
+            seed,
+            mode=mode,
+            kernel=kernel,
+            threads=threads,
+            time_limit=time_limit,
+            force=force,
+            progress=progress,
         )
-    finish(summary, as_json, quiet)
+    if as_json:
+        print_json(certificate)
+    elif not quiet:
+        typer.echo(f"{certificate['text']}\nfile: {out}")
 
 
 @verb

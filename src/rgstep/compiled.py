@@ -8,7 +8,8 @@ file alone, so a kernel and its helpers stay in one file.
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,3 +31,23 @@ def helper(function: F) -> F:
     """
     compiled: Any = njit(forceinline=True)(function)
     return compiled  # type: ignore[no-any-return]
+
+
+@intrinsic
+def count_bits(typing_context: Any, word: Any) -> Any:
+    """Return how many bits of a 64-bit word are set, in kernels: one instruction."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def first_bit(typing_context: Any, word: Any) -> Any:
+    """Return the place of the lowest bit that is set in a 64-bit word other than 0, in kernels: one instruction."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
+
+    return types.uint64(types.uint64), generate

@@ -22,7 +22,6 @@ from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
 from rgstep.packed import PackedSpins
 from rgstep.samplers import streams
 from rgstep.samplers.cluster import SwendsenWang, Wolff, clusters_a_sweep
-from rgstep.samplers.hybrid import Hybrid
 from rgstep.samplers.multispin import GROUP, HeatBath, Metropolis
 from rgstep.samplers.philox import PhiloxMetropolis
 from rgstep.samplers.single import SingleLattices
@@ -117,10 +116,7 @@ KINDS: Mapping[str, Kind] = {
     "metropolis": Kind("multi-spin Metropolis", Metropolis, in_bits, trial_in_bits, 0.2, power_law(38.0, 2.15)),
     "heat-bath": Kind("multi-spin heat bath", HeatBath, in_bits, trial_in_bits, 0.27, power_law(116.0, 2.15)),
     "single": Kind("single-lattice Metropolis", SingleLattices, in_bytes, trial_in_bytes, 1.5, power_law(38.0, 2.15)),
-    "swendsen-wang": Kind("Swendsen-Wang", SwendsenWang, in_bytes, trial_in_bytes, 17.0, power_law(3.4, 0.3)),
-    "hybrid": Kind(
-        "Swendsen-Wang and multi-spin Metropolis", Hybrid, lambda size: GROUP, trial_in_bits, 22.0, power_law(1.3, 0.3)
-    ),
+    "swendsen-wang": Kind("Swendsen-Wang", SwendsenWang, in_bytes, trial_in_bytes, 9.0, power_law(3.4, 0.3)),
     "wolff": Kind("Wolff", start_wolff, in_bytes, trial_in_bytes, 36.0, power_law(1.4, 0.35)),
     "metropolis-philox": Kind(
         "multi-spin Metropolis, cross-check",

@@ -105,3 +105,8 @@ def heat_bath_chances(coupling: float) -> Chances:
     return chances(2.0 / (math.exp(4.0 * coupling) + 1.0), 2.0 / (math.exp(8.0 * coupling) + 1.0))._replace(
         inverted=True
     )
+
+
+def first_place(draw: np.uint64, mean_gap: float) -> np.uint64:
+    """Return how many bits lie before the first rare place, from one random word."""
+    return np.uint64(math.floor(math.log((int(draw >> np.uint64(11)) + 0.5) * 2.0**-53) * mean_gap))

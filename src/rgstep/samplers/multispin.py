@@ -18,7 +18,6 @@ and the global flips from a SplitMix64 counter (Steele, Lea and Flood 2014). All
 (`streams`). Kernels and their helpers stay in this one file: numba's cache looks at nothing else.
 """
 
-import math
 import typing
 
 import numpy as np
@@ -27,7 +26,7 @@ from rgstep.compiled import helper, kernel
 from rgstep.ising import Ising
 from rgstep.packed import PackedSpins
 from rgstep.samplers import streams
-from rgstep.samplers.chances import ONES, Chances, heat_bath_chances, metropolis_chances
+from rgstep.samplers.chances import ONES, Chances, first_place, heat_bath_chances, metropolis_chances
 
 GROUP = 64  # replicas in a word, and sites in a word of a packed configuration
 WEYL = np.uint64(0x9E3779B97F4A7C15)
@@ -77,12 +76,8 @@ class HeatBath(Block):
 
 def first_clock(source: np.random.SeedSequence, law: Chances) -> np.ndarray:
     """Return a block's counter and how many spins it is to its first rare places of each mask, `(3,)` uint64."""
-    start, *draws = streams.words(source, 3)
-    places = [
-        math.floor(math.log((int(u >> np.uint64(11)) + 0.5) * 2.0**-53) * g)
-        for u, g in zip(draws, law.gaps, strict=True)
-    ]
-    return np.array([start, *places], np.uint64)
+    begin, *draws = streams.words(source, 3)
+    return np.array([begin, *(first_place(u, gap) for u, gap in zip(draws, law.gaps, strict=True))], np.uint64)
 
 
 @helper
@@ -298,22 +293,3 @@ def transpose(block):
                     block[a + step, w] ^= t
         step >>= 1
         low ^= low << np.uint64(step)
-
-
-@kernel
-@typing.no_type_check
-def write(bits, W, spins):
-    """Set every replica from its configuration as bits, `(64 W, words)` uint64: the inverse of `read` without flips."""
-    L = spins.shape[1]
-    block = np.empty((64, W), np.uint64)
-    for group in range(bits.shape[1]):
-        for w in range(W):
-            for r in range(64):
-                block[r, w] = bits[64 * w + r, group]
-        transpose(block)
-        for s in range(min(64, L * L - group * 64)):
-            site = group * 64 + s
-            i = site // L
-            j = site - i * L
-            for w in range(W):
-                spins[(i + j) & 1, i, (j >> 1) * W + w] = block[s ^ 7, w]

@@ -138,12 +138,12 @@ def make(request: Request, progress: Progress | None) -> Maker[Ensemble]:
     said = Said(request, progress)
     if request.closed:
         closed_form(request, out)
+        said.done(request.samples)
         origin |= {"mode": "closed form", "kernel": "closed form", "n_eff": float(request.samples)}
     elif request.mode == "exact":
         origin |= yield from make_perfect(request, out, said)
     else:
         origin |= yield from make_with_chains(request, out, said)
-    said.done(request.samples)
     return Ensemble(PackedSpins(out, system.size), system, origin, independent=True)
 
 

@@ -89,8 +89,7 @@ def check_exact(request: Request) -> Request:
 def choose(request: Request, cost: Callable[[str], float] | None = None) -> Request:
     """Return the request with the kernel that a model of its cost finds cheapest.
 
-    Candidates are multi-spin Metropolis (the heat bath above T = 8), Swendsen–Wang with and without Metropolis sweeps
-    between, and Metropolis on single lattices.
+    Candidates are multi-spin Metropolis (the heat bath above T = 8), Swendsen–Wang, and Metropolis on single lattices.
 
     Args:
         request: what is asked for.
@@ -99,7 +98,7 @@ def choose(request: Request, cost: Callable[[str], float] | None = None) -> Requ
     if request.closed:
         return replace(request, kernel="metropolis")
     local = "metropolis" if request.system.temperature <= HOT_TEMPERATURE else "heat-bath"
-    candidates = [replace(request, kernel=name) for name in (local, "hybrid", "swendsen-wang", "single")]
+    candidates = [replace(request, kernel=name) for name in (local, "swendsen-wang", "single")]
     return min(candidates, key=lambda candidate: expected_seconds(candidate, cost))
 
 

@@ -1,0 +1,141 @@
+"""Sets of every kernel and mode against exact numbers: u and c (Kaufman), |m| and m² (transfer matrix, L ≤ 8)."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+
+import rgstep as rg
+from rgstep.ensemble import Ensemble
+from rgstep.exact import torus, transfer
+from rgstep.ising import Ising
+from rgstep.samplers.chains import KINDS
+
+TC = rg.CRITICAL_TEMPERATURE
+LOCAL = {  # size → temperatures; at T = 1 smaller lattices have too few excitations
+    4: (1.5, 1.8, TC, 2.6, 4.0, 8.0),
+    8: (1.5, 1.8, 2.0, TC, 2.6, 3.0, 4.0, 5.0),
+    16: (1.0, 1.8, TC, 3.0, 8.0),
+    32: (1.0, 1.5, 2.0, TC, 2.6, 5.0),
+}
+SLOWER = {4: (1.5, TC, 3.0), 8: (1.8, 2.0, 2.6, 5.0), 16: (1.5, TC)}
+THINNED = {4: (1.8, 3.0), 8: (1.5, TC, 4.0), 16: (2.6,)}
+CELLS = {
+    ("metropolis", "iid"): (1024, LOCAL),
+    ("metropolis", "thin"): (4096, {4: (1.8, TC, 5.0), 8: (1.5, TC, 3.0), 16: (1.0, 2.0, 4.0), 32: (1.5, 3.0)}),
+    ("heat-bath", "iid"): (1024, {4: (2.0, 3.0, 20.0), 8: (1.8, TC, 4.0, 20.0), 16: (1.5, 2.6, 8.0), 32: (3.0, 20.0)}),
+    ("heat-bath", "thin"): (4096, THINNED),
+    ("single", "iid"): (1024, SLOWER),
+    ("single", "thin"): (1024, THINNED),
+    ("swendsen-wang", "iid"): (1024, SLOWER),
+    ("swendsen-wang", "thin"): (1024, THINNED),
+    ("hybrid", "iid"): (1024, {4: (TC, 4.0), 8: (1.8, TC, 3.0), 16: (2.0,)}),
+    ("hybrid", "thin"): (1024, {8: (TC, 2.6)}),
+    ("wolff", "iid"): (1024, SLOWER),
+    ("wolff", "thin"): (1024, THINNED),
+    ("metropolis-philox", "iid"): (1024, SLOWER),
+    ("metropolis-philox", "thin"): (2048, {4: (TC,), 8: (1.8, 3.0)}),
+    ("auto", "exact"): (
+        2048,
+        {4: (TC, 2.6, 4.0, 8.0, 20.0), 8: (TC, 2.6, 3.0, 5.0, 20.0), 16: (2.6, 4.0, 8.0), 32: (3.0, 5.0, 20.0)},
+    ),
+}
+SEED = 2026
+
+
+def scores(ensemble):
+    """Return the z-scores of one set: exact standard errors but for c, which is N K² (e − u)² with its own."""
+    size, K, n = ensemble.system.size, ensemble.system.coupling, len(ensemble)
+    excess = ensemble.energies - torus.energy(size, K)
+    z = {"u": excess.mean() / math.sqrt(torus.energy_variance(size, K) / n)}
+    c = size**2 * K**2 * excess**2
+    z["c"] = (c.mean() - torus.specific_heat(size, K)) / (c.std(ddof=1) / math.sqrt(n))
+    if size <= 8:
+        exact, m = transfer.magnetisation_moments(size, K), ensemble.magnetisations
+        z["|m|"] = (abs(m).mean() - exact.abs_m) / math.sqrt((exact.m2 - exact.abs_m**2) / n)
+        z["m²"] = ((m**2).mean() - exact.m2) / math.sqrt((exact.m4 - exact.m2**2) / n)
+    return list(z.values())
+
+
+def sets(kernel, mode, seed=SEED):
+    """Yield the sets of a kernel and mode."""
+    samples, cells = CELLS[kernel, mode]
+    for size, temperatures in cells.items():
+        yield from rg.sample(size, temperatures, samples, seed, mode=mode, kernel=kernel, threads=1)
+
+
+def measured(kernel, mode):
+    """Return the z-scores of a kernel and mode, as an array."""
+    return np.array([z for ensemble in sets(kernel, mode) for z in scores(ensemble)])
+
+
+@pytest.fixture
+def kept(tmp_path_factory, worker_id):
+    """The same, made once by all the workers of a run: what one has made, the others read."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder if worker_id == "master" else folder.parent
+
+    @functools.wraps(measured)
+    def read_or_make(kernel, mode):
+        path = folder / f"z-scores-{kernel}-{mode}.npy"
+        if not path.exists():
+            z = measured(kernel, mode)
+            part = folder / f"{worker_id}-{path.name}"
+            np.save(part, z)
+            part.rename(path)
+        return np.load(path)
+
+    return read_or_make
+
+
+def test_every_kernel_and_mode_is_scored():
+    assert {kernel for kernel, _ in CELLS} == {*KINDS, "auto"}
+    assert {mode for _, mode in CELLS} == {"iid", "thin", "exact"}
+    assert {size for _, cells in CELLS.values() for size in cells} == {4, 8, 16, 32}
+    assert len({t for _, cells in CELLS.values() for ts in cells.values() for t in ts}) >= 8
+
+
+@pytest.mark.parametrize(("kernel", "mode"), CELLS)
+def test_a_kernel_agrees_with_exact_numbers(kept, kernel, mode):
+    """The scores of one set are correlated, up to four alike; hence half as many independent ones for the band."""
+    z = kept(kernel, mode)
+    assert np.abs(z).max() < 4.5
+    assert abs(np.sqrt(np.mean(z**2)) - 1) < 4 / math.sqrt(len(z))
+
+
+def test_all_scores_together(kept):
+    z = np.concatenate([kept(kernel, mode) for kernel, mode in CELLS])
+    assert len(z) >= 300
+    assert 0.9 < np.sqrt(np.mean(z**2)) < 1.1
+    assert abs(z.mean()) < 0.2
+    assert np.abs(z).max() < 4.5
+
+
+def test_another_temperature_does_not_agree():
+    """The twin: sets sampled at 2 % another coupling than they say."""
+    z = []
+    for ensemble in rg.sample(8, (1.8, TC, 3.0, 5.0), 4096, SEED):
+        said = Ising(8, 0.98 * ensemble.system.coupling)
+        z += scores(Ensemble(ensemble.packed, said, independent=True))
+    assert np.sqrt(np.mean(np.square(z))) > 2
+    assert np.abs(z).max() > 4.5
+
+
+def test_repeated_configurations_do_not_agree():
+    """The twin: each configuration eight times, which no mean reveals, but exact errors do."""
+    z = []
+    for ensemble in rg.sample(8, (1.5, 1.8, 2.0, TC, 2.6, 3.0, 4.0, 5.0), 512, SEED):
+        rows = np.repeat(np.arange(512), 8)
+        z += scores(Ensemble(ensemble.packed.take(rows), ensemble.system, independent=True))
+    assert np.sqrt(np.mean(np.square(z))) > 2
+
+
+@pytest.mark.slow
+def test_all_scores_with_fresh_seeds():
+    """Some 3000 z-scores, of which about half are independent."""
+    seed = int(np.random.SeedSequence().generate_state(1)[0])
+    z = np.array([z for k in range(8) for cell in CELLS for e in sets(*cell, seed + k) for z in scores(e)])
+    assert 0.94 < np.sqrt(np.mean(z**2)) < 1.06, f"seed {seed}"
+    assert abs(z.mean()) < 0.1, f"seed {seed}"
+    assert np.abs(z).max() < 5.5, f"seed {seed}"
