@@ -48,16 +48,16 @@ REPLICAS = 512
 
 # kernel, mode, samples a set: as many as a few seconds make
 SETS = (
-    ("metropolis", "iid", 40_000),
-    ("metropolis", "thin", 40_000),
-    ("heat-bath", "iid", 10_000),
-    ("single", "iid", 3_000),
-    ("swendsen-wang", "iid", 3_000),
-    ("swendsen-wang", "thin", 6_000),
-    ("hybrid", "iid", 3_000),
-    ("wolff", "iid", 3_000),
-    ("metropolis-philox", "iid", 3_000),
-    ("auto", "exact", 4_000),
+    ("metropolis", "iid", 20_000),
+    ("metropolis", "thin", 20_000),
+    ("heat-bath", "iid", 6_000),
+    ("single", "iid", 2_000),
+    ("swendsen-wang", "iid", 2_000),
+    ("swendsen-wang", "thin", 4_000),
+    ("hybrid", "iid", 2_000),
+    ("wolff", "iid", 2_000),
+    ("metropolis-philox", "iid", 2_000),
+    ("auto", "exact", 3_000),
 )
 SCORED_SIZES = (8, 16, 32)
 SCORED_TEMPERATURES = (1.5, 2.0, TC, 2.6, 5.0)

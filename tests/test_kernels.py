@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import reference
-from numba import njit
 from scipy.special import chdtrc
 
 import rgstep as rg
@@ -78,27 +77,21 @@ def test_philox_gives_the_known_answers(counter, key, published):
 # --- two chances: ten digits and rare places
 
 
-@functools.cache
-def counter_of_bits(nested):
-    """Compile a loop that counts the bits of both masks, and those of `narrow` outside `wide`."""
+PATTERNS = {0: (), 1: ((0, 1), (2, 3)), 2: ((0, 1), (2, 3), (0, 3), (2, 1))}
+"""Sites of colour 1 of the 4×4 torus: each site of colour 0 has so many of them as neighbours."""
 
-    @njit
-    def count(lanes, clock, law, rows):
-        words = lanes.shape[1]
-        wide, narrow = np.empty(words, np.uint64), np.empty(words, np.uint64)
-        totals = np.zeros(3, np.int64)
-        for _ in range(rows):
-            multispin.draw_masks(lanes, wide, narrow, law, law.turn if nested else None)
-            multispin.draw_rare(wide, narrow, law, clock)
-            for x in range(words):
-                for r in range(64):
-                    a, b = (wide[x] >> np.uint64(r)) & np.uint64(1), (narrow[x] >> np.uint64(r)) & np.uint64(1)
-                    totals[0] += np.int64(a)
-                    totals[1] += np.int64(b)
-                    totals[2] += np.int64(b & ~a)
-        return totals
 
-    return count
+def swept_once(nested, law, against, lanes, clock):
+    """Return the words of colour 0 after a sweep from all up, but for so many neighbours of each site."""
+    width = lanes.shape[1] // 2
+    spins = np.full((2, 4, 2 * width), multispin.ONES)
+    for i, j in PATTERNS[against]:
+        spins[1, i, j // 2 * width : (j // 2 + 1) * width] = 0
+    if nested:
+        multispin.heat_bath(spins[None], lanes.copy(), clock.copy(), law, 1, width)
+    else:
+        multispin.metropolis(spins, lanes.copy(), clock.copy(), law, 1, width)
+    return spins[0]
 
 
 CHANCES = [
@@ -109,36 +102,48 @@ CHANCES = [
 ]
 
 
-def mask_scores(p, q, law, nested, bits=2**20):
-    """Return the z-scores of the counts of both masks and how many bits of `narrow` lie outside `wide`."""
-    stream, words = source(7, int(p * 2**40), int(q * 2**40)), 64
-    lanes, clock = streams.words(stream, 4, words), multispin.first_clock(stream, law)
-    totals = counter_of_bits(nested)(lanes, clock, law, bits // (64 * words))
-    z = [(k - bits * x) / math.sqrt(max(bits * x * (1 - x), 1e-300)) for k, x in zip(totals, (p, q), strict=False)]
-    return [0.0 if abs(score) < 1e-3 or bits * x < 1e-3 else score for score, x in zip(z, (p, q), strict=True)], totals
+def mask_scores(p, q, law, nested, width=2**12):
+    """Return the z-scores of how often both masks are set, and these numbers; all as the sweeps show them.
+
+    Metropolis flips a spin with one neighbour against it where `wide` is set, and with none where `narrow` is. The heat
+    bath sets a spin by the coin if two neighbours are up, and if four (three), also where `wide` (`narrow`) is set:
+    the masks are seen where the coin shows tails.
+    """
+    stream = source(7, int(p * 2**40), int(q * 2**40))
+    lanes, clock = streams.words(stream, 4, 2 * width), multispin.first_clock(stream, law)
+    none, one, two = (swept_once(nested, law, against, lanes, clock) for against in (0, 1, 2))
+    wide, narrow = (none & ~two, one & ~two) if nested else (~one, ~none)
+    if nested:
+        assert not (narrow & ~wide).any(), (p, q)
+    counts = [int(np.bitwise_count(mask).sum()) for mask in (wide, narrow)]
+    tails = int(np.bitwise_count(~two).sum()) if nested else wide.size * 64
+    errors = [math.sqrt(max(tails * x * (1 - x), 0.25)) for x in (p, q)]  # where nothing is random, nothing differs
+    return [(k - tails * x) / error for k, x, error in zip(counts, (p, q), errors, strict=True)], counts
 
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_masks_are_set_with_their_chances(nested):
     scores = []
     for p, q in CHANCES:
-        z, totals = mask_scores(p, q, chances.chances(p, q), nested)
+        z, counts = mask_scores(p, q, chances.chances(p, q), nested)
         assert np.abs(z).max() < 4.5, (p, q)
-        for k, x in zip(totals, (p, q), strict=False):
-            assert (k > 0) == (x > 1e-9), (p, q)
-        if nested:
-            assert totals[2] == 0, (p, q)
+        assert [k > 0 for k in counts] == [x > 1e-9 for x in (p, q)], (p, q)
         scores += [score for score, x in zip(z, (p, q), strict=True) if 1e-9 < x < 1]
-    assert 0.6 < np.sqrt(np.mean(np.square(scores))) < 1.4
+    assert 0.7 < np.sqrt(np.mean(np.square(scores))) < 1.3
 
 
-def test_digits_alone_are_not_enough():
-    """Without its rare places, 0.3 becomes 307/1024: 30,000 bits too few of 2^27."""
+@pytest.mark.parametrize("nested", [False, True])
+def test_digits_alone_are_not_enough(nested):
+    """Without its rare places 0.3 becomes 307/1024; and 0.7005 is not 0.7."""
     law = chances.chances(0.3, 0.3)
     cut = law._replace(wide_gap=chances.NEVER, narrow_gap=chances.NEVER)
-    assert np.abs(mask_scores(0.3, 0.3, law, True, 2**25)[0]).max() < 4.5
-    assert mask_scores(0.3, 0.3, cut, True, 2**25)[0][0] < -2
-    assert mask_scores(0.7005, 0.7005, chances.chances(0.7, 0.7), True, 2**25)[0][0] < -4.5
+    right, without, other = (
+        mask_scores(p, p, given, nested, width=2**18)[0]
+        for p, given in ((0.3, law), (0.3, cut), (0.7005, chances.chances(0.7, 0.7)))
+    )
+    assert np.abs(right).max() < 4.5
+    assert max(without) < -2
+    assert max(other) < -4.5
 
 
 def test_chances_add_up():
@@ -369,28 +374,29 @@ def test_a_bond_too_many_is_not_stationary(rng, kernel):
     assert p_value(swept(kernel, starts, CRITICAL_COUPLING, 4, 1), law) < REJECT
 
 
-def test_a_forgotten_bond_is_not_stationary(rng):
-    """The slow Swendsen–Wang sweep, as it should be and with a bond that it never opens."""
-    law = enumeration.probabilities(4, CRITICAL_COUPLING)
-    threshold, p = int(cluster.bond_threshold(CRITICAL_COUPLING)), {}
-    for forgotten in (None, ((0, 0), (0, 1))):
-        starts, counter = rng.choice(len(law), 1200, p=law), 1
-        lanes = streams.words(source(2), 4, 4).tolist()
-        lattices = enumeration.states(4)[starts].tolist()
-        for v in lattices:
-            for _ in range(2):
-                counter = reference.swendsen_wang(v, lanes, counter, threshold, forgotten)
-        p[forgotten] = p_value(codes(np.array(lattices)), law)
-    assert p[None] > REJECT
-    assert p[(0, 0), (0, 1)] < REJECT
-
-
 def bond_scores(states, law):
     """Return the z-scores of ⟨s_i s_j⟩ on each of the 32 bonds, of `states` (codes) against a law over all states."""
     s = enumeration.states(4).astype(np.int8)
     bonds = np.stack([s * np.roll(s, -1, axis) for axis in (1, 2)], axis=1).reshape(len(s), 32)
     exact = law @ bonds
     return (bonds[states].mean(axis=0) - exact) / np.sqrt((1 - exact**2) / len(states))
+
+
+def test_a_forgotten_bond_is_not_stationary(rng):
+    """The slow Swendsen–Wang sweep, as it should be and with a bond that it never opens."""
+    law = enumeration.probabilities(4, CRITICAL_COUPLING)
+    threshold, z = int(cluster.bond_threshold(CRITICAL_COUPLING)), {}
+    for forgotten in (None, ((0, 0), (0, 1))):
+        starts, counter = rng.choice(len(law), 1200, p=law), 1
+        lanes = streams.words(source(2), 4, 4).tolist()
+        lattices = enumeration.states(4)[starts].tolist()
+        for v in lattices:
+            for _ in range(3):
+                counter = reference.swendsen_wang(v, lanes, counter, threshold, forgotten)
+        z[forgotten] = bond_scores(codes(np.array(lattices)), law)
+    assert np.abs(z[None]).max() < 4.5
+    assert z[(0, 0), (0, 1)].argmin() == 16  # the first bond along a row
+    assert z[(0, 0), (0, 1)].min() < -5
 
 
 @pytest.mark.parametrize("kernel", KINDS)

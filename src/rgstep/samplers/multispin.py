@@ -178,7 +178,7 @@ def beside(row, W, later, out):
 def metropolis(spins, lanes, state, law, sweeps, W):
     """Sweep a block `(2, L, L/2 · W)` in place; `lanes` `(4, L/2 · W)` and `state` are its random numbers.
 
-    Cost, one core: 0.19 ns a spin with AVX2 (AMD Zen 1 at 2 GHz), of which 0.17 are random numbers.
+    Cost, one core: 0.19 ns a spin (AVX2, AMD Zen 1 at 2 GHz), of which 0.15 are random numbers.
     """
     L, n = spins.shape[1:]
     wide, narrow, other = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
@@ -211,7 +211,7 @@ def heat_bath(states, lanes, state, law, sweeps, W):
     chances tanh 2K and tanh 4K: with heads it is set up where n ≥ 2, or n = 1 outside q, or n = 0 outside p; with tails
     where n = 3 within q, or n = 4 within p.
 
-    Cost, one core: 0.21 ns a spin for one copy, 0.04 more for each further one (AVX2, AMD Zen 1 at 2 GHz).
+    Cost, one core: 0.25 ns a spin for one copy, 0.05 more for each further one (AVX2, AMD Zen 1 at 2 GHz).
     """
     L, n = states.shape[2:]
     wide, narrow, other = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)

@@ -73,7 +73,7 @@ def draw(lanes, words):
 def metropolis(lattices, lanes, thresholds, sweeps):
     """Sweep lattices `(chain, 2, L, L/2)` int8 in place.
 
-    Cost, one core: 0.6 ns a spin at L = 128, 0.4 at 1024 (AVX2, AMD Zen 1 at 2 GHz).
+    Cost, one core: 1.5 ns a spin at L = 128, 1.4 at 512 (AVX2, AMD Zen 1 at 2 GHz), half of it random numbers.
     """
     L, half = lattices.shape[2:]
     one, none = thresholds[0], thresholds[1]

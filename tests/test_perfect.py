@@ -1,0 +1,168 @@
+"""Coupling from the past: draws from the law itself, and twins that are not."""
+
+import math
+
+import numpy as np
+import pytest
+
+import rgstep as rg
+from rgstep.errors import InputError
+from rgstep.exact import transfer
+from rgstep.ising import Ising, ising
+from rgstep.packed import PackedSpins
+from rgstep.samplers import multispin, perfect
+
+TC = rg.CRITICAL_TEMPERATURE
+
+
+def source(*name):
+    return np.random.SeedSequence(name)
+
+
+def magnetisation_score(m, system):
+    """Return the z-score of ⟨|m|⟩ of independent samples."""
+    exact = transfer.magnetisation_moments(system.size, system.coupling)
+    return (abs(m).mean() - exact.abs_m) / math.sqrt((exact.m2 - exact.abs_m**2) / len(m))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "u", "c", "abs_m", "m2"),
+    [
+        (TC, -1.4915891074397, 1.145559239890, 0.7773310928, 0.6469115750),
+        (3.0, -0.8413154278519, 0.483966471436, 0.3460346133, 0.1703122090),
+    ],
+)
+def test_moments_are_the_exact_ones(temperature, u, c, abs_m, m2):
+    """Kaufman's u and c and the transfer matrix's |m| and m² at L = 8, to 40 digits elsewhere."""
+    n, ensemble = 20_000, rg.sample(8, temperature, 20_000, seed=1, mode="exact")
+    assert len(ensemble) == n
+    e, m = ensemble.energies, ensemble.magnetisations
+    for values, exact in ((e, u), (64 * (e - u) ** 2 / temperature**2, c), (abs(m), abs_m), (m**2, m2)):
+        assert abs(values.mean() - exact) < 4 * values.std() / math.sqrt(n)
+    assert abs(np.sign(m).sum()) < 4 * math.sqrt(n)
+    for values in (e, np.sign(m)):  # consecutive samples of a set, and those of one coupling, 1024 apart
+        for lag in (1, 1024):
+            x = values - values.mean()
+            assert abs((x[lag:] * x[:-lag]).sum()) < 4 * x.var() * math.sqrt(n - lag)
+
+
+def test_the_states_keep_their_order_until_they_meet():
+    """No state overtakes: down ≤ any ≤ up, in each of 64 W couplings; where up and down meet, all do."""
+    couplings = perfect.Couplings(ising(8, 2.5), source(1))
+    couplings.advance(20)
+    couplings.restart()
+    met_before = np.zeros(64 * couplings.width, bool)
+    for _ in range(60):
+        couplings.advance(1)
+        any_state, up, down = couplings.states
+        assert not (down & ~any_state).any()
+        assert not (any_state & ~up).any()
+        met = couplings.met()
+        assert not (met_before & ~met).any()
+        apart = np.bitwise_or.reduce((any_state ^ up).reshape(-1, couplings.width), axis=0)
+        np.testing.assert_array_equal(np.unpackbits((~apart).view(np.uint8), bitorder="little")[met], 1)
+        met_before = met
+    assert met_before.mean() > 0.5
+
+
+def test_unnested_masks_let_states_overtake():
+    """The twin: without nesting the third and fourth neighbour ask different random numbers."""
+    couplings = perfect.Couplings(ising(8, 2.5), source(1))
+    p, q = couplings.law.turn, tuple(np.uint64(0) for _ in couplings.law.turn)
+    assert p != q
+    couplings.law = couplings.law._replace(turn=q)
+    couplings.restart()
+    couplings.advance(20)
+    assert (couplings.states[2] & ~couplings.states[1]).any()
+
+
+def test_a_map_costs_least():
+    """About half of the couplings and more meet in one; more at higher temperatures, in fewer sweeps."""
+    hot, critical = (perfect.sweeps_a_map(ising(8, t), source(2)) for t in (4.0, TC))
+    assert hot < critical
+    couplings = perfect.Couplings(ising(8, TC), source(3))
+    couplings.restart()
+    couplings.advance(critical)
+    assert 0.3 < couplings.met().mean() < 1
+
+
+def test_who_takes_what_is_there_prefers_the_quick():
+    """Short maps, of which few make all states meet. Promised samples are fair; those that came in two maps are not."""
+    system = ising(8, TC)
+    sweeps = perfect.sweeps_a_map(system, source(2)) // 3
+    out = np.empty((2048, 8), np.uint8)
+    perfect.sample_block(system, source(4), sweeps, out)
+    assert abs(magnetisation_score(PackedSpins(out, 8).magnetisations(), system)) < 4
+
+    taken = []
+    for block in range(6):
+        couplings = perfect.Couplings(system, source(5, block))
+        quick = np.ones(64 * couplings.width, bool)
+        for _ in range(2):
+            couplings.spins[...] = couplings.states[0]
+            couplings.restart()
+            couplings.advance(sweeps)
+            quick &= couplings.met()
+        taken.append(couplings.read().magnetisations()[quick])
+    assert magnetisation_score(np.concatenate(taken), system) < -6
+
+
+def test_one_map_is_not_enough():
+    """The twin that takes the state after any map, met or not, from the ordered start."""
+    system = ising(8, TC)
+    couplings = perfect.Couplings(system, source(6))
+    couplings.advance(10)
+    couplings.spins[...] = couplings.states[0]
+    assert magnetisation_score(couplings.read().magnetisations(), system) > 6
+
+
+def test_what_is_promised_does_not_hang_on_what_is_asked():
+    """Every length of a block gives the first rows of the whole block."""
+    system, whole = Ising(8, 0.4), np.zeros((2500, 8), np.uint8)
+    perfect.sample_block(system, source(7), 12, whole)
+    for n in (1, 2, 3, 40, 63, 64, 65, 1023, 1024, 1025, 2000):
+        part = np.zeros((n, 8), np.uint8)
+        perfect.sample_block(system, source(7), 12, part)
+        np.testing.assert_array_equal(part, whole[:n])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0, TC * (1 - 1e-6)])
+def test_below_t_c_there_is_another_mode(temperature):
+    with pytest.raises(InputError, match=r"mode = 'exact' at T = .*below T_c = 2\.269185.*use mode = 'iid'"):
+        rg.sample(8, temperature, 10, mode="exact")
+
+
+def test_t_c_itself_is_served():
+    for temperature in (TC, 2.269185314213022, TC * (1 - 1e-12)):
+        assert rg.sample(4, temperature, 10, mode="exact").certificate.mode == "exact"
+
+
+@pytest.mark.parametrize("temperature", [0.0, math.inf])
+def test_the_ends_have_a_closed_form(temperature):
+    closed = rg.sample(8, temperature, 100, seed=1, mode="exact")
+    assert closed.certificate.mode == "closed form"
+    np.testing.assert_array_equal(closed.spins, rg.sample(8, temperature, 100, seed=1).spins)
+
+
+@pytest.mark.parametrize("kernel", ["metropolis", "swendsen-wang", "metropolis-philox"])
+def test_only_the_heat_bath_couples(kernel):
+    with pytest.raises(InputError, match=f"kernel = '{kernel}': mode 'exact' runs the heat bath"):
+        rg.sample(8, 3.0, 10, mode="exact", kernel=kernel)
+
+
+def test_the_certificate_of_a_perfect_set():
+    certificate = rg.sample(8, 3.0, 500, seed=1, mode="exact").certificate
+    assert certificate.good
+    assert certificate.kernel == perfect.TITLE
+    assert certificate.n_eff == 500
+    assert certificate.tau_e is None
+    assert "perfect samples" in str(certificate)
+    assert certificate.origin["sweeps_a_map"] >= 1
+
+
+def test_the_heat_bath_at_the_wrong_coupling_is_seen(monkeypatch):
+    right = multispin.heat_bath_chances
+    monkeypatch.setattr(multispin, "heat_bath_chances", lambda coupling: right(0.97 * coupling))
+    with pytest.warns(UserWarning, match="do not trust this set"):
+        ensemble = rg.sample(8, TC, 8000, seed=1, mode="exact")
+    assert not ensemble.certificate.good
