@@ -3,8 +3,9 @@
     (seed, L, K, purpose, block)  →  64-bit words
 
 A block of chains starts its generators from these words alone, so that no number depends on how many threads work, in
-which order, or what else a call asks for. The hash is NumPy's `SeedSequence` (O'Neill 2015); within a block numbers run
-on from there (`multispin`, `cluster`, `single`).
+which order, or what else a call asks for. The name is hashed by NumPy's `SeedSequence` into the key of a counter-based
+generator, Philox4x64-10 (Salmon et al. 2011), which makes the words; within a block the generators of `multispin`,
+`cluster` and `single` run on from there.
 """
 
 from enum import IntEnum
@@ -34,7 +35,7 @@ def stream(system: Ising, seed: int, purpose: Purpose = Purpose.DATA, block: int
 def words(source: np.random.SeedSequence, *shape: int) -> Words:
     """Return fresh words of a stream; successive calls go on along it."""
     (child,) = source.spawn(1)
-    return child.generate_state(int(np.prod(shape)), np.uint64).reshape(shape)
+    return np.random.Philox(child).random_raw(int(np.prod(shape))).reshape(shape)
 
 
 def fair_signs(source: np.random.SeedSequence, count: int) -> np.ndarray:
