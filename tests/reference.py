@@ -122,13 +122,15 @@ def from_words(block, replicas):
 
 def two_chances(p, q):
     """Return the ten digits of p and of q as whole numbers, and the chances of their rare places."""
-    p, q = Fraction(p), Fraction(q)
-    narrow = math.floor(q * 1024)
-    rare_q = 1 - (1 - q) / (1 - Fraction(narrow, 1024))
-    wanted = 1 - (1 - p) / (1 - rare_q)
-    wide = math.floor(wanted * 1024)
-    rare_p = 1 - (1 - wanted) / (1 - Fraction(wide, 1024))
+    narrow, rare_q = digits_and_rest(Fraction(q))
+    wide, rare_p = digits_and_rest(1 - (1 - Fraction(p)) / (1 - rare_q))
     return wide, narrow, float(rare_p), float(rare_q)
+
+
+def digits_and_rest(p):
+    """Return p's ten digits and the chance ε with 1 − p = (1 − p₁₀)(1 − ε)."""
+    digits = math.floor(p * 1024)
+    return digits, Fraction(0) if digits == 1024 else (p - Fraction(digits, 1024)) / (1 - Fraction(digits, 1024))
 
 
 def masks(lanes, clock, law, nested):
@@ -141,28 +143,37 @@ def masks(lanes, clock, law, nested):
     for lane in lanes:
         words = [xoshiro(lane) for _ in range(10)]
         for r in range(64):
-            a = b = False
-            for j, word in enumerate(words):
-                bit, p, q = word >> r & 1, wide_digits >> j & 1, narrow_digits >> j & 1
-                a = below_digit(bit ^ p, p, a)
-                b = below_digit(bit ^ (p if nested else q), q, b)
-            wide.append(a)
-            narrow.append(b)
-    for k, chance in enumerate(rare):
-        while clock[1 + k] < len(wide):
-            wide[clock[1 + k]] = True
-            if k == 1:
-                narrow[clock[1 + k]] = True
-            u = ((splitmix(clock[0]) >> 11) + 0.5) * 2.0**-53
-            clock[1 + k] += 1 + int(math.log(u) / math.log1p(-chance))
-            clock[0] = (clock[0] + WEYL) & WORD
-        clock[1 + k] -= len(wide)
+            wide.append(below(wide_digits, words, r, wide_digits))
+            narrow.append(below(narrow_digits, words, r, wide_digits if nested else narrow_digits))
+    for place in rare_places(clock, 1, len(wide), rare[0]):
+        wide[place] = True
+    for place in rare_places(clock, 2, len(wide), rare[1]):
+        wide[place] = narrow[place] = True
     return wide, narrow
 
 
-def below_digit(zero, digit, below):
-    """Return whether u < p, of which one more digit is known: `zero` says that u's is 0; `below` holds for the rest."""
-    return bool(zero or below) if digit else bool(zero and below)
+def below(digits, words, r, turned):
+    """Return whether u < digits/1024: from the last digit on, a digit 1 allows what is below it, and 0 asks for it.
+
+    Bit r of a word says that u's digit is 0; where `turned` has a 1, it says the opposite.
+    """
+    less = digits == 1024
+    for j, word in enumerate(words):
+        zero = (word >> r & 1) ^ (min(turned, 1023) >> j & 1)
+        less = bool(zero or less) if min(digits, 1023) >> j & 1 else bool(zero and less)
+    return less
+
+
+def rare_places(clock, k, count, chance):
+    """Return the rare places among so many bits; `clock[0]` is the counter, `clock[k]` how far it is to the next."""
+    places = []
+    while clock[k] < count:
+        places.append(clock[k])
+        u = ((splitmix(clock[0]) >> 11) + 0.5) * 2.0**-53
+        clock[k] += 1 + int(math.log(u) / math.log1p(-chance))
+        clock[0] = (clock[0] + WEYL) & WORD
+    clock[k] -= count
+    return places
 
 
 def multispin(v, lanes, clock, law, rule):
@@ -254,36 +265,60 @@ def single_metropolis(v, lanes, thresholds):
                 v[i, j] *= -1
 
 
-def swendsen_wang(v, lanes, counter, threshold, forgotten=None):
-    """Sweep one lattice (a list of rows) in place; returns the advanced counter. `forgotten` is a bond never opened.
+def swendsen_wang(v, lanes, clock, law, forgotten=None):
+    """Sweep one lattice (a list of rows) in place; `clock` has two numbers. `forgotten` is a bond never opened.
 
-    A row's generators, one a site, give 32 bits for each bond to the right, then 32 for each downward.
+    All bonds to the right come first, then all downward. A cluster's coin is that of its first run: runs are sites of a
+    row joined by bonds to the right, and a row begins one.
     """
     size, linked = len(v), {}
     sites = list(itertools.product(range(size), repeat=2))
-    for x in range(size):
-        u = halves([xoshiro(lane) for lane in lanes])
-        for y in range(size):
-            right, down = (x, (y + 1) % size), ((x + 1) % size, y)
-            for other, number in ((right, u[y]), (down, u[size + y])):
-                equal = v[x][y] == v[other[0]][other[1]]
-                if equal and number < threshold and ((x, y), other) != forgotten:
-                    linked.setdefault((x, y), []).append(other)
-                    linked.setdefault(other, []).append((x, y))
+    right, down = (open_bonds(lanes, clock, law, size) for _ in range(2))
+    runs, closed = {}, True
+    for x, y in sites:
+        beside, below = (x, (y + 1) % size), ((x + 1) % size, y)
+        joined = False
+        for other, drawn in ((beside, right), (below, down)):
+            if drawn[x][y] and v[x][y] == v[other[0]][other[1]] and ((x, y), other) != forgotten:
+                linked.setdefault((x, y), []).append(other)
+                linked.setdefault(other, []).append((x, y))
+                joined = joined or other is beside
+        if closed or y == 0:
+            runs[x, y] = len(runs)
+        closed = not joined
+    words = [splitmix((clock[0] + k * WEYL) & WORD) for k in range(-(-len(runs) // 64))]
+    clock[0] = (clock[0] + len(words) * WEYL) & WORD
     seen = set()
-    for place, first in enumerate(sites):  # the coin of a cluster is that of its first site
+    for first in sites:  # the first site of a cluster begins its first run
         if first in seen:
             continue
-        coin = splitmix((counter + place // 64 * WEYL) & WORD) >> (place % 64) & 1
+        coin = words[runs[first] // 64] >> runs[first] % 64 & 1
         todo = [first]
         seen.add(first)
         while todo:
             x, y = todo.pop()
-            v[x][y] *= 2 * coin - 1
+            v[x][y] *= 1 - 2 * coin
             fresh = [site for site in linked.get((x, y), []) if site not in seen]
             seen.update(fresh)
             todo.extend(fresh)
-    return (counter + -(-len(sites) // 64) * WEYL) & WORD
+
+
+def open_bonds(lanes, clock, law, size):
+    """Return which bonds of one direction are drawn open, `[row][column]`; a row has a generator for each 64 sites.
+
+    Rows with more words than there are generators go on with the first.
+    """
+    digits, _, chance, _ = law
+    width = -(-size // 64)
+    drawn = []
+    for word in range(size * width):
+        words = [xoshiro(lanes[word % len(lanes)]) for _ in range(10)]
+        used = min(64, size - word % width * 64)
+        drawn.append([below(digits, words, x, digits) for x in range(used)] + [False] * (64 - used))
+    flat = list(itertools.chain(*drawn))
+    for place in rare_places(clock, 1, len(flat), chance):
+        flat[place] = True
+    return [flat[x * 64 * width : x * 64 * width + size] for x in range(size)]
 
 
 def wolff(v, counter, threshold):
@@ -309,9 +344,7 @@ def wolff(v, counter, threshold):
 
 def put(chains, spins):
     """Set the configurations of a group of chains, int8 `(chain, L, L)`, whatever kind they are."""
-    if hasattr(chains, "clusters"):
-        chains.clusters.lattices[...] = spins
-    elif hasattr(chains, "width"):
+    if hasattr(chains, "width"):
         chains.spins[...] = to_words(spins)
     elif hasattr(chains, "columns"):
         for colour, at in enumerate(chains.columns):

@@ -7,10 +7,10 @@ import pytest
 
 import rgstep as rg
 from rgstep.errors import InputError
-from rgstep.exact import transfer
+from rgstep.exact import torus
 from rgstep.ising import Ising, ising
 from rgstep.packed import PackedSpins
-from rgstep.samplers import multispin, perfect
+from rgstep.samplers import perfect
 
 TC = rg.CRITICAL_TEMPERATURE
 
@@ -19,10 +19,10 @@ def source(*name):
     return np.random.SeedSequence(name)
 
 
-def magnetisation_score(m, system):
-    """Return the z-score of ⟨|m|⟩ of independent samples."""
-    exact = transfer.magnetisation_moments(system.size, system.coupling)
-    return (abs(m).mean() - exact.abs_m) / math.sqrt((exact.m2 - exact.abs_m**2) / len(m))
+def energy_score(e, system):
+    """Return the z-score of the mean energy of independent samples."""
+    exact, variance = (of(system.size, system.coupling) for of in (torus.energy, torus.energy_variance))
+    return (e.mean() - exact) / math.sqrt(variance / len(e))
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,15 @@ def test_the_states_keep_their_order_until_they_meet():
 
 def test_unnested_masks_let_states_overtake():
     """The twin: without nesting the third and fourth neighbour ask different random numbers."""
-    couplings = perfect.Couplings(ising(8, 2.5), source(1))
-    p, q = couplings.law.turn, tuple(np.uint64(0) for _ in couplings.law.turn)
-    assert p != q
-    couplings.law = couplings.law._replace(turn=q)
-    couplings.restart()
-    couplings.advance(20)
-    assert (couplings.states[2] & ~couplings.states[1]).any()
+    for nested in (True, False):
+        couplings, overtaken = perfect.Couplings(ising(8, 3.0), source(1)), False
+        if not nested:
+            couplings.law = couplings.law._replace(turn=(np.uint64(0),) * 10)
+        couplings.restart()
+        for _ in range(20):
+            couplings.advance(1)
+            overtaken |= bool((couplings.states[2] & ~couplings.states[1]).any())
+        assert overtaken is not nested
 
 
 def test_a_map_costs_least():
@@ -87,42 +89,37 @@ def test_a_map_costs_least():
 
 
 def test_who_takes_what_is_there_prefers_the_quick():
-    """Short maps, of which few make all states meet. Promised samples are fair; those that came in two maps are not."""
-    system = ising(8, TC)
-    sweeps = perfect.sweeps_a_map(system, source(2)) // 3
-    out = np.empty((2048, 8), np.uint8)
+    """Where maps are short few make all states meet. Promised samples are fair; states just after a meeting are not."""
+    system, sweeps = ising(4, TC), 8
+    out = np.empty((30_000, 2), np.uint8)
     perfect.sample_block(system, source(4), sweeps, out)
-    assert abs(magnetisation_score(PackedSpins(out, 8).magnetisations(), system)) < 4
+    assert abs(energy_score(PackedSpins(out, 4).energies(), system)) < 4
 
-    taken = []
-    for block in range(6):
-        couplings = perfect.Couplings(system, source(5, block))
-        quick = np.ones(64 * couplings.width, bool)
-        for _ in range(2):
-            couplings.spins[...] = couplings.states[0]
-            couplings.restart()
-            couplings.advance(sweeps)
-            quick &= couplings.met()
-        taken.append(couplings.read().magnetisations()[quick])
-    assert magnetisation_score(np.concatenate(taken), system) < -6
+    couplings, taken = perfect.Couplings(system, source(5)), []
+    for _ in range(400):
+        couplings.restart()
+        couplings.advance(sweeps)
+        couplings.spins[...] = couplings.states[1]
+        taken.append(couplings.read().energies()[couplings.met()])
+    assert energy_score(np.concatenate(taken), system) < -5
 
 
-def test_one_map_is_not_enough():
-    """The twin that takes the state after any map, met or not, from the ordered start."""
+def test_who_waits_for_nothing_is_still_ordered():
+    """The twin that takes the state after a few sweeps, met or not, from the ordered start."""
     system = ising(8, TC)
     couplings = perfect.Couplings(system, source(6))
-    couplings.advance(10)
+    couplings.advance(5)
     couplings.spins[...] = couplings.states[0]
-    assert magnetisation_score(couplings.read().magnetisations(), system) > 6
+    assert energy_score(couplings.read().energies(), system) < -6
 
 
 def test_what_is_promised_does_not_hang_on_what_is_asked():
     """Every length of a block gives the first rows of the whole block."""
     system, whole = Ising(8, 0.4), np.zeros((2500, 8), np.uint8)
-    perfect.sample_block(system, source(7), 12, whole)
+    perfect.sample_block(system, source(7), 40, whole)
     for n in (1, 2, 3, 40, 63, 64, 65, 1023, 1024, 1025, 2000):
         part = np.zeros((n, 8), np.uint8)
-        perfect.sample_block(system, source(7), 12, part)
+        perfect.sample_block(system, source(7), 40, part)
         np.testing.assert_array_equal(part, whole[:n])
 
 
@@ -161,8 +158,8 @@ def test_the_certificate_of_a_perfect_set():
 
 
 def test_the_heat_bath_at_the_wrong_coupling_is_seen(monkeypatch):
-    right = multispin.heat_bath_chances
-    monkeypatch.setattr(multispin, "heat_bath_chances", lambda coupling: right(0.97 * coupling))
+    right = perfect.heat_bath_chances
+    monkeypatch.setattr(perfect, "heat_bath_chances", lambda coupling: right(0.97 * coupling))
     with pytest.warns(UserWarning, match="do not trust this set"):
         ensemble = rg.sample(8, TC, 8000, seed=1, mode="exact")
     assert not ensemble.certificate.good

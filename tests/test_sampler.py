@@ -1,282 +1,119 @@
-"""The sampler against enumeration, Kaufman and the transfer matrix; and each test against a sampler that is wrong."""
+"""Sets as a user asks for them: the same bits whatever the threads and company, closed forms, certificates, refusals."""
 
+import hashlib
 import inspect
 import json
 import math
 import subprocess
 import sys
+import threading
+import time
 import warnings
 
 import numpy as np
 import pytest
-import reference
-from scipy.special import chdtrc
 
 import rgstep as rg
-from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
-from rgstep.exact import enumeration, transfer
-from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.ising import Ising, energy, magnetisation
-from rgstep.samplers import cluster, plan
+from rgstep.exact import torus
+from rgstep.ising import energy, ising, magnetisation
+from rgstep.samplers import chains, multispin, plan, request
+from rgstep.samplers.chains import KINDS
+from rgstep.samplers.jobs import Job, run_all
+from rgstep.samplers.streams import Purpose, stream, words
 
 TC = rg.CRITICAL_TEMPERATURE
-REJECT = 1e-4
-
-
-# --- the kernel and its slow twin
-
-
-def counter_at(place):
-    return np.array([place], np.uint64)
-
-
-@pytest.mark.parametrize(("size", "coupling"), [(4, 0.44), (6, 0.3), (10, 0.44), (10, 0.7), (4, 0.0), (6, math.inf)])
-def test_the_kernel_does_what_the_slow_one_does(rng, size, coupling):
-    """Same random numbers, equal bits: three configurations, two sweeps apart, each with a global flip."""
-    start = reference.random_spins(rng, 1, size)[0]
-    spins, slow, counter, place = start.copy(), start.tolist(), counter_at(2**64 - 100), 2**64 - 100
-    threshold = cluster.bond_threshold(coupling)
-    out = np.empty((3, 1, size, size), np.int8)
-    cluster.emit(spins, threshold, counter, 2, out[:, 0])
-    for drawn in out[:, 0]:
-        for _ in range(2):
-            place = reference.swendsen_wang(slow, int(threshold), place)
-        coin = 1 if reference.splitmix(place) >> 63 else -1
-        place = (place + reference.WEYL) & reference.WORD
-        np.testing.assert_array_equal(drawn, coin * np.array(slow))
-    np.testing.assert_array_equal(spins, slow)
-    assert counter.item() == place
-
-
-def test_record_reads_the_states_that_it_makes(rng):
-    size, threshold = 6, cluster.bond_threshold(0.44)
-    spins, counter, place = reference.random_spins(rng, 1, size)[0], counter_at(7), 7
-    slow = spins.tolist()
-    energies, squares = np.empty(5), np.empty(5)
-    cluster.record(spins, threshold, counter, energies, squares)
-    for e, m2 in zip(energies, squares, strict=True):
-        place = reference.swendsen_wang(slow, int(threshold), place)
-        assert e == pytest.approx(reference.energy(slow), abs=1e-14)
-        assert m2 == pytest.approx(np.mean(slow) ** 2, abs=1e-14)
-    np.testing.assert_array_equal(spins, slow)
-
-
-@pytest.mark.parametrize(("coupling", "p"), [(0.0, 0.0), (0.44, 1 - math.exp(-0.88)), (20.0, 1.0), (math.inf, 1.0)])
-def test_bonds_open_with_their_probability(coupling, p):
-    assert int(cluster.bond_threshold(coupling)) / 2**32 == pytest.approx(p, abs=2**-32)
-
-
-def test_random_words_are_those_of_splitmix64():
-    """The first outputs of the published generator seeded with 1234567: the state is advanced, then mixed."""
-    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
-    assert [reference.splitmix((1234567 + k * reference.WEYL) & reference.WORD) for k in (1, 2, 3)] == published
-    for x in (0, 1, 2**63, 2**64 - 1):
-        assert int(cluster.draw(np.uint64(x))) == reference.splitmix(x)
-
-
-# --- stationarity: chains that start from the exact law stay in it
-
-
-def classes():
-    """Return the (E, |M|) class of every state of the 4×4 torus."""
-    magnetisations = enumeration.states(4).sum(axis=(1, 2), dtype=int)
-    return np.unique(enumeration.energies(4) * 100 + abs(magnetisations), return_inverse=True)[1]
-
-
-def p_value(states, law):
-    """χ² of the (E, |M|) classes of `states` (codes) against a law over all states; rare classes count as one."""
-    expected = len(states) * np.bincount(classes(), weights=law)
-    observed = np.bincount(classes()[states], minlength=len(expected))
-    rare = expected < 5
-    expected = np.append(expected[~rare], expected[rare].sum())
-    observed = np.append(observed[~rare], observed[rare].sum())
-    if expected[-1] < 5:
-        expected, observed = (np.append(x[:-2], x[-2] + x[-1]) for x in (expected, observed))
-    return chdtrc(len(expected) - 1, ((observed - expected) ** 2 / expected).sum())
-
-
-def codes(spins):
-    """Return the number of each configuration in the order of `enumeration.states`."""
-    return (spins.reshape(-1, 16) > 0) @ (1 << np.arange(16))
-
-
-def swept(starts, coupling, sweeps, seed):
-    """Return the state of each start after some sweeps of the compiled kernel."""
-    spins = enumeration.states(4)[starts].copy()
-    out = np.empty((1, len(starts), 4, 4), np.int8)
-    counter, threshold = counter_at(seed), cluster.bond_threshold(coupling)
-    for k in range(len(starts)):
-        cluster.emit(spins[k], threshold, counter, sweeps, out[:, k])
-    return codes(out[0])
-
-
-def law_without_bond(coupling):
-    """Return the Boltzmann law of the 4×4 torus with the bond between its first two sites cut."""
-    s = enumeration.states(4).astype(np.float64)
-    weights = np.exp(-coupling * (enumeration.energies(4) + s[:, 0, 0] * s[:, 0, 1]))
-    return weights / weights.sum()
-
-
-STARTS = 20_000
-
-
-@pytest.mark.parametrize("sweeps", [1, 4])
-@pytest.mark.parametrize("coupling", [CRITICAL_COUPLING, 0.3, 0.6])
-def test_the_exact_law_is_stationary(rng, coupling, sweeps):
-    law = enumeration.probabilities(4, coupling)
-    starts = rng.choice(len(law), STARTS, p=law)
-    assert p_value(starts, law) > REJECT
-    assert p_value(swept(starts, coupling, sweeps, seed=sweeps), law) > REJECT
-
-
-@pytest.mark.parametrize("factor", [0.95, 0.98, 1.02, 1.05])
-def test_a_wrong_coupling_is_not_stationary(rng, factor):
-    law = enumeration.probabilities(4, CRITICAL_COUPLING)
-    starts = rng.choice(len(law), STARTS if abs(factor - 1) > 0.03 else 3 * STARTS, p=law)
-    assert p_value(swept(starts, factor * CRITICAL_COUPLING, 4, seed=1), law) < REJECT
-
-
-def test_a_bond_too_many_is_not_stationary(rng):
-    """The law of a torus with one bond cut, swept with all bonds."""
-    law = law_without_bond(CRITICAL_COUPLING)
-    starts = rng.choice(len(law), STARTS, p=law)
-    assert p_value(starts, law) > REJECT
-    assert p_value(swept(starts, CRITICAL_COUPLING, 4, seed=1), law) < REJECT
-
-
-def test_a_forgotten_bond_is_not_stationary(rng):
-    """The slow sweep, as it should be and with a bond that it never opens."""
-    law = enumeration.probabilities(4, CRITICAL_COUPLING)
-    threshold, p = int(cluster.bond_threshold(CRITICAL_COUPLING)), {}
-    for forgotten in (None, ((0, 0), (0, 1))):
-        starts, counter = rng.choice(len(law), 2500, p=law), 1
-        lattices = enumeration.states(4)[starts].tolist()
-        for v in lattices:
-            for _ in range(4):
-                counter = reference.swendsen_wang(v, threshold, counter, forgotten)
-        p[forgotten] = p_value(codes(np.array(lattices)), law)
-    assert p[None] > REJECT
-    assert p[(0, 0), (0, 1)] < REJECT
-
-
-def bond_scores(states, law):
-    """Return the z-scores of ⟨s_i s_j⟩ on each of the 32 bonds, of `states` (codes) against a law over all states."""
-    s = enumeration.states(4).astype(np.int8)
-    bonds = np.stack([s * np.roll(s, -1, axis) for axis in (1, 2)], axis=1).reshape(len(s), 32)
-    exact = law @ bonds
-    return (bonds[states].mean(axis=0) - exact) / np.sqrt((1 - exact**2) / len(states))
-
-
-def test_every_bond_counts_the_same(rng):
-    """All 32 bonds agree with enumeration; the one that the law lacks stands out."""
-    law, cut = enumeration.probabilities(4, CRITICAL_COUPLING), law_without_bond(CRITICAL_COUPLING)
-    right = bond_scores(swept(rng.choice(len(law), STARTS, p=law), CRITICAL_COUPLING, 4, seed=3), law)
-    wrong = bond_scores(swept(rng.choice(len(cut), STARTS, p=cut), CRITICAL_COUPLING, 4, seed=3), cut)
-    assert np.abs(right).max() < 4.5
-    assert np.abs(wrong).argmax() == 16  # the first bond along a row
-    assert wrong[16] > 10
-
-
-# --- moments against exact ones
-
-TEMPERATURES = (1.5, 2.0, TC, 3.0, 5.0)
-SIZES = (4, 8, 16)
-
-
-def scores(ensemble):
-    """Return the z-scores of u and c (Kaufman), and of |m|, m² (transfer matrix, L ≤ 8) of one set."""
-    z = {name: ensemble.checks[name].z for name in ("u", "c")}
-    if ensemble.system.size <= 8:
-        exact = transfer.magnetisation_moments(ensemble.system.size, ensemble.system.coupling)
-        m = ensemble.magnetisations
-        for name, values, expected in (("|m|", abs(m), exact.abs_m), ("m²", m**2, exact.m2)):
-            z[name] = (values.mean() - expected) / (values.std() / math.sqrt(len(values)))
-    return z
-
-
-def all_scores(seed, samples=2500, relabel=lambda ensemble: ensemble):
-    """Return the 50 z-scores of sets at five temperatures and three sizes, as an array."""
-    sets = [e for size in SIZES for e in rg.sample(size, TEMPERATURES, samples * 8 // max(8, size), seed)]
-    return np.array([z for ensemble in sets for z in scores(relabel(ensemble)).values()])
-
-
-def test_moments_are_the_exact_ones():
-    z = all_scores(seed=11)
-    assert len(z) == 50
-    assert 0.7 < np.sqrt(np.mean(z**2)) < 1.35
-    assert np.abs(z).max() < 4.5
-
-
-def test_moments_at_another_temperature_are_not():
-    def warmer(ensemble):
-        return Ensemble(ensemble.spins, Ising(ensemble.system.size, 0.98 * ensemble.system.coupling), independent=True)
-
-    z = all_scores(seed=11, samples=1500, relabel=warmer)
-    assert np.sqrt(np.mean(z**2)) > 1.35
-    assert np.abs(z).max() > 4.5
-
-
-@pytest.mark.slow
-def test_moments_with_fresh_seeds():
-    """1000 z-scores; u, c and |m|, m² of one set are correlated, so that about 500 are independent."""
-    seed = np.random.SeedSequence().entropy % 2**32
-    z = np.concatenate([all_scores(seed=seed + k) for k in range(20)])
-    assert 0.9 < np.sqrt(np.mean(z**2)) < 1.1, f"seed {seed}"
-    assert abs(z.mean()) < 0.15, f"seed {seed}"
-    assert np.abs(z).max() < 5.5, f"seed {seed}"
+MADE = [*((kernel, mode) for kernel in KINDS for mode in ("iid", "thin")), ("auto", "exact")]
+"""Every kernel and mode."""
 
 
 # --- the same bits
 
 
-def test_the_number_of_threads_changes_no_bit():
-    one, two, five = (rg.sample(8, 2.5, 300, seed=3, threads=threads) for threads in (1, 2, 5))
-    np.testing.assert_array_equal(one.spins, two.spins)
-    np.testing.assert_array_equal(one.spins, five.spins)
-    assert one.origin == two.origin
+@pytest.mark.parametrize(("kernel", "mode"), MADE)
+def test_the_number_of_threads_changes_no_bit(kernel, mode):
+    one, two, five = (rg.sample(8, 2.5, 1200, 3, kernel=kernel, mode=mode, threads=threads) for threads in (1, 2, 5))
+    np.testing.assert_array_equal(one.packed.bits, two.packed.bits)
+    np.testing.assert_array_equal(one.packed.bits, five.packed.bits)
+    assert one.origin == two.origin == five.origin
 
 
-@pytest.mark.parametrize("temperature", [0.0, 2.5, math.inf])
-def test_a_set_begins_as_any_longer_one(temperature):
-    many = rg.sample(8, temperature, 300, seed=3).spins
-    for n in (1, 63, 64, 65, 200):
-        np.testing.assert_array_equal(rg.sample(8, temperature, n, seed=3).spins, many[:n])
+@pytest.mark.parametrize(("kernel", "mode"), MADE)
+def test_a_set_begins_as_any_longer_one(kernel, mode):
+    many = rg.sample(8, 2.5, 2500, 3, kernel=kernel, mode=mode)
+    for n in (1, 63, 65, 700, 1025):
+        few = rg.sample(8, 2.5, n, 3, kernel=kernel, mode=mode)
+        np.testing.assert_array_equal(few.packed.bits, many.packed.bits[:n], err_msg=str(n))
 
 
-def test_chunks_change_no_bit(monkeypatch):
-    whole = rg.sample(8, 2.5, 300, seed=3)
-    monkeypatch.setattr(plan, "CHUNK", 1)
-    seen = []
-    parts = rg.sample(8, 2.5, 300, seed=3, progress=lambda stage, done, total, note="": seen.append((done, total)))
-    np.testing.assert_array_equal(whole.spins, parts.spins)
-    assert [done for done, _ in seen] == [0, 64, 128, 192, 256, 300]
-    assert {total for _, total in seen} == {300}
+@pytest.mark.parametrize("temperature", [0.0, math.inf])
+def test_a_closed_form_begins_as_any_longer_one(monkeypatch, temperature):
+    many = rg.sample(64, temperature, 1300, seed=3)  # more than a block of 1024
+    for n in (1, 63, 65, 1024, 1025):
+        np.testing.assert_array_equal(rg.sample(64, temperature, n, seed=3).packed.bits, many.packed.bits[:n])
 
 
-def test_other_temperatures_of_a_call_change_no_bit():
-    alone = rg.sample(8, 2.5, 100, seed=3)
-    among = rg.sample(8, [2.0, 2.5, 0.0, math.inf], 100, seed=3)
-    assert isinstance(among, tuple)
-    assert [e.system.temperature for e in among] == [2.0, 2.5, 0.0, math.inf]
-    np.testing.assert_array_equal(among[1].spins, alone.spins)
+@pytest.mark.parametrize("mode", ["iid", "thin", "exact"])
+def test_the_company_and_order_of_temperatures_change_no_bit(mode):
+    alone = {t: rg.sample(8, t, 100, 3, mode=mode) for t in (0.0, 2.5, 4.0, math.inf)}
+    for order in ((4.0, 2.5, 0.0, math.inf), (math.inf, 2.5, 3.0, 4.0, 0.0), (2.5, 2.5)):
+        among = rg.sample(8, order, 100, 3, mode=mode, threads=2)
+        assert [e.system.temperature for e in among] == list(order)
+        for ensemble in among:
+            if ensemble.system.temperature in alone:
+                single = alone[ensemble.system.temperature]
+                np.testing.assert_array_equal(ensemble.packed.bits, single.packed.bits)
+                assert ensemble.origin == single.origin
+
+
+def test_one_temperature_gives_a_set_and_several_give_a_tuple():
+    assert isinstance(rg.sample(4, 2.5, 10), rg.Ensemble)
+    for several in ([2.5], (2.5,), np.array([2.5]), (t for t in (2.5,))):
+        sets = rg.sample(4, several, 10)
+        assert isinstance(sets, tuple)
+        np.testing.assert_array_equal(sets[0].spins, rg.sample(4, 2.5, 10).spins)
+
+
+def test_a_fresh_process_gives_the_same_bits():
+    cases = [("metropolis", "iid"), ("heat-bath", "thin"), ("swendsen-wang", "thin"), ("auto", "exact")]
+    program = (
+        "import hashlib, rgstep as rg\n"
+        f"for kernel, mode in {cases}:\n"
+        "    bits = rg.sample(8, 2.5, 200, 3, kernel=kernel, mode=mode).packed.bits\n"
+        "    print(hashlib.sha256(bits.tobytes()).hexdigest())"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    here = [rg.sample(8, 2.5, 200, 3, kernel=kernel, mode=mode).packed.bits for kernel, mode in cases]
+    assert run.stdout.split() == [hashlib.sha256(bits.tobytes()).hexdigest() for bits in here]
 
 
 def test_seeds_and_temperatures_have_their_own_numbers():
-    sets = [rg.sample(8, 2.5, 200, seed=3)]
-    sets += [rg.sample(8, 2.5, 200, seed=seed) for seed in (4, 3 + 2**32, 2**64 + 3)]
-    sets += [rg.sample(8, 2.5 + 1e-9, 200, seed=3)]
-    for other in sets[1:]:
-        same = (sets[0].spins == other.spins).mean(axis=(1, 2))
-        assert abs(same.mean() - 0.5) < 4 * same.std() / math.sqrt(200)
+    sets = [rg.sample(8, 2.5, 200, seed) for seed in (3, 4, 3 + 2**32, 2**64 + 3)] + [rg.sample(8, 2.5 + 1e-9, 200, 3)]
+    for k, one in enumerate(sets):
+        for other in sets[:k]:
+            same = (one.spins == other.spins).mean(axis=(1, 2))
+            assert abs(same.mean() - 0.5) < 4 * same.std() / math.sqrt(200)
 
 
-def test_chains_have_their_own_numbers():
-    first = rg.sample(8, math.inf, 2, seed=3).spins
-    assert (first[0] != first[1]).any()
-    spins = rg.sample(8, 50.0, 64, seed=3).spins.reshape(64, -1).astype(float)
-    overlaps = (spins @ spins.T)[np.triu_indices(64, 1)] / 64
-    assert np.abs(overlaps).max() < 0.75  # 6 standard deviations of independent spins
+def test_each_stream_has_its_own_numbers():
+    """Seed, size, coupling, purpose and block are all in its name; one stream goes on."""
+    at = ising(8, 2.5)
+    streams = [stream(at, 3), stream(at, 4), stream(ising(10, 2.5), 3), stream(ising(8, np.nextafter(2.5, 3)), 3)]
+    streams += [stream(at, 3, Purpose.PILOT), stream(at, 3, Purpose.HOT), stream(at, 3, block=1), stream(at, 2**32 + 3)]
+    drawn = [word for source in streams for _ in range(2) for word in words(source, 2, 3).ravel().tolist()]
+    assert len(set(drawn)) == 12 * len(streams)
+    np.testing.assert_array_equal(words(stream(at, 3), 5), words(stream(at, 3), 9)[:5])
+
+
+@pytest.mark.parametrize(("kernel", "mode"), MADE)
+def test_configurations_of_a_set_are_independent(kernel, mode):
+    """Overlaps of 300 free-ish configurations, from the first groups of chains, and their neighbours' energies."""
+    ensemble = rg.sample(8, 50.0, 300, seed=3, kernel="heat-bath" if mode == "exact" else kernel, mode=mode)
+    flat = ensemble.spins.reshape(300, -1).astype(float)
+    overlaps = (flat @ flat.T)[np.triu_indices(300, 1)] / 8
+    assert np.abs(overlaps).max() < 5.8  # 6·10⁻⁹ for a normal variable, 45,000 of them
+    assert abs((overlaps**2).mean() - 1) < 0.05
 
 
 # --- the ends
@@ -293,6 +130,7 @@ def test_the_cold_end_is_a_fair_coin(temperature):
     assert ensemble.checks["u"].z == 0.0
     assert all(math.isfinite(check.z) for check in ensemble.checks.values())
     assert "nan" not in repr(ensemble)
+    assert ensemble.certificate.good
 
 
 @pytest.mark.parametrize("temperature", [1e9, 1e200, 1.7e308, math.inf])
@@ -304,8 +142,16 @@ def test_the_hot_end_is_free_spins(temperature):
     assert (ensemble.magnetisations**2).mean() == pytest.approx(1 / 64, rel=0.15)
     assert np.abs(spins.mean(axis=0)).max() < 4.5 / math.sqrt(n)
     assert np.abs((spins[1:] * spins[:-1]).mean(axis=0)).max() < 4.5 / math.sqrt(n)
-    assert all(abs(check.z) < 4 for check in ensemble.checks.values())
+    assert ensemble.certificate.good
     assert "nan" not in repr(ensemble)
+
+
+@pytest.mark.parametrize("temperature", [0.0, math.inf])
+@pytest.mark.parametrize(("kernel", "mode"), [("auto", "iid"), ("single", "thin"), ("auto", "exact")])
+def test_the_ends_are_the_same_whatever_is_asked(temperature, kernel, mode):
+    closed = rg.sample(6, temperature, 70, 5, kernel=kernel, mode=mode)
+    assert closed.certificate.mode == closed.certificate.kernel == "closed form"
+    np.testing.assert_array_equal(closed.spins, rg.sample(6, temperature, 70, 5).spins)
 
 
 # --- consecutive configurations
@@ -322,24 +168,27 @@ def chain_scores(spins, chains, lag):
     return z
 
 
-@pytest.mark.parametrize("temperature", [1.5, TC, 4.0])
-def test_consecutive_configurations_are_independent(temperature):
-    chains = plan.number_of_chains(8)
-    ensemble = rg.sample(8, temperature, 100 * chains, seed=5)
-    assert ensemble.origin["chains"] == chains
+@pytest.mark.parametrize("kernel", KINDS)
+@pytest.mark.parametrize("temperature", [1.8, TC, 4.0])
+def test_consecutive_configurations_are_independent(kernel, temperature):
+    group = request.THIN_GROUPS * KINDS[kernel].group(8)
+    ensemble = rg.sample(8, temperature, 12 * group, seed=5, mode="thin", kernel=kernel)
+    assert ensemble.origin["chains"] == group
     for lag in (1, 2):
-        assert all(abs(z) < 4 for z in chain_scores(ensemble.spins, chains, lag).values())
+        assert all(abs(z) < 4.5 for z in chain_scores(ensemble.spins, group, lag).values())
 
 
-def test_configurations_one_sweep_apart_are_not():
-    chains, spins = 64, np.ones((64, 8, 8), np.int8)
-    out = np.empty((100, chains, 8, 8), np.int8)
-    for c in range(chains):
-        cluster.emit(spins[c], cluster.bond_threshold(CRITICAL_COUPLING), counter_at(c * 2**40), 1, out[:, c])
-    z = chain_scores(out.reshape(-1, 8, 8), chains, 1)
+def test_configurations_two_sweeps_apart_are_not(monkeypatch):
+    monkeypatch.setattr(plan, "SPACING", 0.3)
+    group = request.THIN_GROUPS * 512
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the certificate may see it, too
+        ensemble = rg.sample(8, TC, 12 * group, seed=5, mode="thin", kernel="metropolis")
+    z = chain_scores(ensemble.spins, group, 1)
     assert z["e"] > 20
     assert z["m²"] > 20
-    assert abs(z["sign"]) < 4  # of its own coin: independent whatever the spacing
+    assert abs(z["sign"]) < 4.5  # of its own coin: independent whatever the spacing
+    assert ensemble.certificate.n_eff < 0.5 * len(ensemble)
 
 
 def test_an_alternating_sign_is_seen():
@@ -349,53 +198,273 @@ def test_an_alternating_sign_is_seen():
     assert chain_scores(alternating, 64, 1)["sign"] < -20
 
 
-def test_how_a_set_was_made(critical8):
-    made = critical8.origin
-    tau = max(made["tau_e"][0], made["tau_m2"][0])
-    assert 1.0 < tau < 4.0  # Swendsen–Wang at T_c, L = 8
-    assert made["spacing_sweeps"] >= 10 * tau
-    assert made["burn_in_sweeps"] >= 20 * tau
-    assert made["method"] == "Swendsen-Wang"
-    assert rg.sample(8, 0.0, 10).origin["method"] == "closed form"
+# --- the certificate
 
 
-def test_a_bad_set_says_so(monkeypatch):
+def test_the_certificate_of_a_critical_set():
+    """τ at L = 32: 22.4 for e, 38.0 for m², as measured over a long run elsewhere."""
+    ensemble = rg.sample(32, TC, 1024, seed=1, kernel="metropolis")
+    certificate = ensemble.certificate
+    assert certificate.good
+    assert certificate.mode == "iid"
+    assert certificate.kernel == "multi-spin Metropolis"
+    assert abs(certificate.tau_e.value - 22.4) < 5
+    assert abs(certificate.tau_m2.value - 38.0) < 8
+    assert certificate.burn_in_sweeps >= 20 * certificate.tau_m2.value + 20
+    assert certificate.n_eff == 1024
+    assert certificate.origin["chains"] == 1024
+    assert certificate.spacing_sweeps is None
+
+
+@pytest.mark.parametrize("kernel", KINDS)
+@pytest.mark.parametrize("mode", ["iid", "thin"])
+@pytest.mark.parametrize("temperature", [2.0, 3.0])
+def test_every_set_says_how_it_was_made(kernel, mode, temperature):
+    certificate = rg.sample(8, temperature, 1500, seed=6, kernel=kernel, mode=mode).certificate
+    assert certificate.good
+    assert certificate.mode == mode
+    assert certificate.kernel == KINDS[kernel].title
+    assert certificate.origin["random_numbers"] == KINDS[kernel].random_numbers
+    tau = max(certificate.tau_e.value, certificate.tau_m2.value)
+    assert 0.3 < tau < 15
+    assert certificate.burn_in_sweeps >= 20 * tau
+    assert set(certificate.hot_cold) == {"e", "m2"}
+    assert max(map(abs, certificate.hot_cold.values())) < 4
+    if mode == "thin":
+        assert certificate.spacing_sweeps >= 10 * tau
+        assert 0.999 * 1500 < certificate.n_eff <= 1500
+    else:
+        assert certificate.n_eff == 1500
+
+
+def test_a_burn_in_too_short_is_seen(monkeypatch):
+    monkeypatch.setattr(plan, "BURN_IN", 0.5)
+    with pytest.warns(UserWarning, match="the burn-in is too short"):
+        ensemble = rg.sample(32, TC, 2048, seed=1, kernel="metropolis")
+    assert not ensemble.certificate.good
+    assert max(map(abs, ensemble.certificate.hot_cold.values())) > 4
+    assert "NOT GOOD" in str(ensemble.certificate)
+
+
+def test_thirty_sweeps_at_t_c_are_too_few():
+    """From the ordered start at L = 32, z of e; with the sampler's own burn-in of 20 τ there is none."""
+    system, n = ising(32, TC), 4096
+    error = math.sqrt(torus.energy_variance(32, system.coupling) / n)
+    z = {}
+    for sweeps in (30, 900):
+        cold = KINDS["metropolis"].start(system, stream(system, 8), False, n)
+        cold.advance(sweeps)
+        z[sweeps] = (cold.read().energies().mean() - torus.energy(32, system.coupling)) / error
+    assert z[30] < -10
+    assert abs(z[900]) < 4
+
+
+@pytest.mark.parametrize("factor", [0.97, 1.03])
+def test_a_bad_set_says_so(monkeypatch, factor):
     """A kernel at the wrong temperature: the set is made, with a warning for each fault."""
-    right = cluster.bond_threshold
-    monkeypatch.setattr(cluster, "bond_threshold", lambda coupling: right(1.05 * coupling))
+    right = multispin.metropolis_chances
+    monkeypatch.setattr(multispin, "metropolis_chances", lambda coupling: right(factor * coupling))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        ensemble = rg.sample(8, TC, 2000, seed=9)
-    assert len(ensemble) == 2000
+        ensemble = rg.sample(8, TC, 8000, seed=9)
+    assert len(ensemble) == 8000
     said = [str(warning.message) for warning in caught]
-    assert said == [f"{fault} (seed=9): do not trust this set" for fault in ensemble.faults()]
+    assert said == [f"{fault} (seed=9): do not trust this set" for fault in ensemble.certificate.faults()]
     assert said[0].startswith("u = ")
+    assert not ensemble.certificate.good
+
+
+# --- which kernel
+
+
+def test_what_auto_takes():
+    """Multi-spin Metropolis for data sets, the heat bath where it is hot, clusters or single lattices where it is large."""
+    kernel = {
+        (size, t, n): request.check(size, t, n, 0, "iid", "auto").kernel
+        for size, t, n in [
+            (8, 1.5, 10),
+            (32, TC, 50_000),
+            (64, TC, 5000),
+            (32, 9.0, 1000),
+            (1024, TC, 2),
+            (512, 1.5, 2),
+        ]
+    }
+    assert kernel[8, 1.5, 10] == kernel[32, TC, 50_000] == kernel[64, TC, 5000] == "metropolis"
+    assert kernel[32, 9.0, 1000] == "heat-bath"
+    assert kernel[1024, TC, 2] == "swendsen-wang"
+    assert kernel[512, 1.5, 2] == "single"
+
+
+def test_fastest_believes_what_it_measures(monkeypatch):
+    """And draws as the kernel that it takes."""
+    monkeypatch.setattr(request, "measured_nanoseconds", lambda name, size: 1e-3 if name == "single" else 1.0)
+    fastest = rg.sample(8, 2.5, 20, 3, kernel="fastest")
+    assert fastest.certificate.kernel == KINDS["single"].title
+    np.testing.assert_array_equal(fastest.spins, rg.sample(8, 2.5, 20, 3, kernel="single").spins)
+
+
+def test_fastest_measures():
+    assert rg.sample(8, 2.5, 20, 3, kernel="fastest").certificate.good
+    assert 0 < chains.measured_nanoseconds("metropolis", 8) < 1000
+
+
+@pytest.mark.parametrize("kernel", KINDS)
+@pytest.mark.parametrize("size", [4, 6, 10, 34])
+def test_odd_sizes(kernel, size):
+    """Sides that fill no byte or word."""
+    ensemble = rg.sample(size, 3.0, 130, 1, kernel=kernel)
+    assert ensemble.spins.shape == (130, size, size)
+    assert ensemble.certificate.good
+
+
+# --- progress
+
+
+@pytest.mark.parametrize(("mode", "samples"), [("iid", 1200), ("thin", 1200), ("exact", 40_000)])
+def test_progress(mode, samples):
+    """Counts rise to all samples, in the caller's thread, and change no bit."""
+    seen, threads = [], set()
+
+    def progress(stage, done, total, note=""):
+        seen.append((stage, done, total, note))
+        threads.add(threading.current_thread())
+
+    heard = rg.sample(8, [2.5, 3.0], samples, 3, mode=mode, progress=progress, threads=2)
+    for ensemble in heard:
+        stage = f"sampling L=8 T={ensemble.system.temperature:.5g}"
+        counts = [done for name, done, _, _ in seen if name == stage]
+        assert counts == sorted(counts)
+        assert counts[0] == 0
+        assert counts[-1] == samples
+        alone = rg.sample(8, ensemble.system.temperature, samples, 3, mode=mode)
+        np.testing.assert_array_equal(ensemble.packed.bits, alone.packed.bits)
+    assert {total for _, _, total, _ in seen} == {samples}
+    assert threads == {threading.current_thread()}
+    assert any(note.startswith(("τ = ", "maps of ")) for *_, note in seen)
+
+
+# --- many makers, few threads
+
+
+def test_jobs_come_back_in_order():
+    def maker(k):
+        slow = yield [Job(lambda place=place: (time.sleep(0.002 * (5 - place)), place)[1]) for place in range(5)]
+        nothing = yield []
+        last = yield [Job(lambda: k)]
+        return slow, nothing, last
+
+    def idle():
+        return "idle"
+        yield
+
+    made = run_all([maker(0), idle(), maker(2)], threads=3)
+    assert made == [([0, 1, 2, 3, 4], [], [0]), "idle", ([0, 1, 2, 3, 4], [], [2])]
+    assert run_all([], threads=1) == []
+
+
+def test_jobs_run_in_threads_and_reports_do_not():
+    ran, reported = [], []
+
+    def maker():
+        yield [
+            Job(lambda: ran.append(threading.current_thread()), lambda: reported.append(threading.current_thread()))
+            for _ in range(4)
+        ]
+
+    assert run_all([maker()], threads=2) == [None]
+    assert threading.current_thread() not in ran
+    assert reported == [threading.current_thread()] * 4
+
+
+def test_a_job_that_fails_stops_everything():
+    started = []
+
+    def fail():
+        message = "no such luck"
+        raise OSError(message)
+
+    def maker(jobs):
+        yield jobs
+        started.append("later")
+        yield [Job(fail)]
+
+    with pytest.raises(OSError, match="no such luck"):
+        run_all([maker([Job(fail)]), maker([Job(lambda: time.sleep(0.05))])], threads=1)
+    assert started == []
 
 
 # --- input
 
 
+@pytest.fixture
+def no_work(monkeypatch):
+    """Whatever starts to sample fails."""
+
+    def work(*_):
+        message = "the work began"
+        raise AssertionError(message)
+
+    monkeypatch.setattr(plan, "run_all", work)
+
+
+@pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"size": 7}, "size = 7: .*even whole number ≥ 4; try 8"),
         ({"size": 2}, "size = 2: .*even whole number ≥ 4; try 4"),
         ({"size": -4}, "size = -4: .*try 4"),
+        ({"size": 1026}, "size = 1026: the largest side that is sampled is 1024"),
         ({"temperature": -0.1}, r"temperature = -0\.1: must be between 0 and infinity"),
         ({"temperature": math.nan}, "temperature = nan: must be between 0 and infinity"),
         ({"temperature": [2.0, math.nan]}, "temperature = nan"),
-        ({"temperature": []}, "temperature"),
+        ({"temperature": []}, "no temperatures: at least one is needed"),
         ({"samples": 0}, "samples = 0: must be a whole number above 0"),
         ({"samples": -1}, "samples = -1: must be a whole number above 0"),
         ({"seed": -1}, "seed = -1: must be a whole number ≥ 0"),
         ({"threads": 0}, "threads = 0: must be a whole number above 0"),
-        ({"samples": 10**13}, r"10000000000000 samples of 8×8 spins would take 640 TB .*at most samples = \d+ fit"),
-        ({"samples": 10**13, "temperature": [2.0, 3.0]}, r"8×8 spins at 2 temperatures would take 1\.28e\+03 TB"),
+        ({"mode": "perfect"}, "unknown mode 'perfect'; .*known: exact, iid, thin"),
+        ({"mode": "thinned"}, "unknown mode 'thinned'; did you mean 'thin'"),
+        ({"kernel": "foo"}, "unknown kernel 'foo'; known: auto, fastest, heat-bath, metropolis"),
+        ({"kernel": "metropolys"}, "unknown kernel 'metropolys'; did you mean 'metropolis'"),
+        ({"time_limit": 0}, "time_limit = 0: must be a number of seconds above 0"),
+        ({"time_limit": math.nan}, "time_limit = nan: must be a number of seconds above 0"),
+        ({"samples": 10**13}, r"10000000000000 samples of 8×8 spins would take \d+ TB .*at most samples = \d+ fit"),
+        ({"samples": 10**13, "temperature": [2.0, 3.0]}, r"8×8 spins at 2 temperatures would take \d+ TB"),
+        (
+            {"size": 1024, "temperature": TC, "samples": 10**4, "time_limit": 3600},
+            r"10000 samples of 1024×1024 spins at T = 2\.26919 would take about .* hours with mode = 'iid' "
+            r"\(.*\), more than time_limit = 3600 s; about samples = \d+ would fit, "
+            r"mode = 'thin' takes half as long, or raise time_limit",
+        ),
+        ({"size": 1024, "temperature": TC, "samples": 10**4, "mode": "exact"}, "would take about .* years with mode"),
+        ({"size": 64, "temperature": [TC, 3.0], "time_limit": 1e-6}, "samples of 64×64 spins at 2 temperatures would"),
     ],
 )
 def test_bad_input(arguments, message):
     with pytest.raises(InputError, match=message):
-        rg.sample(**{"size": 8, "samples": 10, **arguments})
+        rg.sample(**{"size": 8, "temperature": 2.5, "samples": 10, **arguments})
+
+
+def test_a_million_large_lattices_are_refused_at_once(monkeypatch):
+    """By time on a machine with the memory, by memory on others."""
+    monkeypatch.setattr(request.memory, "available", lambda: 10**15)
+    with pytest.raises(InputError, match="1000000 samples of 1024×1024 spins .*would take about .* (days|hours|years)"):
+        rg.sample(1024, TC, 10**6)
+    monkeypatch.setattr(request.memory, "available", lambda: 10**9)
+    with pytest.raises(InputError, match=r"would take 1\d\d GB of memory"):
+        rg.sample(1024, TC, 10**6)
+
+
+def test_close_calls_are_decided_by_a_measurement(monkeypatch):
+    """Where the estimate is within ten times the limit, kernels are timed; this machine is told to be slow, or fast."""
+    estimate = request.expected_seconds(request.check(64, TC, 500, 0, "iid", "metropolis"))
+    monkeypatch.setattr(request, "measured_nanoseconds", lambda name, size: 5 * KINDS[name].nanoseconds)
+    with pytest.raises(InputError, match="would take about"):
+        request.check_time([request.check(64, TC, 500, 0, "iid", "metropolis")], 1, 2 * estimate)
+    monkeypatch.setattr(request, "measured_nanoseconds", lambda name, size: KINDS[name].nanoseconds / 5)
+    request.check_time([request.check(64, TC, 500, 0, "iid", "metropolis")], 1, estimate / 2)
 
 
 def test_bad_types_get_one_line_too():
@@ -404,11 +473,15 @@ def test_bad_types_get_one_line_too():
         "size = 8.5": "size=8.5",
         "size = nan": "size=math.nan",
         "size = inf": "size=math.inf",
+        "temperature = 'hot'": "temperature='hot'",
         "samples = 2.5": "samples=2.5",
         "samples = nan": "samples=math.nan",
         "samples = True": "samples=True",
         "seed = 1.5": "seed=1.5",
         "threads = 1.5": "threads=1.5",
+        "time_limit = 'long'": "time_limit='long'",
+        "unknown mode 'None'": "mode=None",
+        "unknown kernel '3'": "kernel=3",
     }
     program = ["import json, math", "import rgstep as rg", "said = {}"]
     for rule, argument in cases.items():
@@ -419,8 +492,8 @@ def test_bad_types_get_one_line_too():
     assert run.returncode == 0, run.stderr
     said = json.loads(run.stdout)
     for rule in cases:
-        assert said[rule].startswith(f"{rule}: "), rule
-        assert "must be" in said[rule]
+        assert said[rule].startswith(rule), rule
+        assert "must be" in said[rule] or "known: " in said[rule]
 
 
 def test_whole_floats_are_numbers_of_samples():

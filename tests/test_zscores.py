@@ -29,8 +29,6 @@ SETS = {
     ("single", "thin"): (1024, THINNED),
     ("swendsen-wang", "iid"): (1024, SLOWER),
     ("swendsen-wang", "thin"): (1024, THINNED),
-    ("hybrid", "iid"): (512, {4: (TC,), 8: (1.8, 3.0)}),
-    ("hybrid", "thin"): (512, {8: (TC,)}),
     ("wolff", "iid"): (1024, SLOWER),
     ("wolff", "thin"): (1024, THINNED),
     ("metropolis-philox", "iid"): (1024, SLOWER),

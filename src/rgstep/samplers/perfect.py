@@ -24,7 +24,7 @@ from rgstep.samplers.multispin import GROUP
 TITLE = "coupling from the past"
 MEETING_TIME = 15.0  # in units of τ of the heat bath: a model, for estimates of time alone
 NANOSECONDS = 0.36  # of one core for a sweep of one site in three states; see `chains.Kind`
-SAMPLES_A_COUPLING = 16  # in a block; one block waits for its slowest coupling
+SAMPLES_A_COUPLING = 64  # in a block; one block waits for its slowest coupling, one map in fifteen
 PIECES = 64  # readings of how many couplings have met
 
 

@@ -3,7 +3,7 @@
 T = 0 is a fair coin between the ground states, T = ∞ independent fair spins. Between them, one of three modes:
 
     iid      each configuration is the end of a chain of its own: independent by construction
-    thin     a few thousand chains, a configuration every 10 τ: the correlation left is of order e^−10
+    thin     two groups of chains, a configuration every 10 τ: the correlation left is of order e^−10
     exact    coupling from the past (`perfect`): draws from the law itself, for T ≥ T_c
 
 Chains start from the ordered state (from a random one, local updates below T_c end in stripes). A pilot measures the
@@ -11,9 +11,9 @@ autocorrelation times of e and m²; the slower one, with twice its error, sets t
 takes a fair global flip, an exact symmetry of the model. Chains started hot are held against those started cold, and
 the finished set against Kaufman's exact energy and specific heat at its L; all of it is in its `Certificate`.
 
-Kind and length of the chains are functions of (L, T, mode), and of the number of samples only where a few large
-lattices are asked for; random numbers have names (`streams`). So the same seed gives the same bits for any number of
-threads and in any company, and n samples are the first n of any longer set of the same kind.
+Kind and length of the chains are functions of (L, T, mode), from L = 256 on of the number of samples too; random
+numbers have names (`streams`). So the same seed gives the same bits for any number of threads and in any company, and n
+samples are the first n of any longer set of the same kind.
 """
 
 import math
@@ -184,12 +184,15 @@ def closed_form(request: Request, out: np.ndarray) -> None:
 def make_perfect(request: Request, out: np.ndarray, said: Said) -> Maker[dict[str, object]]:
     """Fill `out` with perfect samples."""
     system, seed = request.system, request.seed
-    (sweeps,) = yield [Job(partial(perfect.sweeps_a_map, system, stream(system, seed, Purpose.PILOT)))]
+    (sweeps,) = yield [Job(partial(perfect.sweeps_a_map, system, stream(system, seed, Purpose.PILOT, what="exact")))]
     said.note = f"maps of {sweeps} sweeps"
     rows = perfect.block_samples(system.size)
     parts = [out[start : start + rows] for start in range(0, len(out), rows)]
     yield [
-        Job(partial(perfect.sample_block, system, stream(system, seed, block=b), sweeps, part), said.more(len(part)))
+        Job(
+            partial(perfect.sample_block, system, stream(system, seed, block=b, what="exact"), sweeps, part),
+            said.more(len(part)),
+        )
         for b, part in enumerate(parts)
     ]
     return {

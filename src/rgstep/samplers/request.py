@@ -20,8 +20,10 @@ LARGEST_SIZE = 1024
 BURN_IN = 20.0  # in units of τ
 SPACING = 10.0  # in units of τ
 EXTRA_SWEEPS = 20  # of every burn-in
-READINGS = 64  # of e and m² in a pilot, per chain
+READINGS = 128  # of e and m² in a pilot, per chain
 THIN_GROUPS = 2  # groups of chains of a thinned set: as many threads share it; more would burn in longer
+COUNTED_FROM = 256  # the lattice side from which the kernel depends on how many samples are asked for
+MANY = 10_000  # samples that the kernel is chosen for on smaller lattices
 HOT_TEMPERATURE = 8.0  # above it Metropolis flips whole sublattices back and forth, and the heat bath forgets faster
 
 
@@ -90,6 +92,7 @@ def choose(request: Request, cost: Callable[[str], float] | None = None) -> Requ
     """Return the request with the kernel that a model of its cost finds cheapest.
 
     Candidates are multi-spin Metropolis (the heat bath above T = 8), Swendsen–Wang, and Metropolis on single lattices.
+    Below L = 256 the number of samples does not count, so that few are the first of many.
 
     Args:
         request: what is asked for.
@@ -98,8 +101,10 @@ def choose(request: Request, cost: Callable[[str], float] | None = None) -> Requ
     if request.closed:
         return replace(request, kernel="metropolis")
     local = "metropolis" if request.system.temperature <= HOT_TEMPERATURE else "heat-bath"
-    candidates = [replace(request, kernel=name) for name in (local, "swendsen-wang", "single")]
-    return min(candidates, key=lambda candidate: expected_seconds(candidate, cost))
+    few = request.system.size >= COUNTED_FROM
+    usual = request if few else replace(request, samples=max(request.samples, MANY))
+    candidates = {name: replace(usual, kernel=name) for name in (local, "swendsen-wang", "single")}
+    return replace(request, kernel=min(candidates, key=lambda name: expected_seconds(candidates[name], cost)))
 
 
 def expected_seconds(request: Request, cost: Callable[[str], float] | None = None) -> float:
@@ -179,5 +184,5 @@ def spoken(seconds: float) -> str:
 def start(request: Request, purpose: Purpose, group: int, hot: bool = False, chains: int | None = None) -> Chains:
     """Start one group of chains from its own stream."""
     kind, system = request.kind, request.system
-    source = stream(system, request.seed, purpose, group)
+    source = stream(system, request.seed, purpose, group, f"{request.kernel} {request.mode}")
     return kind.start(system, source, hot, chains or kind.group(system.size))

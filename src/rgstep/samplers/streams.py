@@ -1,6 +1,6 @@
 """Where every random number of a sampler comes from: a hash of its name.
 
-    (seed, L, K, purpose, block)  →  64-bit words
+    (seed, L, K, what, purpose, block)  →  64-bit words
 
 A block of chains starts its generators from these words alone, so that no number depends on how many threads work, in
 which order, or what else a call asks for. The name is hashed by NumPy's `SeedSequence` into the key of a counter-based
@@ -9,6 +9,7 @@ generator, Philox4x64-10 (Salmon et al. 2011), which makes the words; within a b
 """
 
 from enum import IntEnum
+from zlib import crc32
 
 import numpy as np
 
@@ -25,11 +26,13 @@ class Purpose(IntEnum):
     HOT = 2
 
 
-def stream(system: Ising, seed: int, purpose: Purpose = Purpose.DATA, block: int = 0) -> np.random.SeedSequence:
-    """Return the stream of one block of chains of a set."""
+def stream(
+    system: Ising, seed: int, purpose: Purpose = Purpose.DATA, block: int = 0, what: str = ""
+) -> np.random.SeedSequence:
+    """Return the stream of one block of chains; `what` names their kind and mode, so that no two sets share one."""
     bits = int(np.float64(system.coupling).view(np.uint64))
     entropy = [int(seed), system.size, bits & 0xFFFFFFFF, bits >> 32]
-    return np.random.SeedSequence(entropy, spawn_key=(int(purpose), block))
+    return np.random.SeedSequence(entropy, spawn_key=(crc32(what.encode()), int(purpose), block))
 
 
 def words(source: np.random.SeedSequence, *shape: int) -> Words:

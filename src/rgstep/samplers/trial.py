@@ -27,7 +27,7 @@ def pilot(request: Request) -> Maker[tuple[Estimate, Estimate]]:
     """Return τ of e and of m², in sweeps, of one or two groups of chains; runs until its readings span 20 τ."""
     expected = request.kind.tau(request.system)
     number, size = request.kind.trial(request.system.size)
-    stride = 2 ** max(0, math.ceil(math.log2(BURN_IN * expected / READINGS)))
+    stride = 2 ** max(0, math.floor(math.log2(BURN_IN * expected / READINGS)))  # small beside both τ
     groups = yield [Job(partial(start, request, Purpose.PILOT, g, chains=size)) for g in range(number)]
     yield [Job(partial(chains.advance, EXTRA_SWEEPS + math.ceil(BURN_IN * expected / 2))) for chains in groups]
     while True:
