@@ -226,7 +226,7 @@ def test_copies_claimed_independent_are_faults(honest):
     assert 0.7 < rms(unclaimed) < 1.35
     assert sum(bool(ensemble.faults()) for ensemble in fair) == 0
     assert sum(bool(ensemble.faults()) for ensemble in unclaimed) == 0
-    assert sum(bool(ensemble.faults()) for ensemble in copied) >= 8
+    assert sum(bool(ensemble.faults()) for ensemble in copied) >= 6  # of u and sign each 37 % beyond 4: 12(2) expected
     assert max(abs(e.checks["u"].z) for e in copied) > 1.5 * DISTRUST
 
 

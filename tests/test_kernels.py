@@ -391,6 +391,22 @@ def bond_scores(states, law):
     return (bonds[states].mean(axis=0) - exact) / np.sqrt((1 - exact**2) / len(states))
 
 
+def test_masks_that_are_not_nested_are_not_stationary(rng):
+    """The heat bath sets a spin with four neighbours up where p or q is set: p alone only if q lies within it."""
+    coupling = 0.125
+    law, p = enumeration.probabilities(4, coupling), {}
+    starts = rng.choice(len(law), 2**18, p=law)
+    for nested in (True, False):
+        block = started("heat-bath", Ising(4, coupling), len(starts), 1)
+        if not nested:
+            block.law = block.law._replace(turn=(np.uint64(0),) * 10)
+        reference.put(block, enumeration.states(4)[starts])
+        block.advance(4)
+        p[nested] = p_value(codes(block.read().unpack()), law)
+    assert p[True] > REJECT
+    assert p[False] < REJECT
+
+
 def test_a_forgotten_bond_is_not_stationary(rng):
     """The slow Swendsen–Wang sweep, as it should be and with a bond that it never opens."""
     law = enumeration.probabilities(4, CRITICAL_COUPLING)

@@ -65,19 +65,6 @@ def test_the_states_keep_their_order_until_they_meet():
     assert met_before.mean() > 0.5
 
 
-def test_unnested_masks_let_states_overtake():
-    """The twin: without nesting the third and fourth neighbour ask different random numbers."""
-    for nested in (True, False):
-        couplings, overtaken = perfect.Couplings(ising(8, 3.0), source(1)), False
-        if not nested:
-            couplings.law = couplings.law._replace(turn=(np.uint64(0),) * 10)
-        couplings.restart()
-        for _ in range(20):
-            couplings.advance(1)
-            overtaken |= bool((couplings.states[2] & ~couplings.states[1]).any())
-        assert overtaken is not nested
-
-
 def test_a_map_costs_least():
     """About half of the couplings and more meet in one; more at higher temperatures, in fewer sweeps."""
     hot, critical = (perfect.sweeps_a_map(ising(8, t), source(2)) for t in (4.0, TC))

@@ -13,16 +13,16 @@ from rgstep.samplers.chains import KINDS
 
 TC = rg.CRITICAL_TEMPERATURE
 LOCAL = {  # size → temperatures; at T = 1 smaller lattices have too few excitations
-    4: (1.5, 1.8, TC, 2.6, 4.0, 8.0),
-    8: (1.5, 1.8, 2.0, TC, 2.6, 3.0, 4.0, 5.0),
-    16: (1.0, 1.8, TC, 3.0, 8.0),
-    32: (1.0, 1.5, 2.0, TC, 2.6, 5.0),
+    4: (1.5, 1.8, TC, 4.0),
+    8: (1.5, 2.0, TC, 2.6, 5.0),
+    16: (1.0, 1.8, TC, 3.0),
+    32: (1.0, 1.5, TC, 2.6),
 }
-SLOWER = {4: (1.5, TC, 3.0), 8: (1.8, 2.0, 2.6, 5.0), 16: (1.5, TC)}
+SLOWER = {4: (1.5, TC, 3.0), 8: (1.8, TC, 2.6), 16: (2.0,)}
 THINNED = {4: (1.8, 3.0), 8: (1.5, TC, 4.0), 16: (2.6,)}
 SETS = {
     ("metropolis", "iid"): (1024, LOCAL),
-    ("metropolis", "thin"): (4096, {4: (1.8, TC, 5.0), 8: (1.5, TC, 3.0), 16: (1.0, 2.0, 4.0), 32: (1.5, 3.0)}),
+    ("metropolis", "thin"): (4096, {4: (1.8, TC, 5.0), 8: (1.5, TC, 3.0), 16: (1.0, 4.0), 32: (1.5, 3.0)}),
     ("heat-bath", "iid"): (1024, {4: (2.0, 3.0, 20.0), 8: (1.8, TC, 4.0, 20.0), 16: (1.5, 2.6, 8.0), 32: (3.0, 20.0)}),
     ("heat-bath", "thin"): (4096, THINNED),
     ("single", "iid"): (1024, SLOWER),
@@ -35,7 +35,8 @@ SETS = {
     ("metropolis-philox", "thin"): (2048, {4: (TC,), 8: (1.8, 3.0)}),
     ("auto", "exact"): (
         2048,
-        {4: (TC, 2.6, 4.0, 8.0, 20.0), 8: (TC, 2.6, 3.0, 5.0, 20.0), 16: (2.6, 4.0, 8.0), 32: (3.0, 5.0, 20.0)},
+        {4: (TC, 2.6, 3.0, 4.0, 5.0, 8.0, 20.0), 8: (TC, 2.6, 3.0, 4.0, 5.0, 8.0, 20.0)}
+        | {16: (2.6, 3.0, 5.0, 8.0), 32: (3.0, 4.0, 5.0, 20.0)},
     ),
 }
 CELLS = [(*made, size) for made, (_, sizes) in SETS.items() for size in sizes]
@@ -118,7 +119,7 @@ def test_another_temperature_does_not_agree():
 def test_repeated_configurations_do_not_agree():
     """The twin: each configuration eight times, which no mean reveals, but exact errors do."""
     z = []
-    for ensemble in rg.sample(8, (1.5, 1.8, 2.0, TC, 2.6, 3.0, 4.0, 5.0), 512, SEED):
+    for ensemble in rg.sample(8, (1.5, TC, 3.0, 5.0), 512, SEED):
         rows = np.repeat(np.arange(512), 8)
         z += scores(Ensemble(ensemble.packed.take(rows), ensemble.system, independent=True))
     assert np.sqrt(np.mean(np.square(z))) > 2
