@@ -6,12 +6,13 @@ a compiler turns every loop below into vector instructions, so one core does hun
 
 Every spin of every replica has random numbers of its own. Replicas at one temperature that share them move together
 and are worth a handful of samples (damage spreading: Stanley et al. 1987; measured in docs/sampling.md). Each site's
-row of words needs two masks, `wide` and `narrow`, whose bits are set with given probabilities p ≥ q (`chances`):
+row of words needs two masks whose bits are set with given probabilities p ≥ q (`chances`):
 
-    Metropolis    p = e^−4K, q = e^−8K: a spin with one neighbour against it flips where `wide` is set, with none where
-                  `narrow` is, and always with two or more.
-    heat bath     p = tanh 4K, q = tanh 2K and a fair coin: see `heat_bath`. It is monotone: of two states, one nowhere
-                  above the other, none overtakes if both see the same random numbers; what `perfect` builds on.
+    Metropolis    p = e^−4K, q = e^−8K: a spin flips where the first mask is set if one neighbour is against it, where
+                  the second is if none is, and always with two or more.
+    heat bath     p = tanh 4K, q = tanh 2K, the second mask within the first, and a fair coin: see `heat_bath`. It is
+                  monotone: of two states, one nowhere above the other, none overtakes if both see the same random
+                  numbers; what `perfect` builds on.
 
 The random words come from one xoshiro256+ generator (Blackman and Vigna 2021) for each word of a row; the rare places
 and the global flips from a SplitMix64 counter (Steele, Lea and Flood 2014). All start from a hash of the block's name

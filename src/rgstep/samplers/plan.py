@@ -3,11 +3,11 @@
 T = 0 is a fair coin between the ground states, T = ∞ independent fair spins. Between them, one of three modes:
 
     iid      each configuration is the end of a chain of its own: independent by construction
-    thin     two groups of chains, a configuration every 10 τ: the correlation left is of order e^−10
+    thin     two groups of chains, a configuration every 10 τ: what one mode alone leaves of its correlation is e^−10
     exact    coupling from the past (`perfect`): draws from the law itself, for T ≥ T_c
 
 Chains start from the ordered state (from a random one, local updates below T_c end in stripes). A pilot measures the
-autocorrelation times of e and m²; the slower one, with twice its error, sets the burn-in of 20 τ. Each configuration
+autocorrelation times of e and m²; the slower one, with twice its error, sets burn-in and spacing. Each configuration
 takes a fair global flip, an exact symmetry of the model. Chains started hot are held against those started cold, and
 the finished set against Kaufman's exact energy and specific heat at its L; all of it is in its `Certificate`.
 
@@ -121,7 +121,7 @@ def sample(
         raise InputError(message)
     requests = [check(size, t, samples, seed, mode, kernel) for t in temperatures]
     workers = require_positive("threads", threads if threads is not None else os.cpu_count() or 1)
-    check_room(requests)
+    check_room(requests, workers)
     check_time(requests, workers, time_limit)
     ensembles = tuple(run_all([make(request, progress) for request in requests], workers))
     for ensemble in ensembles:
@@ -210,7 +210,7 @@ def make_with_chains(request: Request, out: np.ndarray, said: Said) -> Maker[dic
     slow = max((tau_e, tau_m2), key=lambda tau: float(tau.value))
     tau = float(slow.value)
     burn_in = EXTRA_SWEEPS + math.ceil(BURN_IN * (tau + 2 * float(slow.error)))
-    spacing = math.ceil(SPACING * tau)
+    spacing = math.ceil(SPACING * (tau + 2 * float(slow.error)))
     said.note = f"τ = {tau:.2f} sweeps"
     if request.mode == "thin":
         chains = yield from thinned(request, burn_in, spacing, out, said)
@@ -258,7 +258,7 @@ def thinned(request: Request, burn_in: int, spacing: int, out: np.ndarray, said:
         part = out[first : first + rounds * groups * size]
         yield [Job(partial(read_rounds, chains[g], spacing, part, g, groups * size)) for g in range(groups)]
         said.done(len(part), more=True)
-    return groups * size
+    return min(groups * size, len(out))
 
 
 def read_rounds(chains: Chains, spacing: int, out: np.ndarray, group: int, stride: int) -> None:
