@@ -14,6 +14,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -147,25 +148,27 @@ def large() -> None:
 
 def start() -> None:
     """Import and first call in fresh processes: kernels compiled before, and none."""
-    call = "import rgstep as rg; rg.sample(32, 3.0, 1000)"
-    program = f"import time; t = time.perf_counter(); {call}; print(time.perf_counter() - t)"
+    program = """
+import time
+start = time.perf_counter()
+import rgstep
+rgstep.sample
+imported = time.perf_counter()
+rgstep.sample(32, 3.0, 1000)
+print(imported - start, time.perf_counter() - imported)
+"""
 
-    def fresh(**environment: str) -> float:
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return float(done.stdout)
+    def fresh(**environment: str) -> list[float]:
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+        return [float(seconds) for seconds in done.stdout.split()]
 
     fresh()
-    print(f"\nimport and first call, kernels cached: {statistics.median(fresh() for _ in range(5)):.2f} s")
-    import tempfile
-
+    imported, called = (statistics.median(column) for column in zip(*(fresh() for _ in range(5)), strict=True))
+    print(f"\nfresh process, kernels cached: {imported:.2f} s to import, {called:.2f} s for the first call")
     with tempfile.TemporaryDirectory() as empty:
-        print(f"the same, none cached: {fresh(NUMBA_CACHE_DIR=empty):.1f} s")
+        imported, called = fresh(NUMBA_CACHE_DIR=empty)
+    print(f"fresh process, none cached: {imported:.2f} s to import, {called:.1f} s for the first call")
 
 
 PARTS = {run.__name__: run for run in (rates, job, cores, perfect, large, start)}

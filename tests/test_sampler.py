@@ -524,8 +524,8 @@ def test_skewed_readings_of_few_hot_chains_raise_no_alarm(rng):
         ranks.append(trial.rank_sum_score(hot, cold))
         means.append((hot.mean() - cold.mean()) / math.sqrt(hot.var() / 64 + cold.var() / 1024))
     assert 0.95 < np.std(ranks) < 1.05
-    assert np.abs(ranks).max() < 4
-    assert (np.array(means) < -4).sum() > 2
+    assert (np.abs(ranks) > 4).sum() <= 2  # 0.2 expected
+    assert (np.array(means) < -4).sum() > 2  # 10 expected
 
 
 def test_a_bias_of_a_standard_deviation_is_seen(rng):

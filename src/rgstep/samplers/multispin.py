@@ -92,25 +92,11 @@ def mix(z):
 
 @helper
 @typing.no_type_check
-def draw_coins(lanes, coin):
-    """Fill a row with fair bits: one step of xoshiro256+ a word."""
-    lane0, lane1, lane2, lane3 = lanes[0], lanes[1], lanes[2], lanes[3]
-    for x in range(coin.size):
-        s0, s1, s2, s3 = lane0[x], lane1[x], lane2[x], lane3[x]
-        coin[x] = s0 + s3
-        t = s1 << np.uint64(17)
-        s2 ^= s0
-        s3 ^= s1
-        lane1[x] = s1 ^ s2
-        lane0[x] = s0 ^ s3
-        lane2[x] = s2 ^ t
-        lane3[x] = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
+def draw_masks(lanes, wide, narrow, law, turn, coin):
+    """Fill two rows with bits that are set with the ten digits of p and q, and one with fair bits.
 
-
-@helper
-@typing.no_type_check
-def draw_masks(lanes, wide, narrow, law, turn):
-    """Fill two rows with bits that are set with the ten digits of p and q; `turn` None leaves them unnested."""
+    Without `turn` the masks are not nested, without `coin` there are no fair bits; both are resolved at compile time.
+    """
     lane0, lane1, lane2, lane3 = lanes[0], lanes[1], lanes[2], lanes[3]
     wide_digits, narrow_digits = law.wide, law.narrow
     wide_start, narrow_start = law.wide_start, law.narrow_start
@@ -127,9 +113,18 @@ def draw_masks(lanes, wide, narrow, law, turn):
             s2 ^= t
             s3 = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
             a = (w & a) ^ wide_digits[j]
-            if turn is not None:  # resolved at compile time
+            if turn is not None:
                 w ^= turn[j]
             b = (w & b) ^ narrow_digits[j]
+        if coin is not None:
+            coin[x] = s0 + s3
+            t = s1 << np.uint64(17)
+            s2 ^= s0
+            s3 ^= s1
+            s1 ^= s2
+            s0 ^= s3
+            s2 ^= t
+            s3 = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
         lane0[x], lane1[x], lane2[x], lane3[x] = s0, s1, s2, s3
         wide[x], narrow[x] = a, b
 
@@ -191,7 +186,7 @@ def metropolis(spins, lanes, state, law, sweeps, W):
                 below = spins[1 - colour, i + 1 if i + 1 < L else 0]
                 side = spins[1 - colour, i]
                 beside(side, W, (i + colour) & 1, other)
-                draw_masks(lanes, wide, narrow, law, None)
+                draw_masks(lanes, wide, narrow, law, None, None)
                 draw_rare(wide, narrow, law, state)
                 for x in range(n):
                     s = here[x]
@@ -221,9 +216,8 @@ def heat_bath(states, lanes, state, law, sweeps, W):
     for _ in range(sweeps):
         for colour in range(2):
             for i in range(L):
-                draw_masks(lanes, wide, narrow, law, law.turn)
+                draw_masks(lanes, wide, narrow, law, law.turn, coin)
                 draw_rare(wide, narrow, law, state)
-                draw_coins(lanes, coin)
                 for copy in range(len(states)):
                     here = states[copy, colour, i]
                     above = states[copy, 1 - colour, i - 1 if i > 0 else L - 1]
