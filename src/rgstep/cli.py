@@ -27,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Size = Annotated[int, typer.Option(help="Lattice side L, even, at least 4.")]
+Size = Annotated[int, typer.Option(help="Lattice side L, even, 4 to 1024.")]
 Temperature = Annotated[str, typer.Option(help="Temperature in J/k_B: a number, 'critical' or 'inf'.")]
 Samples = Annotated[int, typer.Option(help="Number of independent configurations.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random; the same seed gives the same numbers.")]
@@ -157,7 +157,7 @@ def sample(
     samples: Samples = 20_000,
     seed: Seed = 0,
     mode: Annotated[str, typer.Option(help="iid, thin, or exact (perfect samples, T ≥ T_c).")] = "iid",
-    kernel: Annotated[str, typer.Option(help="auto, or the name of a Markov chain: see the docs.")] = "auto",
+    kernel: Annotated[str, typer.Option(help="auto, fastest, metropolis, heat-bath, single, swendsen-wang or wolff.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads at work; all cores by default.")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds the work may be expected to take.")] = 3600.0,
     force: Force = False,
