@@ -157,7 +157,9 @@ def sample(
     samples: Samples = 20_000,
     seed: Seed = 0,
     mode: Annotated[str, typer.Option(help="iid, thin, or exact (perfect samples, T ≥ T_c).")] = "iid",
-    kernel: Annotated[str, typer.Option(help="auto, fastest, metropolis, heat-bath, single, swendsen-wang or wolff.")] = "auto",
+    kernel: Annotated[
+        str, typer.Option(help="auto, fastest, metropolis, heat-bath, single, swendsen-wang or wolff.")
+    ] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads at work; all cores by default.")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds the work may be expected to take.")] = 3600.0,
     force: Force = False,
