@@ -530,3 +530,11 @@ def test_skewed_readings_of_few_hot_chains_raise_no_alarm(rng):
 
 def test_a_bias_of_a_standard_deviation_is_seen(rng):
     assert all(trial.rank_sum_score(skewed(rng, 64, 1.0), skewed(rng, 1024)) > 4 for _ in range(20))
+
+
+@pytest.mark.parametrize("kernel", KINDS)
+@pytest.mark.parametrize("temperature", [1e-200, 1e-3, 0.05])
+def test_every_kernel_is_frozen_at_the_cold_end(kernel, temperature):
+    ensemble = rg.sample(4, temperature, 64, seed=1, kernel=kernel)
+    assert (ensemble.energies == -2.0).all()
+    assert ensemble.certificate.good

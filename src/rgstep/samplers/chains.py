@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -93,8 +93,13 @@ def power_law(at_32: float, exponent: float, hot: float = 0.0) -> Callable[[Isin
 
 def start_wolff(system: Ising, source: np.random.SeedSequence, hot: bool, chains: int) -> Chains:
     """Start chains of Wolff's clusters, so many a sweep as a short run of its own stream finds."""
-    calibration = streams.stream(system, 0, streams.Purpose.PILOT, 2**31)  # the same for every group and seed
-    return Wolff(system, source, hot, chains, clusters_a_sweep(system, calibration))
+    return Wolff(system, source, hot, chains, usual_clusters(system))
+
+
+@cache
+def usual_clusters(system: Ising) -> int:
+    """Return how many clusters make a sweep: the same for every group, seed and process."""
+    return clusters_a_sweep(system, streams.stream(system, 0, streams.Purpose.PILOT, 2**31))
 
 
 def in_bits(size: int) -> int:

@@ -9,8 +9,8 @@ and what is missing, less than 2^−10, is set at rare places, a geometric numbe
 rounding of a double, at a quarter of the random words that forty digits would take. Two masks may share the words, and
 are nested where the same words count the same in both.
 
-Ten digits cost least: 5.3 spins/ns in `multispin.metropolis` at T_c, 5.2 with nine (more rare places) and 4.9 with
-twelve (AVX2, AMD Zen 1).
+Ten digits: with nine the rare places cost as much as a digit saves, with more LLVM no longer unrolls the loop
+(docs/design-notes.md).
 """
 
 import math
@@ -102,9 +102,8 @@ def heat_bath_chances(coupling: float) -> Chances:
     p, q = math.tanh(4.0 * coupling), math.tanh(2.0 * coupling)
     if p <= 1.0 - q:
         return chances(p, q)
-    return chances(2.0 / (math.exp(4.0 * coupling) + 1.0), 2.0 / (math.exp(8.0 * coupling) + 1.0))._replace(
-        inverted=True
-    )
+    low, lower = math.exp(-4.0 * coupling), math.exp(-8.0 * coupling)
+    return chances(2.0 * low / (1.0 + low), 2.0 * lower / (1.0 + lower))._replace(inverted=True)
 
 
 def first_place(draw: np.uint64, mean_gap: float) -> np.uint64:

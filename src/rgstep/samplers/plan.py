@@ -101,7 +101,7 @@ def sample(
         temperature: T in units of J/k_B, in [0, ∞]; several give one `Ensemble` each and share the threads.
         samples: how many configurations.
         seed: a whole number ≥ 0; the same seed gives the same configurations for any number of threads.
-        mode: "iid", each configuration from a chain of its own; "thin", every 10 τ of a few thousand chains; "exact",
+        mode: "iid", each configuration from a chain of its own; "thin", every 10 τ of two groups of chains; "exact",
             coupling from the past, for T ≥ T_c.
         kernel: "auto", or "metropolis", "heat-bath", "single", "swendsen-wang", "wolff", "metropolis-philox". "auto"
             takes the cheapest by a table of costs, the same on every machine; "fastest" times the kernels here first,

@@ -2,7 +2,7 @@
 
 The rows of each colour of the checkerboard lie side by side in bytes, so that one row is updated by vector
 instructions. A spin that h of its neighbours' sum holds, h = s Σ s', flips with probability min(1, e^−2Kh); random
-numbers have 32 bits, which cuts probabilities below 2^−32 to nothing: at L = 1024 one flip in a thousand sweeps.
+numbers have 32 bits, which cuts probabilities below 2^−32 to nothing: at most one flip in 4,000 sweeps at L = 1024.
 
 xoshiro256+ (Blackman and Vigna 2021), one generator for every two spins of a row. Kernel and helper stay in this one
 file: numba's cache looks at nothing else.
