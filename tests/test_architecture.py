@@ -26,7 +26,7 @@ HOUSE = {
         *("samplers", "samplers.streams", "samplers.chances", "samplers.multispin", "samplers.philox"),
         *("samplers.single", "samplers.cluster", "samplers.chains", "samplers.perfect"),
         *("samplers.jobs", "samplers.request", "samplers.trial", "samplers.plan", "blocking"),
-        *("nets", "nets.presets", "nets.adapters", "nets.rbm", "nets.likelihood", "nets.training"),
+        *("nets", "nets.presets", "nets.adapters", "nets.rbm", "nets.gibbs", "nets.likelihood", "nets.training"),
     ),
     6: ("correlators", "patterns"),
     7: ("controls", "report", "findings", "battery"),
