@@ -5,6 +5,7 @@ import math
 from fractions import Fraction
 
 import numpy as np
+from scipy.stats import poisson
 
 import rgstep as rg
 
@@ -121,70 +122,70 @@ def from_words(block, replicas):
 
 
 def two_chances(p, q):
-    """Return the ten digits of p and of q as whole numbers, and the chances of their rare places."""
+    """Return the nine digits of p and of q as whole numbers, and the chances of their rare places."""
     narrow, rare_q = digits_and_rest(Fraction(q))
     wide, rare_p = digits_and_rest(1 - (1 - Fraction(p)) / (1 - rare_q))
     return wide, narrow, float(rare_p), float(rare_q)
 
 
 def digits_and_rest(p):
-    """Return p's ten digits and the chance ε with 1 − p = (1 − p₁₀)(1 − ε)."""
-    digits = math.floor(p * 1024)
-    return digits, Fraction(0) if digits == 1024 else (p - Fraction(digits, 1024)) / (1 - Fraction(digits, 1024))
+    """Return p's nine digits and the chance ε with 1 − p = (1 − p₉)(1 − ε)."""
+    digits = math.floor(p * 512)
+    return digits, Fraction(0) if digits == 512 else (p - Fraction(digits, 512)) / (1 - Fraction(digits, 512))
 
 
-def masks(lanes, clock, law, nested):
-    """Return two rows of bits that are set with chances p and q: ten digits, least first, then rare places.
+def masks(lanes, counter, law, nested):
+    """Return two rows of bits that are set with chances p and q: nine digits, least first, then rare places.
 
     A random bit counts as 0 where it is the complement of the digit of p (of q, for q, unless the masks are nested).
     """
     wide_digits, narrow_digits, *rare = law
     wide, narrow = [], []
     for lane in lanes:
-        words = [xoshiro(lane) for _ in range(10)]
+        words = [xoshiro(lane) for _ in range(9)]
         for r in range(64):
             wide.append(below(wide_digits, words, r, wide_digits))
             narrow.append(below(narrow_digits, words, r, wide_digits if nested else narrow_digits))
-    for place in rare_places(clock, 1, len(wide), rare[0]):
+    for place in rare_places(counter, len(wide), rare[0]):
         wide[place] = True
-    for place in rare_places(clock, 2, len(wide), rare[1]):
+    for place in rare_places(counter, len(wide), rare[1]):
         wide[place] = narrow[place] = True
     return wide, narrow
 
 
 def below(digits, words, r, turned):
-    """Return whether u < digits/1024: from the last digit on, a digit 1 allows what is below it, and 0 asks for it.
+    """Return whether u < digits/512: from the last digit on, a digit 1 allows what is below it, and 0 asks for it.
 
     Bit r of a word says that u's digit is 0; where `turned` has a 1, it says the opposite.
     """
-    less = digits == 1024
+    less = digits == 512
     for j, word in enumerate(words):
-        zero = (word >> r & 1) ^ (min(turned, 1023) >> j & 1)
-        less = bool(zero or less) if min(digits, 1023) >> j & 1 else bool(zero and less)
+        zero = (word >> r & 1) ^ (min(turned, 511) >> j & 1)
+        less = bool(zero or less) if min(digits, 511) >> j & 1 else bool(zero and less)
     return less
 
 
-def rare_places(clock, k, count, chance):
-    """Return the rare places among so many bits; `clock[0]` is the counter, `clock[k]` how far it is to the next."""
-    places = []
-    while clock[k] < count:
-        places.append(clock[k])
-        u = ((splitmix(clock[0]) >> 11) + 0.5) * 2.0**-53
-        clock[k] += 1 + int(math.log(u) / math.log1p(-chance))
-        clock[0] = (clock[0] + WEYL) & WORD
-    clock[k] -= count
-    return places
+def rare_places(counter, count, chance):
+    """Return where a Poisson number of darts lands among so many bits, each bit hit with a given chance."""
+    draw = splitmix(counter[0]) / 2**64
+    mean = -count * math.log1p(-chance)
+    darts = 0
+    while draw < poisson.sf(darts, mean):
+        darts += 1
+    words = [splitmix((counter[0] + k * WEYL) & WORD) for k in range(1, darts + 1)]
+    counter[0] = (counter[0] + (darts + 1) * WEYL) & WORD
+    return [(word >> 11) * count >> 53 for word in words]
 
 
-def multispin(v, lanes, clock, law, rule):
-    """Sweep replicas `(64 W, L, L)` in place; `lanes` has a generator for each word of a row, `clock` three numbers.
+def multispin(v, lanes, counter, law, rule):
+    """Sweep replicas `(64 W, L, L)` in place; `lanes` has a generator for each word of a row, `counter` one number.
 
     `rule` is `metropolis` or `heat_bath` of this file.
     """
     replicas, size, _ = v.shape
     width = replicas // 64
     for colour, i in itertools.product(range(2), range(size)):
-        wide, narrow = masks(lanes, clock, law, nested=rule is heat_bath)
+        wide, narrow = masks(lanes, counter, law, nested=rule is heat_bath)
         coins = [xoshiro(lane) for lane in lanes] if rule is heat_bath else lanes
         for x, (k, r) in enumerate(itertools.product(range(len(lanes)), range(64))):
             place, word = divmod(k, width)
@@ -265,15 +266,21 @@ def single_metropolis(v, lanes, thresholds):
                 v[i, j] *= -1
 
 
-def swendsen_wang(v, lanes, clock, law, forgotten=None):
-    """Sweep one lattice (a list of rows) in place; `clock` has two numbers. `forgotten` is a bond never opened.
+def bond_law(coupling):
+    """Return the digits and rare chance of an open bond, or of a closed one where that is rarer, and which."""
+    closed = coupling > math.log(2) / 2
+    return two_chances(math.exp(-2 * coupling) if closed else -math.expm1(-2 * coupling), 0.0), closed
+
+
+def swendsen_wang(v, lanes, counter, law, forgotten=None):
+    """Sweep one lattice (a list of rows) in place; `counter` has one number. `forgotten` is a bond never opened.
 
     All bonds to the right come first, then all downward. A cluster's coin is that of its first run: runs are sites of a
     row joined by bonds to the right, and a row begins one.
     """
     size, linked = len(v), {}
     sites = list(itertools.product(range(size), repeat=2))
-    right, down = (open_bonds(lanes, clock, law, size) for _ in range(2))
+    right, down = (open_bonds(lanes, counter, law, size) for _ in range(2))
     runs, closed = {}, True
     for x, y in sites:
         beside, below = (x, (y + 1) % size), ((x + 1) % size, y)
@@ -286,8 +293,8 @@ def swendsen_wang(v, lanes, clock, law, forgotten=None):
         if closed or y == 0:
             runs[x, y] = len(runs)
         closed = not joined
-    words = [splitmix((clock[0] + k * WEYL) & WORD) for k in range(-(-len(runs) // 64))]
-    clock[0] = (clock[0] + len(words) * WEYL) & WORD
+    words = [splitmix((counter[0] + k * WEYL) & WORD) for k in range(-(-len(runs) // 64))]
+    counter[0] = (counter[0] + len(words) * WEYL) & WORD
     seen = set()
     for first in sites:  # the first site of a cluster begins its first run
         if first in seen:
@@ -303,22 +310,22 @@ def swendsen_wang(v, lanes, clock, law, forgotten=None):
             todo.extend(fresh)
 
 
-def open_bonds(lanes, clock, law, size):
-    """Return which bonds of one direction are drawn open, `[row][column]`; a row has a generator for each 64 sites.
+def open_bonds(lanes, counter, law, size):
+    """Return which bonds of one direction are open, `[row][column]`; a row has a generator for each 64 sites.
 
     Rows with more words than there are generators go on with the first.
     """
-    digits, _, chance, _ = law
+    (digits, _, chance, _), inverted = law
     width = -(-size // 64)
     drawn = []
     for word in range(size * width):
-        words = [xoshiro(lanes[word % len(lanes)]) for _ in range(10)]
+        words = [xoshiro(lanes[word % len(lanes)]) for _ in range(9)]
         used = min(64, size - word % width * 64)
         drawn.append([below(digits, words, x, digits) for x in range(used)] + [False] * (64 - used))
     flat = list(itertools.chain(*drawn))
-    for place in rare_places(clock, 1, len(flat), chance):
+    for place in rare_places(counter, len(flat), chance):
         flat[place] = True
-    return [flat[x * 64 * width : x * 64 * width + size] for x in range(size)]
+    return [[bit != inverted for bit in flat[x * 64 * width : x * 64 * width + size]] for x in range(size)]
 
 
 def wolff(v, counter, threshold):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference
 from scipy.special import chdtrc
+from scipy.stats import poisson
 
 import rgstep as rg
 from rgstep import compiled
@@ -73,23 +74,24 @@ def test_philox_gives_the_known_answers(counter, key, published):
     assert reference.halves(int(word) for word in philox.philox(k, high, low)) == published
 
 
-# --- two chances: ten digits and rare places
+# --- two chances: nine digits and rare places
 
 
 PATTERNS = {0: (), 1: ((0, 1), (2, 3)), 2: ((0, 1), (2, 3), (0, 3), (2, 1))}
 """Sites of colour 1 of the 4×4 torus: each site of colour 0 has so many of them as neighbours."""
 
 
-def swept_once(nested, law, against, lanes, clock):
+def swept_once(nested, law, against, lanes, counter):
     """Return the words of colour 0 after a sweep from all up, but for so many neighbours of each site."""
     width = lanes.shape[1] // 2
+    darts = chances.darts(law, 64 * 2 * width)
     spins = np.full((2, 4, 2 * width), multispin.ONES)
     for i, j in PATTERNS[against]:
         spins[1, i, j // 2 * width : (j // 2 + 1) * width] = 0
     if nested:
-        multispin.heat_bath(spins[None], lanes.copy(), clock.copy(), law, 1, width)
+        multispin.heat_bath(spins[None], lanes.copy(), counter.copy(), law, darts, 1, width)
     else:
-        multispin.metropolis(spins, lanes.copy(), clock.copy(), law, 1, width)
+        multispin.metropolis(spins, lanes.copy(), counter.copy(), law, darts, 1, width)
     return spins[0]
 
 
@@ -109,8 +111,8 @@ def mask_scores(p, q, law, nested, width=2**12):
     the masks are seen where the coin shows tails.
     """
     stream = source(7, int(p * 2**40), int(q * 2**40))
-    lanes, clock = streams.words(stream, 4, 2 * width), multispin.first_clock(stream, law)
-    none, one, two = (swept_once(nested, law, against, lanes, clock) for against in (0, 1, 2))
+    lanes, counter = streams.words(stream, 4, 2 * width), streams.words(stream, 1)
+    none, one, two = (swept_once(nested, law, against, lanes, counter) for against in (0, 1, 2))
     wide, narrow = (none & ~two, one & ~two) if nested else (~one, ~none)
     if nested:
         assert not (narrow & ~wide).any(), (p, q)
@@ -133,9 +135,9 @@ def test_masks_are_set_with_their_chances(nested):
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_digits_alone_are_not_enough(nested):
-    """Without its rare places 0.3 becomes 307/1024; and 0.7005 is not 0.7."""
+    """Without its rare places 0.3 becomes 153/512; and 0.7005 is not 0.7."""
     law = chances.chances(0.3, 0.3)
-    cut = law._replace(wide_gap=chances.NEVER, narrow_gap=chances.NEVER)
+    cut = law._replace(wide_rate=0.0, narrow_rate=0.0)
     right, without, other = (
         mask_scores(p, p, given, nested, width=2**18)[0]
         for p, given in ((0.3, law), (0.3, cut), (0.7005, chances.chances(0.7, 0.7)))
@@ -146,16 +148,24 @@ def test_digits_alone_are_not_enough(nested):
 
 
 def test_chances_add_up():
-    """1 − q = (1 − q₁₀)(1 − ε_q), 1 − p = (1 − p₁₀)(1 − ε_q)(1 − ε_p), in exact arithmetic and from the gaps."""
+    """1 − q = (1 − q₉)(1 − ε_q), 1 − p = (1 − p₉)(1 − ε_q)(1 − ε_p), in exact arithmetic and from the darts."""
     for p, q in CHANCES:
         law = chances.chances(p, q)
         q_digits, q_rare = chances.split(q, 0.0)
         p_digits, p_rare = chances.split(p, q_rare)
-        assert (1 - q_digits / 1024) * (1 - q_rare) == pytest.approx(1 - q, rel=1e-13, abs=1e-16)
-        assert (1 - p_digits / 1024) * (1 - q_rare) * (1 - p_rare) == pytest.approx(1 - p, rel=1e-12, abs=1e-16)
-        for rare, gap in ((p_rare, law.wide_gap), (q_rare, law.narrow_gap)):
+        assert (1 - q_digits / 512) * (1 - q_rare) == pytest.approx(1 - q, rel=1e-13, abs=1e-16)
+        assert (1 - p_digits / 512) * (1 - q_rare) * (1 - p_rare) == pytest.approx(1 - p, rel=1e-12, abs=1e-16)
+        for rare, rate in ((p_rare, law.wide_rate), (q_rare, law.narrow_rate)):
             assert 0 <= rare < 1
-            assert -math.expm1(1 / gap) == pytest.approx(rare, rel=1e-9, abs=2e-17)
+            assert -math.expm1(-rate) == pytest.approx(rare, rel=1e-9, abs=2e-17)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e-15, 0.02, 7.0, 400.0])
+def test_darts_are_poisson(mean):
+    tail = chances.poisson_tail(mean)
+    exact = poisson.sf(np.arange(len(tail)), mean)
+    np.testing.assert_allclose(tail / 2.0**64, exact, rtol=1e-9, atol=2.0**-60)
+    assert poisson.sf(len(tail), mean) < 2.0**-64
 
 
 # --- fast and slow kernels, equal bits
@@ -180,14 +190,14 @@ def test_multispin_does_what_the_slow_one_does(rng, kernel, size, width, couplin
     chains = started(kernel, Ising(size, coupling), 64 * width, 3, size)
     v = reference.random_spins(rng, 64 * width, size)
     reference.put(chains, v)
-    lanes, clock = chains.lanes.T.tolist(), chains.clock.tolist()
+    lanes, counter = chains.lanes.T.tolist(), chains.counter.tolist()
     chains.advance(3)
     for _ in range(3):
         rule = reference.metropolis if kernel == "metropolis" else reference.heat_bath
-        reference.multispin(v, lanes, clock, slow_law(kernel, coupling), rule)
+        reference.multispin(v, lanes, counter, slow_law(kernel, coupling), rule)
     np.testing.assert_array_equal(reference.from_words(chains.spins, len(v)), v)
     assert chains.lanes.T.tolist() == lanes
-    assert chains.clock.tolist() == clock
+    assert chains.counter.tolist() == counter
 
 
 def test_the_heat_bath_from_complements_has_the_same_law():
@@ -198,7 +208,7 @@ def test_the_heat_bath_from_complements_has_the_same_law():
         inside = chances.chances(1 - math.tanh(2 * coupling), 1 - math.tanh(4 * coupling))
         assert law.wide == inside.wide
         assert law.narrow == inside.narrow
-        assert law.wide_gap == pytest.approx(inside.wide_gap, rel=1e-6)
+        assert law.wide_rate == pytest.approx(inside.wide_rate, rel=1e-6)
 
 
 def test_philox_metropolis_does_what_the_slow_one_does(rng):
@@ -242,15 +252,15 @@ def test_swendsen_wang_does_what_the_slow_one_does(rng, size, chains, sweeps, co
     v = reference.random_spins(rng, chains, size)
     v[:, : size // 2] = 1  # large clusters too
     fast.lattices[...] = v
-    lanes, clocks = fast.lanes.transpose(0, 2, 1).tolist(), fast.clocks.tolist()
+    lanes, counters = fast.lanes.transpose(0, 2, 1).tolist(), fast.counters[:, None].tolist()
     fast.advance(sweeps)
-    law = reference.two_chances(-math.expm1(-2 * coupling), 0.0)
-    for lattice, lane, clock, swept in zip(v.tolist(), lanes, clocks, fast.lattices, strict=True):
+    law = reference.bond_law(coupling)
+    for lattice, lane, counter, swept in zip(v.tolist(), lanes, counters, fast.lattices, strict=True):
         for _ in range(sweeps):
-            reference.swendsen_wang(lattice, lane, clock, law)
+            reference.swendsen_wang(lattice, lane, counter, law)
         np.testing.assert_array_equal(swept, lattice)
     assert fast.lanes.transpose(0, 2, 1).tolist() == lanes
-    assert fast.clocks.tolist() == clocks
+    assert fast.counters[:, None].tolist() == counters
 
 
 @pytest.mark.parametrize(("size", "coupling"), [(4, 0.44), (10, 0.3), (10, 0.7), (4, 0.0), (6, math.inf)])
@@ -277,12 +287,12 @@ def test_read_gives_what_was_put(rng, kernel, size):
     v = reference.random_spins(rng, 192, size)
     reference.put(chains, v)
     np.testing.assert_array_equal(reference.from_words(chains.spins, 192), v)
-    counter = int(chains.clock[0])
+    counter = int(chains.counter[0])
     words = [reference.splitmix((counter + w * reference.WEYL) & reference.WORD) for w in range(3)]
     signs = [1 - 2 * (words[r // 64] >> r % 64 & 1) for r in range(192)]
     read = chains.read()
     np.testing.assert_array_equal(read.unpack(), v * np.array(signs, np.int8)[:, None, None])
-    assert int(chains.clock[0]) == counter + 3 * reference.WEYL & reference.WORD
+    assert int(chains.counter[0]) == counter + 3 * reference.WEYL & reference.WORD
     again = magnetisation(chains.read().unpack()) * magnetisation(read.unpack())
     assert (again > 0).any()
     assert (again < 0).any()
@@ -398,7 +408,7 @@ def test_masks_that_are_not_nested_are_not_stationary(rng):
     for nested in (True, False):
         block = started("heat-bath", Ising(4, coupling), len(starts), 1)
         if not nested:
-            block.law = block.law._replace(turn=(np.uint64(0),) * 10)
+            block.law = block.law._replace(turn=(np.uint64(0),) * chances.DIGITS)
         reference.put(block, enumeration.states(4)[starts])
         block.advance(4)
         p[nested] = p_value(codes(block.read().unpack()), law)
@@ -409,14 +419,14 @@ def test_masks_that_are_not_nested_are_not_stationary(rng):
 def test_a_forgotten_bond_is_not_stationary(rng):
     """The slow Swendsen–Wang sweep, as it should be and with a bond that it never opens."""
     law = enumeration.probabilities(4, CRITICAL_COUPLING)
-    bonds, z = reference.two_chances(-math.expm1(-2 * CRITICAL_COUPLING), 0.0), {}
+    bonds, z = reference.bond_law(CRITICAL_COUPLING), {}
     for forgotten in (None, ((0, 0), (0, 1))):
         starts = rng.choice(len(law), 800, p=law)
-        lanes, clock = streams.words(source(2), 4, 4).tolist(), [1, 50]
+        lanes, counter = streams.words(source(2), 4, 4).tolist(), [1]
         lattices = enumeration.states(4)[starts].tolist()
         for v in lattices:
             for _ in range(2):
-                reference.swendsen_wang(v, lanes, clock, bonds, forgotten)
+                reference.swendsen_wang(v, lanes, counter, bonds, forgotten)
         z[forgotten] = bond_scores(codes(np.array(lattices)), law)
     assert np.abs(z[None]).max() < 4.5
     assert z[(0, 0), (0, 1)].argmin() == 16  # the first bond along a row
@@ -469,7 +479,7 @@ def test_words_with_the_same_generators_are_seen(kernel):
     chains = started(kernel, ising(8, 3.0), 512, 11)
     chains.lanes[...] = np.repeat(chains.lanes[:, ::8], 8, axis=1)
     chains.advance(200)
-    assert inflation(followed(chains, 80, 40))[0] > 1 + 10 * math.sqrt(2 / 80)
+    assert inflation(followed(chains, 80, 40))[0] > 1 + 6 * math.sqrt(2 / 80)
 
 
 @pytest.mark.parametrize(("temperature", "least"), [(1.5, 50.0), (3.0, 10.0)])

@@ -182,7 +182,7 @@ def test_consecutive_configurations_are_independent(kernel, temperature):
 
 def test_configurations_two_sweeps_apart_are_not(monkeypatch):
     monkeypatch.setattr(plan, "SPACING", 0.3)
-    group = request.THIN_GROUPS * 512
+    group = request.THIN_GROUPS * KINDS["metropolis"].group(8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the certificate may see it, too
         ensemble = rg.sample(8, TC, 12 * group, seed=5, mode="thin", kernel="metropolis")

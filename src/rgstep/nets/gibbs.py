@@ -33,13 +33,14 @@ def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
             word ^= second
         word *= jnp.uint32(factor)
     word ^= word >> jnp.uint32(LAST_SHIFT)
-    odd = (word.astype(jnp.int32) >> 7) | 1  # 25 bits with sign, of which 24 are random
+    odd: jax.Array = (word.astype(jnp.int32) >> 7) | 1  # 25 bits with sign, of which 24 are random
     return odd.astype(jnp.float32) * jnp.float32(2.0**-24)
 
 
 def signs(key: jax.Array, mean: jax.Array) -> jax.Array:
     """Draw ±1 units of given means, float32."""
-    return jnp.where(uniform(key, mean.shape) < mean, 1.0, -1.0)
+    result: jax.Array = jnp.where(uniform(key, mean.shape) < mean, 1.0, -1.0)
+    return result
 
 
 def sample_h(weights: Weights, v: jax.Array, key: jax.Array) -> jax.Array:

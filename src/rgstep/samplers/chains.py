@@ -103,8 +103,8 @@ def usual_clusters(system: Ising) -> int:
 
 
 def in_bits(size: int) -> int:
-    """Return 512 chains up to L = 64, fewer on larger lattices, 64 from L = 512 on: rows stay in the first cache."""
-    return GROUP * int(np.clip(512 // size, 1, 8))
+    """Return 1024 chains up to L = 32, fewer on larger lattices, 64 from L = 512 on: rows stay in the first cache."""
+    return GROUP * int(np.clip(512 // size, 1, 16))
 
 
 def trial_in_bits(size: int) -> tuple[int, int]:

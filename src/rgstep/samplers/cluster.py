@@ -9,7 +9,7 @@ it, numbered from 0 through the lattice; runs are linked, not sites, and only al
 between two rows beside another between the same two runs is passed over. The coins of the runs' roots become a mask of
 spins to flip by a prefix sum modulo 2 over the places where they change.
 
-Bonds are masks of ten digits and rare places, as in `multispin` (xoshiro256+, Blackman and Vigna 2021); coins, rare
+Bonds are masks of nine digits and rare places, as in `multispin` (xoshiro256+, Blackman and Vigna 2021); coins, rare
 places, and all of Wolff's draws come from a SplitMix64 counter (Steele, Lea and Flood 2014) for each chain. Kernels and
 their helpers stay in this one file: numba's cache looks at nothing else.
 """
@@ -24,15 +24,16 @@ from rgstep.ising import Ising
 from rgstep.packed import PackedSpins, pack
 from rgstep.samplers import streams
 from rgstep.samplers.chances import ONES as ALL
-from rgstep.samplers.chances import Chances, chances, first_place
+from rgstep.samplers.chances import Chances, chances, darts
 
 WEYL = np.uint64(0x9E3779B97F4A7C15)
 MOST_LANES = 256  # 8 kB of generators
 
 
 def bond_chances(coupling: float) -> Chances:
-    """Return the chances of an open bond, 1 − exp(−2K), as `wide`; `narrow` is not used."""
-    return chances(-math.expm1(-2.0 * coupling), 0.0)
+    """Return the chances of an open bond, 1 − exp(−2K), or of its complement where that is less, as `wide`."""
+    p = -math.expm1(-2.0 * coupling)
+    return chances(p, 0.0) if p <= 0.5 else chances(math.exp(-2.0 * coupling), 0.0)._replace(inverted=True)
 
 
 def bond_threshold(coupling: float) -> np.uint64:
@@ -65,12 +66,11 @@ class SwendsenWang(Clusters):
         words = system.size * -(-system.size // 64)
         self.lanes = streams.words(source, chains, 4, min(words, MOST_LANES))
         self.law = bond_chances(system.coupling)
-        draws = streams.words(source, chains)
-        self.clocks = np.stack([self.counters, np.array([first_place(u, self.law.wide_gap) for u in draws])], axis=1)
+        self.darts = darts(self.law, 64 * words)[0]
 
     def advance(self, sweeps: int) -> None:
         """Sweep every chain."""
-        swendsen_wang(self.lattices, self.lanes, self.clocks, self.law, sweeps)
+        swendsen_wang(self.lattices, self.lanes, self.counters, self.law, self.darts, sweeps)
 
 
 class Wolff(Clusters):
@@ -110,7 +110,7 @@ def draw(counter):
 
 @helper
 @typing.no_type_check
-def draw_bonds(lanes, mask, law, clock):
+def draw_bonds(lanes, mask, law, tail, counter):
     """Fill words with bits that are set with probability `wide`: digits from xoshiro256+, then the rare places."""
     lane0, lane1, lane2, lane3 = lanes[0], lanes[1], lanes[2], lanes[3]
     digits, begin = law.wide, law.wide_start
@@ -119,7 +119,7 @@ def draw_bonds(lanes, mask, law, clock):
         for x in range(part.size):
             s0, s1, s2, s3 = lane0[x], lane1[x], lane2[x], lane3[x]
             a = begin
-            for j in range(10):  # unrolled by the compiler, which vectorises the loop over x
+            for j in range(9):  # unrolled by the compiler, which vectorises the loop over x
                 a = ((s0 + s3) & a) ^ digits[j]
                 t = s1 << np.uint64(17)
                 s2 ^= s0
@@ -130,12 +130,20 @@ def draw_bonds(lanes, mask, law, clock):
                 s3 = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
             lane0[x], lane1[x], lane2[x], lane3[x] = s0, s1, s2, s3
             part[x] = a
-    place = np.int64(clock[1])
-    while place < 64 * mask.size:
+    z = counter[0]
+    word = draw(z)
+    hits = 0
+    for more in tail:
+        hits += word < more
+    scale = mask.size * 64 * 2.0**-53
+    for _ in range(hits):
+        z += WEYL
+        place = np.int64((draw(z) >> np.uint64(11)) * scale)
         mask[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
-        place += 1 + np.int64(np.log(((draw(clock[0]) >> np.uint64(11)) + 0.5) * 2.0**-53) * law.wide_gap)
-        clock[0] += WEYL
-    clock[1] = place - 64 * mask.size
+    counter[0] = z + WEYL
+    if law.inverted:
+        for x in range(mask.size):
+            mask[x] = ~mask[x]
 
 
 @helper
@@ -220,12 +228,12 @@ def link_runs(right, down, starts, before, parent):
 
 @helper
 @typing.no_type_check
-def toss_clusters(spins, starts, before, parent, coins, runs, used, clock):
+def toss_clusters(spins, starts, before, parent, coins, runs, used, counter):
     """Give each cluster the coin of its root r, bit r of a stream of words, and flip the spins of those with heads."""
     L, W = spins.shape
     for first in range(0, runs, 64):
-        word = draw(clock[0])
-        clock[0] += WEYL
+        word = draw(counter[0])
+        counter[0] += WEYL
         for r in range(first, min(first + 64, runs)):  # roots precede their members
             top = parent[parent[r]]
             parent[r] = top
@@ -250,8 +258,8 @@ def toss_clusters(spins, starts, before, parent, coins, runs, used, clock):
 
 @kernel
 @typing.no_type_check
-def swendsen_wang(lattices, lanes, clocks, law, sweeps):
-    """Sweep lattices `(chain, L, L)` int8 in place; `lanes` and `clocks` are the random numbers of each chain.
+def swendsen_wang(lattices, lanes, counters, law, tail, sweeps):
+    """Sweep lattices `(chain, L, L)` int8 in place; `lanes` and `counters` are the random numbers of each chain.
 
     Cost: 8 ns a site at T_c from L = 64 on, 11 at L = 32, one core (AMD Zen 1 at 2 GHz).
     """
@@ -262,6 +270,7 @@ def swendsen_wang(lattices, lanes, clocks, law, sweeps):
     starts, before = np.empty((L, W), np.uint64), np.empty((L, W), np.int32)
     parent, coins = np.empty(L * L, np.int32), np.empty(L * L, np.uint64)
     for chain in range(len(lattices)):
+        counter = counters[chain : chain + 1]
         for i in range(L):
             for w in range(W):
                 word = np.uint64(0)
@@ -269,12 +278,12 @@ def swendsen_wang(lattices, lanes, clocks, law, sweeps):
                     word |= np.uint64(lattices[chain, i, 64 * w + x] > 0) << np.uint64(x)
                 spins[i, w] = word
         for _ in range(sweeps):
-            draw_bonds(lanes[chain], right.reshape(L * W), law, clocks[chain])
-            draw_bonds(lanes[chain], down.reshape(L * W), law, clocks[chain])
+            draw_bonds(lanes[chain], right.reshape(L * W), law, tail, counter)
+            draw_bonds(lanes[chain], down.reshape(L * W), law, tail, counter)
             keep_equal(spins, right, down, used)
             runs = number_runs(right, starts, before, parent, used)
             link_runs(right, down, starts, before, parent)
-            toss_clusters(spins, starts, before, parent, coins, runs, used, clocks[chain])
+            toss_clusters(spins, starts, before, parent, coins, runs, used, counter)
         for i in range(L):
             for w in range(W):
                 word = spins[i, w]

@@ -27,7 +27,7 @@ from rgstep.compiled import helper, kernel
 from rgstep.ising import Ising
 from rgstep.packed import PackedSpins
 from rgstep.samplers import streams
-from rgstep.samplers.chances import ONES, Chances, first_place, heat_bath_chances, metropolis_chances
+from rgstep.samplers.chances import ONES, Chances, darts, heat_bath_chances, metropolis_chances
 
 GROUP = 64  # replicas in a word, and sites in a word of a packed configuration
 WEYL = np.uint64(0x9E3779B97F4A7C15)
@@ -42,12 +42,13 @@ class Block:
         row = self.size // 2 * self.width
         self.spins = streams.words(source, 2, self.size, row) if hot else np.full((2, self.size, row), ONES)
         self.lanes = streams.words(source, 4, row)
-        self.clock = first_clock(source, law)
+        self.darts = darts(law, GROUP * row)
+        self.counter = streams.words(source, 1)
 
     def read(self) -> PackedSpins:
         """Return the configurations, each with a fair global flip."""
         out = np.empty((GROUP * self.width, -(-(self.size**2) // GROUP)), np.uint64)
-        read(self.spins, self.clock, self.width, out)
+        read(self.spins, self.counter, self.width, out)
         return PackedSpins(out.view(np.uint8)[:, : -(-(self.size**2) // 8)], self.size)
 
 
@@ -60,7 +61,7 @@ class Metropolis(Block):
 
     def advance(self, sweeps: int) -> None:
         """Sweep every chain."""
-        metropolis(self.spins, self.lanes, self.clock, self.law, sweeps, self.width)
+        metropolis(self.spins, self.lanes, self.counter, self.law, self.darts, sweeps, self.width)
 
 
 class HeatBath(Block):
@@ -72,13 +73,7 @@ class HeatBath(Block):
 
     def advance(self, sweeps: int) -> None:
         """Sweep every chain."""
-        heat_bath(self.spins[None], self.lanes, self.clock, self.law, sweeps, self.width)
-
-
-def first_clock(source: np.random.SeedSequence, law: Chances) -> np.ndarray:
-    """Return a block's counter and how many spins it is to its first rare places of each mask, `(3,)` uint64."""
-    begin, *draws = streams.words(source, 3)
-    return np.array([begin, *(first_place(u, gap) for u, gap in zip(draws, law.gaps, strict=True))], np.uint64)
+        heat_bath(self.spins[None], self.lanes, self.counter, self.law, self.darts, sweeps, self.width)
 
 
 @helper
@@ -93,7 +88,7 @@ def mix(z):
 @helper
 @typing.no_type_check
 def draw_masks(lanes, wide, narrow, law, turn, coin):
-    """Fill two rows with bits that are set with the ten digits of p and q, and one with fair bits.
+    """Fill two rows with bits that are set with the digits of p and q, and one with fair bits.
 
     Without `turn` the masks are not nested, without `coin` there are no fair bits; both are resolved at compile time.
     """
@@ -103,7 +98,7 @@ def draw_masks(lanes, wide, narrow, law, turn, coin):
     for x in range(wide.size):
         s0, s1, s2, s3 = lane0[x], lane1[x], lane2[x], lane3[x]
         a, b = wide_start, narrow_start
-        for j in range(10):  # unrolled by the compiler, which vectorises the loop over x: no calls in here
+        for j in range(9):  # `chances.DIGITS`; unrolled by the compiler, which vectorises the loop over x
             w = s0 + s3
             t = s1 << np.uint64(17)
             s2 ^= s0
@@ -131,53 +126,46 @@ def draw_masks(lanes, wide, narrow, law, turn, coin):
 
 @helper
 @typing.no_type_check
-def draw_rare(wide, narrow, law, state):
-    """Set the rare places of a row; the distances to the next ones go on into the next row."""
-    spins = np.int64(wide.size) * 64
-    z = state[0]
-    place = np.int64(state[1])
-    while place < spins:
-        wide[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
-        place += 1 + np.int64(np.log(((mix(z) >> np.uint64(11)) + 0.5) * 2.0**-53) * law.wide_gap)
+def throw(wide, narrow, tail, counter):
+    """Set the bits of a row that darts hit, in the second mask too if it is given."""
+    z = counter[0]
+    draw = mix(z)
+    hits = 0
+    for more in tail:
+        hits += draw < more
+    scale = wide.size * 64 * 2.0**-53
+    for _ in range(hits):
         z += WEYL
-    state[1] = place - spins
-    place = np.int64(state[2])
-    while place < spins:
+        place = np.int64((mix(z) >> np.uint64(11)) * scale)
         bit = np.uint64(1) << np.uint64(place & 63)
-        narrow[place >> 6] |= bit
         wide[place >> 6] |= bit
-        place += 1 + np.int64(np.log(((mix(z) >> np.uint64(11)) + 0.5) * 2.0**-53) * law.narrow_gap)
-        z += WEYL
-    state[2] = place - spins
-    state[0] = z
+        if narrow is not None:
+            narrow[place >> 6] |= bit
+    counter[0] = z + WEYL
 
 
 @helper
 @typing.no_type_check
-def beside(row, W, later, out):
-    """Write each site's second neighbour in its row of the other colour: the next group of words, or the last one."""
-    n = row.size
-    if later:
-        for x in range(n - W):
-            out[x] = row[x + W]
-        for x in range(W):
-            out[n - W + x] = row[x]
-    else:
-        for x in range(W, n):
-            out[x] = row[x - W]
-        for x in range(W):
-            out[x] = row[n - W + x]
+def flip(here, above, below, side, other, wide, narrow):
+    """Update some words of a row by the rule of Metropolis et al., given those of its neighbours and the masks."""
+    for x in range(here.size):
+        s = here[x]
+        a, b, c, d = s ^ above[x], s ^ below[x], s ^ side[x], s ^ other[x]  # set: against s
+        one = a | b
+        two = c | d
+        some = one | two
+        here[x] = s ^ ((a & b) | (c & d) | (one & two) | (some & wide[x]) | (~some & narrow[x]))
 
 
 @kernel
 @typing.no_type_check
-def metropolis(spins, lanes, state, law, sweeps, W):
-    """Sweep a block `(2, L, L/2 · W)` in place; `lanes` `(4, L/2 · W)` and `state` are its random numbers.
+def metropolis(spins, lanes, counter, law, darts, sweeps, W):
+    """Sweep a block `(2, L, L/2 · W)` in place; `lanes` `(4, L/2 · W)` and `counter` are its random numbers.
 
-    Cost, one core: 0.19 ns a spin (AVX2, AMD Zen 1 at 2 GHz), of which 0.15 are random numbers.
+    Cost, one core: COST
     """
     L, n = spins.shape[1:]
-    wide, narrow, other = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
+    wide, narrow = np.empty(n, np.uint64), np.empty(n, np.uint64)
     for _ in range(sweeps):
         for colour in range(2):
             for i in range(L):
@@ -185,59 +173,71 @@ def metropolis(spins, lanes, state, law, sweeps, W):
                 above = spins[1 - colour, i - 1 if i > 0 else L - 1]
                 below = spins[1 - colour, i + 1 if i + 1 < L else 0]
                 side = spins[1 - colour, i]
-                beside(side, W, (i + colour) & 1, other)
                 draw_masks(lanes, wide, narrow, law, None, None)
-                draw_rare(wide, narrow, law, state)
-                for x in range(n):
-                    s = here[x]
-                    a, b, c, d = s ^ above[x], s ^ below[x], s ^ side[x], s ^ other[x]  # set: against s
-                    one = a | b
-                    two = c | d
-                    some = one | two
-                    flip = (a & b) | (c & d) | (one & two) | (some & wide[x]) | (~some & narrow[x])
-                    here[x] = s ^ flip
+                throw(wide, None, darts[0], counter)
+                throw(wide, narrow, darts[1], counter)
+                # A site's second neighbour in its row is the next group of words on odd rows, else the last one.
+                cut = n - W if (i + colour) & 1 else W
+                turn = n - cut
+                flip(here[:cut], above[:cut], below[:cut], side[:cut], side[turn:], wide[:cut], narrow[:cut])
+                flip(here[cut:], above[cut:], below[cut:], side[cut:], side[:turn], wide[cut:], narrow[cut:])
+
+
+@helper
+@typing.no_type_check
+def settle(here, above, below, side, other, fourth, third, coin, invert):
+    """Update some words of a row by the heat bath, given those of its neighbours, the masks and the coins."""
+    for x in range(here.size):
+        a, b, c, d = above[x], below[x], side[x], other[x]
+        any_ab, all_ab, any_cd, all_cd = a | b, a & b, c | d, c & d
+        two = all_ab | all_cd | (any_ab & any_cd)
+        three = (all_ab & any_cd) | (all_cd & any_ab)
+        p, q = fourth[x] ^ invert, third[x] ^ invert
+        heads = two | ((any_ab | any_cd) & ~q) | ~p
+        tails = (three & q) | (all_ab & all_cd & p)
+        here[x] = (coin[x] & heads) | (~coin[x] & tails)
 
 
 @kernel
 @typing.no_type_check
-def heat_bath(states, lanes, state, law, sweeps, W):
+def heat_bath(states, lanes, counter, law, darts, sweeps, W):
     """Sweep several blocks `(copies, 2, L, L/2 · W)` in place with the same random numbers.
 
     With n of four neighbours up, a spin is set up with probability 1/(1 + e^{−4K(n−2)}). The masks q within p have
     chances tanh 2K and tanh 4K: with heads it is set up where n ≥ 2, or n = 1 outside q, or n = 0 outside p; with tails
     where n = 3 within q, or n = 4 within p.
 
-    Cost, one core: 0.25 ns a spin for one copy, 0.05 more for each further one (AVX2, AMD Zen 1 at 2 GHz).
+    Cost, one core: HCOST
     """
     L, n = states.shape[2:]
-    wide, narrow, other = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
-    coin = np.empty(n, np.uint64)
+    wide, narrow, coin = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
     fourth, third, invert = (narrow, wide, ONES) if law.inverted else (wide, narrow, np.uint64(0))
     for _ in range(sweeps):
         for colour in range(2):
             for i in range(L):
                 draw_masks(lanes, wide, narrow, law, law.turn, coin)
-                draw_rare(wide, narrow, law, state)
+                throw(wide, None, darts[0], counter)
+                throw(wide, narrow, darts[1], counter)
+                cut = n - W if (i + colour) & 1 else W
+                turn = n - cut
                 for copy in range(len(states)):
                     here = states[copy, colour, i]
                     above = states[copy, 1 - colour, i - 1 if i > 0 else L - 1]
                     below = states[copy, 1 - colour, i + 1 if i + 1 < L else 0]
                     side = states[copy, 1 - colour, i]
-                    beside(side, W, (i + colour) & 1, other)
-                    for x in range(n):
-                        a, b, c, d = above[x], below[x], side[x], other[x]
-                        any_ab, all_ab, any_cd, all_cd = a | b, a & b, c | d, c & d
-                        two = all_ab | all_cd | (any_ab & any_cd)
-                        three = (all_ab & any_cd) | (all_cd & any_ab)
-                        p, q = fourth[x] ^ invert, third[x] ^ invert
-                        heads = two | ((any_ab | any_cd) & ~q) | ~p
-                        tails = (three & q) | (all_ab & all_cd & p)
-                        here[x] = (coin[x] & heads) | (~coin[x] & tails)
+                    settle(
+                        *(here[:cut], above[:cut], below[:cut], side[:cut], side[turn:]),
+                        *(fourth[:cut], third[:cut], coin[:cut], invert),
+                    )
+                    settle(
+                        *(here[cut:], above[cut:], below[cut:], side[cut:], side[:turn]),
+                        *(fourth[cut:], third[cut:], coin[cut:], invert),
+                    )
 
 
 @kernel
 @typing.no_type_check
-def read(spins, state, W, out):
+def read(spins, counter, W, out):
     """Write each replica's configuration as bits, `(64 W, words)` uint64, each with a fair global flip.
 
     Sites run row by row; site s of a word of 64 is its bit s ^ 7, which is `numpy.packbits` on a little-endian machine.
@@ -246,10 +246,10 @@ def read(spins, state, W, out):
     L = spins.shape[1]
     sites = L * L
     block = np.empty((64, W), np.uint64)
-    flip = np.empty(W, np.uint64)
+    turn = np.empty(W, np.uint64)
     for w in range(W):
-        flip[w] = mix(state[0])
-        state[0] += WEYL
+        turn[w] = mix(counter[0])
+        counter[0] += WEYL
     for group in range(out.shape[1]):
         for s in range(64):
             site = group * 64 + s
@@ -259,7 +259,7 @@ def read(spins, state, W, out):
                 row = spins[(i + j) & 1, i]
                 first = (j >> 1) * W
                 for w in range(W):
-                    block[s ^ 7, w] = row[first + w] ^ flip[w]
+                    block[s ^ 7, w] = row[first + w] ^ turn[w]
             else:
                 for w in range(W):
                     block[s ^ 7, w] = np.uint64(0)

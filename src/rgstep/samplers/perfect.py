@@ -60,7 +60,7 @@ class Couplings(multispin.Block):
 
     def advance(self, sweeps: int) -> None:
         """Sweep the three states of every coupling with the same random numbers."""
-        multispin.heat_bath(self.states, self.lanes, self.clock, self.law, sweeps, self.width)
+        multispin.heat_bath(self.states, self.lanes, self.counter, self.law, self.darts, sweeps, self.width)
 
     def met(self) -> np.ndarray:
         """Return for each coupling whether all-up and all-down have met, bool `(64 W,)`."""
