@@ -11,7 +11,7 @@ import numpy as np
 
 import rgstep as rg
 from rgstep.battery import ising_pseudo_likelihood
-from rgstep.nets.training import goodness_of_fit
+from rgstep.nets.readings import goodness_of_fit
 
 SETTINGS = (
     {"method": "cd", "optimiser": "sgd", "learning_rate": 0.05, "schedule": "constant", "steps": 5_000},

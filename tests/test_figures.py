@@ -134,6 +134,106 @@ def test_training_curves_from_the_first_update_on():
     np.testing.assert_array_equal(truth.get_ydata(), [-0.21, -0.21])
 
 
+def history(steps=(0, 100, 300, 900), distances=(1, 2, 4)):
+    """Made-up readings of a training run, every name that a monitored run has."""
+    names = [f"{name}_{kind}" for name in ("u", "abs_m", "chi", "xi") for kind in ("model", "data")]
+    names += [f"G{r}_{kind}" for r in distances for kind in ("model", "data")]
+    names += ["pseudo_likelihood", "reconstruction", "weights_sd", "sv_1", "sv_2", "sv_median", "spread_w"]
+    middle = RNG.uniform(10, 20, len(steps))
+    quartiles = {"participation_w_25": middle - 3, "participation_w": middle, "participation_w_75": middle + 4}
+    return {"step": np.array(steps), **{name: RNG.uniform(1, 2, len(steps)) for name in names}, **quartiles}
+
+
+def test_a_training_history_shows_the_model_solid_and_the_data_dashed():
+    given = history()
+    figure = figures.training_history(given, "mine", -0.21)
+    axes = panels(figure)
+    assert len(axes) == 8
+    assert figure.get_suptitle() == "mine"
+    drawn = {}
+    for a in axes:
+        assert labelled(a)
+        assert a.get_xscale() == "log"
+        for line in a.lines:
+            if line.get_label() == "true law":
+                np.testing.assert_array_equal(line.get_ydata(), [-0.21, -0.21])
+                continue
+            np.testing.assert_array_equal(line.get_xdata(), [100, 300, 900])
+            (name,) = [name for name, curve in given.items() if np.array_equal(curve[1:], line.get_ydata())]
+            assert name not in drawn
+            drawn[name] = line
+    assert drawn.keys() == given.keys() - {
+        *("step", "reconstruction", "weights_sd", "spread_w", "participation_w_25", "participation_w_75")
+    }
+    pairs = [name for name in drawn if name.endswith("_model")]
+    assert len(pairs) == 7
+    for name in pairs:
+        model, data = drawn[name], drawn[name.replace("_model", "_data")]
+        assert (model.get_linestyle(), data.get_linestyle()) == ("-", "--")
+        assert model.get_color() == data.get_color()
+    assert legend(axes[1]) == ["model", "data"]
+    assert legend(axes[5]) == ["r = 1", "2", "4"]
+    assert len({drawn[f"G{r}_model"].get_color() for r in (1, 2, 4)}) == 3
+    heights = axes[7].collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(given["participation_w_75"][1:].max())
+    assert heights.min() == pytest.approx(given["participation_w_25"][1:].min())
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("kept", "count"),
+    [
+        (["step", "pseudo_likelihood", "reconstruction", "participation_w"], 2),  # before runs were monitored
+        (["step", "abs_m_model", "abs_m_data", "sv_1", "sv_median", "participation_w"], 3),  # off the lattice
+        (["step"], 0),
+    ],
+)
+def test_a_training_history_draws_what_is_there(kept, count):
+    given = history()
+    figure = figures.training_history({name: given[name] for name in kept}, "a$b")
+    figure.canvas.draw()
+    assert len([axes for axes in panels(figure) if axes.lines]) == count
+
+
+def test_infinite_and_vanishing_readings_can_be_drawn():
+    given = history()
+    given["xi_model"][1:] = np.inf
+    given["sv_median"][1:] = 0
+    figures.training_history(given, "ordered").canvas.draw()
+
+
+def test_localisation_has_a_line_for_each_seed_and_their_median():
+    seeds = [history(), history(), history((0, 100, 300, 900, 1200))]
+    runs = {8: {"majority": seeds, "mine": [history()]}, 16: {"mine": [history()]}}
+    figure = figures.localisation_curves(runs, ORDER)
+    axes = panels(figure)
+    assert [a.get_title() for a in axes] == ["L = 8", "L = 16"]
+    for a, size in zip(axes, runs, strict=True):
+        assert (a.get_xscale(), a.get_yscale()) == ("log", "log")
+        assert a.get_xlabel() == "updates"
+        levels = [line.get_ydata()[0] for line in a.lines if line.get_linestyle() == ":"]
+        assert levels == [pytest.approx(size**2 / 3), 4]
+        assert {text.get_text() for text in a.texts} == {"N/3", "2×2"}
+    assert axes[0].get_ylabel()
+    (names,) = [[text.get_text() for text in one.get_texts()] for one in figure.legends]
+    assert names == ["majority", "mine"]
+    mine = to_hex(figures.look("majority", ORDER)["color"])
+    lines = [line for line in axes[0].lines if to_hex(line.get_color()) == mine and line.get_linestyle() == "-"]
+    *thin, thick = lines
+    assert len(thin) == 3
+    for line, seed in zip(thin, seeds, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), seed["participation_w"][1:])
+        assert line.get_linewidth() < thick.get_linewidth()
+    np.testing.assert_array_equal(thick.get_xdata(), [100, 300, 900])  # the readings that all have
+    middle = {q: np.median([s[f"participation_w{q}"][1:4] for s in seeds], axis=0) for q in ("_25", "", "_75")}
+    np.testing.assert_allclose(thick.get_ydata(), middle[""])
+    heights = axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(middle["_75"].max())
+    assert heights.min() == pytest.approx(middle["_25"].min())
+    assert len([line for line in axes[1].lines if line.get_linestyle() == "-"]) == 1
+    figure.canvas.draw()
+
+
 def test_the_sampler_check_shows_distributions_and_scores():
     u, m = RNG.normal(-1.4, 0.1, 500), RNG.uniform(-1, 1, 500)
     figure = figures.sampler_check(u, m, {"u": 1.5, "c": -2.0}, -1.43, 64)
@@ -255,6 +355,35 @@ def test_drawing_reports_its_progress_to_the_end(page):
     assert done == sorted(done)
     assert done[-1] == total
     assert max(done[:-1]) < total
+
+
+def test_a_monitored_network_has_its_own_plate(critical8):
+    """One without readings of its samples has the overview only; the count of plates is never passed."""
+    data = rg.ensemble_from_array(critical8.spins[:64], rg.CRITICAL_TEMPERATURE, {"source": "<test>"})
+    start, readings = rg.untrained_rbm(64, 4), history()
+    plain = {name: readings[name] for name in ("step", "pseudo_likelihood", "reconstruction", "participation_w")}
+    networks = {
+        name: rg.RBM(start.weights, start.visible_bias, start.hidden_bias, {}, curves)
+        for name, curves in (("rbm_a", readings), ("rbm_b", plain), ("rbm_a~2", readings))
+    }
+    report = rg.judge(data, networks)
+    plates = {plate.name: plate for plate in render.plates(report)}
+    assert {name for name in plates if name.startswith("training")} == {"training", "training_rbm_a"}
+    plate = plates["training_rbm_a"]
+    assert (plate.section, plate.figure.get_suptitle()) == ("networks", "rbm_a")
+    (line,) = [line for line in panels(plate.figure)[1].lines if line.get_linestyle() == "-"]
+    np.testing.assert_array_equal(line.get_ydata(), readings["u_model"][1:])
+
+
+def test_drawing_reports_its_progress_with_many_networks(critical8, tmp_path, monkeypatch):
+    data = rg.ensemble_from_array(critical8.spins[:64], rg.CRITICAL_TEMPERATURE, {"source": "<test>"})
+    start = rg.untrained_rbm(64, 4)
+    networks = {f"rbm_{c}": rg.RBM(start.weights, start.visible_bias, start.hidden_bias, {}, history()) for c in "abcd"}
+    monkeypatch.setattr(render, "save", lambda plate, folder: "data:,")
+    calls = []
+    write_page(rg.judge(data, networks), tmp_path, lambda stage, done, total, note="": calls.append((done, total)))
+    assert [done for done, _ in calls] == list(range(len(calls)))
+    assert {total for _, total in calls} == {len(calls) - 1}
 
 
 def test_a_saved_report_gives_the_same_page(small, tmp_path, monkeypatch):

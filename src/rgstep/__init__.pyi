@@ -11,6 +11,7 @@ from .ensemble import ensemble_from_array as ensemble_from_array
 from .errors import InputError as InputError
 from .estimates import Estimate as Estimate
 from .ising import CRITICAL_TEMPERATURE as CRITICAL_TEMPERATURE
+from .nets.checkpoints import load_checkpoints as load_checkpoints
 from .nets.rbm import RBM as RBM
 from .nets.rbm import untrained_rbm as untrained_rbm
 from .nets.training import train_rbm as train_rbm
@@ -19,6 +20,7 @@ from .patterns import pattern_statistics as pattern_statistics
 from .progress import progress_bars as progress_bars
 from .report import Report as Report
 from .report import load_report as load_report
+from .samplers.endless import IsingStream as IsingStream
 from .samplers.plan import sample as sample
 from .store import load_ensemble as load_ensemble
 from .store import load_rbm as load_rbm

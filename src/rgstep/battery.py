@@ -23,7 +23,7 @@ from rgstep.exact import enumeration, transfer
 from rgstep.lattice import shells
 from rgstep.nets.adapters import as_map
 from rgstep.nets.rbm import RBM
-from rgstep.nets.training import goodness_of_fit
+from rgstep.nets.readings import goodness_of_fit
 from rgstep.report import NOT_JUDGED, Diagnostic, MapReport, Quantity, Report
 from rgstep.types import CoarseGraining, Field, Progress, Spins
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import LogFormatter
 
 # Okabe and Ito (2008): distinguishable without full colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -22,6 +23,7 @@ STYLE: Any = {  # matplotlib types the keys one by one
     "svg.fonttype": "path",
 }
 TIGHT = ConstrainedLayoutEngine(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.0)
+ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 8, "fontsize": "x-small", "columnspacing": 0.9}
 PICTURES = "RdBu_r"
 PANELS = 64  # h_1 … h_64, as in the post
 
@@ -155,6 +157,128 @@ def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: fl
         panels[0].axhline(truth, color="0.4", linestyle="--", label="true Ising law")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
         return figure
+
+
+def training_history(history: Mapping[str, np.ndarray], title: str, truth: float | None = None) -> Figure:
+    """Draw the readings of one training run against updates: model solid, data dashed in the same colour.
+
+    Args:
+        history: the curves of `RBM.history`, those of `rgstep.nets.monitor` among them; what is not there is not drawn.
+        title: what was trained.
+        truth: the pseudo-likelihood per site of the law that made the data.
+    """
+    shown = [
+        (label, kept)
+        for label, curves in history_panels(history)
+        if (kept := {name: curve for name, curve in curves.items() if curve in history})
+    ]
+    with rc_context(STYLE):
+        columns = min(4, max(1, len(shown)))
+        rows = -(-len(shown) // columns) or 1
+        figure = Figure(figsize=(2.75 * columns, 2.5 * rows + 0.5), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, (label, curves) in zip(grid, shown, strict=False):
+            history_panel(axes, history, curves)
+            axes.set_xlabel("updates", size="small")
+            axes.set_ylabel(label, size="small")
+            if truth is not None and "pseudo_likelihood" in curves.values():
+                axes.axhline(truth, color="0.4", linestyle="--", linewidth=1.0, label="true law")
+            if len(axes.get_legend_handles_labels()[0]) > 1:
+                axes.legend(handlelength=1.1, borderpad=0.1, handletextpad=0.4, **ABOVE)
+        for axes in grid[len(shown) :]:
+            axes.set_axis_off()
+        figure.suptitle(text(title))
+        return figure
+
+
+def history_panels(history: Mapping[str, np.ndarray]) -> list[tuple[str, dict[str, str]]]:
+    """Return what `training_history` may draw: per panel the label of its axis, and names of curves by their legend."""
+    distances = sorted(int(d) for name in history if (d := name.removeprefix("G").removesuffix("_model")).isdigit())
+    both = [("model", "_model"), ("data", "_data")]
+    return [
+        ("ln pseudo-likelihood per site", {"model": "pseudo_likelihood"}),
+        *(
+            (label, {legend: name + suffix for legend, suffix in both})
+            for label, name in (
+                ("energy per site u (J)", "u"),
+                ("magnetisation |m|", "abs_m"),
+                (r"susceptibility χ = N⟨$m^2$⟩", "chi"),
+                ("ξ (lattice spacings)", "xi"),
+            )
+        ),
+        (
+            "G(r) along the axes",
+            {  # matplotlib keeps what begins with _ out of the legend
+                ("_" if suffix == "_data" else "r = " if r == 1 else "") + str(r): f"G{r}{suffix}"
+                for r in distances
+                for _, suffix in both
+            },
+        ),
+        ("singular values of W", {"largest": "sv_1", "second": "sv_2", "median": "sv_median"}),
+        ("participation of W (sites)", {"median": "participation_w"}),
+    ]
+
+
+def history_panel(axes: Axes, history: Mapping[str, np.ndarray], curves: Mapping[str, str]) -> None:
+    """Draw named curves of a history in one panel: data dashed in the colour of the model, quartiles as a band."""
+    later = history["step"] > 0
+    step = history["step"][later]
+    colours = list(dict.fromkeys(curve.removesuffix("_model").removesuffix("_data") for curve in curves.values()))
+    for label, curve in curves.items():
+        colour = COLOURS[colours.index(curve.removesuffix("_model").removesuffix("_data")) % len(COLOURS)]
+        line = "--" if curve.endswith("_data") else "-"
+        axes.plot(step, history[curve][later], line, color=colour, linewidth=1.2, label=label)
+        if (low := f"{curve}_25") in history:
+            axes.fill_between(step, history[low][later], history[f"{curve}_75"][later], color=colour, alpha=0.25, lw=0)
+    axes.set_xscale("log")
+    if next(iter(curves.values())).startswith(("sv_", "participation")):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.3)))
+
+
+def localisation_curves(
+    runs: Mapping[int, Mapping[str, Sequence[Mapping[str, np.ndarray]]]], order: Sequence[str]
+) -> Figure:
+    """Draw the median participation ratio of W against updates, one panel for each L, one colour for each preset.
+
+    A thin line for each seed; a thick line for their median where there are several; the quartiles over units, their
+    median over seeds, as a band. References: N/3 for Gaussian weights, 4 for a 2×2 block.
+
+    Args:
+        runs: by L and by preset the histories of all seeds: `step`, `participation_w` and its quartiles `…_25`, `…_75`.
+        order: the names of all presets, which decides their colours.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(3.6 * len(runs) + 0.6, 3.9), layout="constrained")
+        panels: Sequence[Axes] = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+        for axes, (size, presets) in zip(panels, runs.items(), strict=True):
+            for name, histories in presets.items():
+                localisation_of_seeds(axes, histories, name, look(name, order)["color"])
+            for height, label in ((size**2 / 3, "N/3"), (4, "2×2")):
+                axes.axhline(height, color="0.4", linestyle=":", linewidth=1.0)
+                axes.text(1.01, height, label, transform=axes.get_yaxis_transform(), va="center", size="small")
+            axes.set(xlabel="updates", title=f"L = {size}", xscale="log", yscale="log")
+        panels[0].set_ylabel("participation of W, median over units (sites)")
+        handles = {label: h for axes in panels for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
+        return figure
+
+
+def localisation_of_seeds(axes: Axes, histories: Sequence[Mapping[str, np.ndarray]], name: str, colour: str) -> None:
+    """Draw the runs of one preset in one panel, over the readings that all of them have."""
+    steps = [h["step"][h["step"] > 0] for h in histories]
+    common = steps[0][np.all([np.isin(steps[0], other) for other in steps], axis=0)]
+
+    def over_seeds(quantity: str) -> np.ndarray:
+        return np.asarray(np.median([h[quantity][np.isin(h["step"], common)] for h in histories], axis=0))
+
+    if len(histories) > 1:
+        for history, step in zip(histories, steps, strict=True):
+            axes.plot(step, history["participation_w"][history["step"] > 0], color=colour, linewidth=0.6, alpha=0.6)
+    axes.plot(common, over_seeds("participation_w"), color=colour, linewidth=1.8, label=text(name))
+    low, high = (over_seeds(f"participation_w_{q}") for q in (25, 75))
+    axes.fill_between(common, low, high, color=colour, alpha=0.2, lw=0)
 
 
 def sampler_check(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import optax
 
-from rgstep.errors import InputError, require_positive, unknown_name
+from rgstep.errors import InputError, is_number, require_positive, unknown_name
 
 OPTIMISERS = ("sgd", "momentum", "adam")
 
@@ -20,62 +20,90 @@ class Training:
     Attributes:
         method: "cd" starts each negative phase at the batch, "pcd" keeps `chains` Markov chains (Tieleman 2008).
         k: Gibbs steps v → h → v in the negative phase.
-        chains: persistent chains, started as independent fair spins; without effect for "cd".
+        chains: persistent chains; without effect for "cd".
+        chains_start: "ordered", half all up and half all down, or "fair", independent fair spins.
+        tempering: "none"; "temperature", chains at `levels` inverse temperatures 0 … 1 that exchange configurations
+            (parallel tempering); "trajectory", the lower levels earlier machines of the run (arXiv:2405.15376).
+        levels: machines in the ladder of tempering, the trained one among them; 1 without tempering.
         batch: configurations in the positive phase.
         steps: parameter updates.
-        optimiser: "sgd", "momentum" (0.9), "adam", or any optax gradient transformation.
-        learning_rate: the step of the optimiser, nothing is normalised.
+        optimiser: "sgd", "momentum", "adam", or any optax gradient transformation.
+        learning_rate: the step of the optimiser, nothing is normalised; a number, or an optax schedule of the update.
         schedule: "constant", or "cosine" for a decay to 0 over the run.
+        momentum: of the optimiser "momentum".
         epsilon: Adam's denominator offset.
-        weights_sd: W starts as N(0, weights_sd²); biases start at 0.
+        weights_sd: W starts as N(0, weights_sd²), in the units of the training.
+        units: "spin", ±1, or "binary": descent in the parameters of the same machine on units 0 and 1.
+        biases: whether they are trained; they start at 0, in the units of the training.
         gradient_h: the h in the statistics of both phases: "mean" (tanh) or "sampled" (±1).
+        centred: descend along the centred gradient (Melchior, Fischer and Wiskott 2016).
         l1, l2: penalties l1 Σ|W| and ½ l2 ΣW² on the weights.
     """
 
     method: Literal["cd", "pcd"] = "pcd"
     k: int = 1
     chains: int = 100
+    chains_start: Literal["ordered", "fair"] = "ordered"
+    tempering: Literal["none", "temperature", "trajectory"] = "none"
+    levels: int = 1
     batch: int = 100
     steps: int = 10_000
     optimiser: str | optax.GradientTransformation = "adam"
-    learning_rate: float = 1e-3
+    learning_rate: float | optax.Schedule = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
+    momentum: float = 0.9
     epsilon: float = 1e-8
     weights_sd: float = 0.01
+    units: Literal["spin", "binary"] = "spin"
+    biases: bool = True
     gradient_h: Literal["mean", "sampled"] = "mean"
+    centred: bool = False
     l1: float = 0.0
     l2: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every setting."""
-        for name in ("k", "chains", "batch", "steps"):
+        for name in ("k", "chains", "levels", "batch", "steps"):
             require_positive(name, getattr(self, name))
-        for name, known in (
-            ("method", ("cd", "pcd")),
-            ("gradient_h", ("mean", "sampled")),
-            ("schedule", ("constant", "cosine")),
-        ):
+        for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown_name(name, str(getattr(self, name)), known)
         if isinstance(self.optimiser, str) and self.optimiser not in OPTIMISERS:
             kind = "optimiser"
             raise unknown_name(kind, self.optimiser, OPTIMISERS)
-        for name, low in (("learning_rate", 0), ("epsilon", 0), ("weights_sd", 0), ("l1", 0), ("l2", 0)):
+        for name in ("learning_rate", "epsilon", "weights_sd", "momentum", "l1", "l2"):
             value = getattr(self, name)
-            if not np.isfinite(value) or value < low or (name == "learning_rate" and value == 0):
+            if name == "learning_rate" and callable(value):
+                continue
+            if not is_number(value) or not np.isfinite(value) or value < 0 or (name == "learning_rate" and value == 0):
                 message = f"{name} = {value}: must be a finite number {'above' if name == 'learning_rate' else '≥'} 0"
                 raise InputError(message)
+        for name in ("biases", "centred"):
+            if not isinstance(getattr(self, name), bool):
+                message = f"{name} = {getattr(self, name)!r}: must be True or False"
+                raise InputError(message)
+        self._check_tempering()
+
+    def _check_tempering(self) -> None:
+        """Raise `InputError` unless levels, tempering and method belong together."""
+        if (self.levels > 1) != (self.tempering != "none"):
+            remedy = "give levels = 2 or more" if self.levels == 1 else "name 'temperature' or 'trajectory'"
+            message = f"tempering = {self.tempering!r} with levels = {self.levels}: {remedy}"
+            raise InputError(message)
+        if self.tempering != "none" and self.method != "pcd":
+            message = f"tempering = {self.tempering!r} with method = {self.method!r}: it needs the chains of 'pcd'"
+            raise InputError(message)
 
     def transformation(self) -> optax.GradientTransformation:
         """Return the optax transformation that turns gradients into updates."""
         if not isinstance(self.optimiser, str):
             return self.optimiser
-        rate: float | optax.Schedule = self.learning_rate
-        if self.schedule == "cosine":
-            rate = optax.cosine_decay_schedule(self.learning_rate, self.steps)
+        rate = self.learning_rate
+        if self.schedule == "cosine" and not callable(rate):
+            rate = optax.cosine_decay_schedule(rate, self.steps)
         if self.optimiser == "adam":
             return optax.adam(rate, eps=self.epsilon)
-        return optax.sgd(rate, momentum=0.9 if self.optimiser == "momentum" else None)
+        return optax.sgd(rate, momentum=self.momentum if self.optimiser == "momentum" else None)
 
     def plain(self) -> dict[str, Any]:
         """Return the settings as plain values for a record."""
@@ -84,6 +112,17 @@ class Training:
             for f in fields(self)
         }
 
+
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "method": ("cd", "pcd"),
+        "chains_start": ("ordered", "fair"),
+        "tempering": ("none", "temperature", "trajectory"),
+        "schedule": ("constant", "cosine"),
+        "units": ("spin", "binary"),
+        "gradient_h": ("mean", "sampled"),
+    }
+)
 
 PRESETS: Mapping[str, Training] = MappingProxyType(
     {
@@ -98,7 +137,35 @@ PRESETS: Mapping[str, Training] = MappingProxyType(
             learning_rate=1e-3,
             epsilon=1e-2,
             weights_sd=0.05,
+            chains_start="fair",
             gradient_h="sampled",
+        ),
+        # Veiga and Vicente (arXiv:2006.10176): 0/1 units without bias, N_h = N_v, 8000 epochs of 25 temperatures there.
+        "veiga2020": Training(
+            method="cd",
+            k=1,
+            batch=100,
+            steps=10_000,
+            optimiser="sgd",
+            learning_rate=0.01,
+            weights_sd=0.1,
+            units="binary",
+            biases=False,
+            gradient_h="mean",
+        ),
+        # Mehta and Schwab (arXiv:1410.3831): CD, momentum, L1, 200 epochs of 20,000 configurations in batches of 100.
+        "mehta2014": Training(
+            method="cd",
+            k=1,
+            batch=100,
+            steps=40_000,
+            optimiser="momentum",
+            momentum=0.5,
+            learning_rate=0.1,
+            weights_sd=0.01,
+            units="binary",
+            gradient_h="mean",
+            l1=2e-4,
         ),
         # The best held-out pseudo-likelihood a minute of training reached at L = 32, T_c (docs/design-notes.md).
         "default": Training(

@@ -30,7 +30,8 @@ class Plate:
 def write_page(report: Report, folder: Path, progress: Progress | None = None) -> None:
     """Write `figures/*` and `report.html` into an existing folder."""
     (folder / "figures").mkdir(exist_ok=True)
-    total = len(leading(report)) + 8
+    maps = leading(report).values()
+    total = len(maps) + sum("weights" in entry.arrays for entry in maps) + sum(map(monitored, maps)) + 7
     shown = []
     for i, plate in enumerate(plates(report)):
         if progress:
@@ -175,6 +176,22 @@ def correlator_plates(report: Report, maps: Mapping[str, MapReport], size: int) 
         yield Plate(name, "correlators", caption, figures.spatial_correlators(curves, size, ylabel, list(maps)))
 
 
+def monitored(entry: MapReport) -> bool:
+    """Whether the samples and singular values of a network were read while it trained."""
+    return "training" in entry.diagnostics and "history_sv_1" in entry.arrays
+
+
+def monitor_plate(name: str, history: Mapping[str, np.ndarray], truth: float) -> Plate:
+    """Return what one network's samples were like while it trained, beside the data."""
+    caption = (
+        f"{name} while it trained. Solid: its samples, from the chains of the training; dashed: the data. Chains "
+        f"that follow the weights too slowly swing about the data; chains restarted from the data stay closer to them "
+        f"than the network's own law is. ξ is the second-moment correlation length. A singular value of W that leaves "
+        f"the bulk is a mode learnt. Band: quartiles over hidden units."
+    )
+    return Plate(f"training_{file_name(name)}", "networks", caption, figures.training_history(history, name, truth))
+
+
 def network_plates(maps: Mapping[str, MapReport], size: int) -> Iterator[Plate]:
     """Yield training curves, and the momentum spectra and spatial correlators of the weights."""
     trained = {
@@ -190,6 +207,8 @@ def network_plates(maps: Mapping[str, MapReport], size: int) -> Iterator[Plate]:
         )
         figure = figures.training_curves(trained, float(truth.value), list(maps))
         yield Plate("training", "networks", caption, figure)
+        for name in (name for name in trained if monitored(maps[name])):
+            yield monitor_plate(name, trained[name], float(truth.value))
     curves = {
         name: (e.arrays["distance"], e.arrays["C_weights"], np.zeros_like(e.arrays["distance"]))
         for name, e in maps.items()

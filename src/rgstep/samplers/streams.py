@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     DATA = 0
     PILOT = 1
     HOT = 2
+    STREAM = 3
 
 
 def stream(

@@ -1,0 +1,239 @@
+"""Networks of other programs: {0,1} units to ±1 and back, scikit-learn's BernoulliRBM, archives of `rbms`.
+
+With v = 2v' − 1 and h = 2h' − 1, the energy of ±1 units is that of {0,1} units with other parameters and a constant,
+
+    E(v, h) = −v'ᵀW'h' − a'ᵀv' − b'ᵀh' + offset,
+    W' = 4W,    a' = 2a − 2W·1,    b' = 2b − 2Wᵀ·1,    offset = Σ_i a_i + Σ_a b_a − Σ_ia W_ia,
+
+so that F(v) = F'(v') + offset, p(v) = p'(v') and E[h_a | v] = 2 p'(h'_a = 1 | v') − 1. The conversion is done in
+float64; an `RBM` is float32, and rounding a network into one moves F by at most 2^−24 (Σ|W| + Σ|a| + Σ|b|).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rgstep.errors import InputError, is_whole
+from rgstep.nets.rbm import RBM
+
+BERNOULLI = "BBRBM"  # the model_type of rbms with {0,1} units on both layers
+GROUP = "update_"  # then the number of updates
+PARAMETERS = ("weight_matrix", "vbias", "hbias")
+SETTINGS = {"gibbs_steps": "k", "num_chains": "chains", "batch_size": "batch", "learning_rate": "learning_rate"}
+
+
+class BinaryParameters(NamedTuple):
+    """A network in {0,1} units, float64: W' (visible, hidden), a', b', and the offset of its energy; see the module."""
+
+    weights: np.ndarray
+    visible_bias: np.ndarray
+    hidden_bias: np.ndarray
+    offset: float
+
+
+def rbm_from_binary(
+    weights: ArrayLike, visible_bias: ArrayLike, hidden_bias: ArrayLike, origin: Mapping[str, Any] | None = None
+) -> RBM:
+    """Return a network of {0,1} units as one of ±1 units.
+
+    Args:
+        weights: W' `(visible, hidden)`, with energy −v'ᵀW'h' − a'ᵀv' − b'ᵀh'.
+        visible_bias: a' `(visible,)`.
+        hidden_bias: b' `(hidden,)`.
+        origin: how it was made, in plain values.
+
+    Raises:
+        InputError: for shapes that do not belong together, or values that are not finite real numbers.
+    """
+    w, a, b = _finite("weights", weights), _finite("visible_bias", visible_bias), _finite("hidden_bias", hidden_bias)
+    if w.ndim != 2 or a.shape != w.shape[:1] or b.shape != w.shape[1:]:
+        transposed = w.ndim == 2 and (a.shape, b.shape) == (w.shape[1:], w.shape[:1])
+        remedy = "; give the weights transposed" if transposed else ""
+        message = (
+            f"weights, visible_bias, hidden_bias of shapes {(w.shape, a.shape, b.shape)}: "
+            f"expected (visible, hidden), (visible,), (hidden,){remedy}"
+        )
+        raise InputError(message)
+    w = w / 4
+    return RBM(w, a / 2 + w.sum(axis=1), b / 2 + w.sum(axis=0), dict(origin or {}))
+
+
+def binary_parameters(rbm: RBM) -> BinaryParameters:
+    """Return the parameters for {0,1} units and the offset with F(v) = F'(v') + offset."""
+    w, a, b = (x.astype(np.float64) for x in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
+    offset = float(a.sum() + b.sum() - w.sum())
+    return BinaryParameters(4 * w, 2 * a - 2 * w.sum(axis=1), 2 * b - 2 * w.sum(axis=0), offset)
+
+
+def _finite(name: str, values: ArrayLike) -> np.ndarray:
+    """Return an array in float64, checked to fit into float32."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        message = f"{name} has values of type {array.dtype}: expected real numbers"
+        raise InputError(message)
+    array = array.astype(np.float64)
+    wrong = array[~(np.abs(array) < float(np.finfo(np.float32).max))]
+    if wrong.size:
+        message = f"{name} contains {wrong.flat[0]}: every parameter must be a finite number (float32)"
+        raise InputError(message)
+    return array
+
+
+# --- scikit-learn
+
+
+def rbm_from_sklearn(model: Any) -> RBM:  # a BernoulliRBM; scikit-learn need not be installed
+    """Return a fitted `sklearn.neural_network.BernoulliRBM` (PCD-1, {0,1} units) as a network of ±1 units.
+
+    Raises:
+        InputError: if the model is not fitted, or is something else.
+    """
+    needed = ("components_", "intercept_visible_", "intercept_hidden_")
+    missing = [name for name in needed if not hasattr(model, name)]
+    if missing:
+        message = f"{type(model).__name__} without {', '.join(missing)}: give a BernoulliRBM after its fit"
+        raise InputError(message)
+    origin = {"source": "scikit-learn BernoulliRBM", "method": "pcd", "k": 1}
+    weights, visible, hidden = (np.asarray(getattr(model, name)) for name in needed)
+    return rbm_from_binary(weights.T, visible, hidden, origin)
+
+
+def sklearn_from_rbm(rbm: RBM) -> Any:
+    """Return a network as a fitted `sklearn.neural_network.BernoulliRBM`, for {0,1} data (1 + v) / 2.
+
+    Its `transform` gives p'(h' = 1 | v') = (1 + E[h | v]) / 2, and its chains start at 0 if it is trained further.
+
+    Raises:
+        InputError: if scikit-learn is not installed.
+    """
+    try:
+        from sklearn.neural_network import BernoulliRBM
+    except ImportError as error:
+        message = "a BernoulliRBM needs scikit-learn: pip install scikit-learn"
+        raise InputError(message) from error
+    binary = binary_parameters(rbm)
+    model = BernoulliRBM(n_components=rbm.hidden)
+    model.components_ = binary.weights.T.copy()
+    model.intercept_visible_, model.intercept_hidden_ = binary.visible_bias, binary.hidden_bias
+    model.h_samples_ = np.zeros((model.batch_size, rbm.hidden))
+    model.n_features_in_, model._n_features_out = rbm.visible, rbm.hidden
+    return model
+
+
+# --- archives of rbms
+
+
+def load_rbms(path: str | Path, update: int | None = None) -> RBM:
+    """Read a network of {0,1} units from an HDF5 archive of the package rbms (the layout of its version 0.5.0).
+
+    Args:
+        path: the archive, in which the group `update_<n>` holds the parameters after n updates.
+        update: which one; the last by default.
+
+    Returns:
+        The network; `origin` records the update as `steps`, and the archive's k, chains, batch and learning_rate (that
+        of rbms, which divides every gradient by its length).
+
+    Raises:
+        InputError: if h5py or the file is missing, the file is something else or damaged, or has no such update.
+    """
+    h5py = _h5py(f"reading {str(path)!r}")
+    if not Path(path).is_file():
+        message = f"no file {str(path)!r}"
+        raise InputError(message)
+    with _damaged(path), h5py.File(path, "r") as file:
+        updates = _updates(path, file)
+        chosen = updates[-1] if update is None else update
+        if chosen not in updates:
+            message = f"archive {str(path)!r} has no update {chosen}; it has: {', '.join(map(str, updates))}"
+            raise InputError(message)
+        settings = file.get("hyperparameters", {})
+        known = {ours: settings[theirs][()].item() for theirs, ours in SETTINGS.items() if theirs in settings}
+        origin = {"source": "archive of rbms", "file": Path(path).name, "steps": chosen, **known}
+        weights, visible, hidden = (file[f"{GROUP}{chosen}"]["params"][name][()] for name in PARAMETERS)
+        return rbm_from_binary(weights, visible, hidden, origin)
+
+
+def save_rbms(path: str | Path, rbm: RBM) -> None:
+    """Write a network as an archive whose parameters rbms 0.5.0 reads (`rbms.io.load_params`), in {0,1} units.
+
+    The update is `origin["steps"]`, or 1. The archive has no chains and no random state: rbms cannot train it further.
+
+    Raises:
+        InputError: if h5py is missing or the file cannot be written.
+    """
+    h5py = _h5py(f"writing {str(path)!r}")
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with h5py.File(beside, "w") as file:
+                _write(file, rbm)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        message = f"file {str(path)!r} cannot be written: {error.strerror or error}"
+        raise InputError(message) from error
+
+
+def _write(file: Any, rbm: RBM) -> None:  # file: an open h5py.File
+    steps = rbm.origin.get("steps")
+    file["model_type"] = BERNOULLI
+    group = file.create_group(f"{GROUP}{steps if is_whole(steps) and steps > 0 else 1}")
+    group["flags/checkpoint"] = True
+    for name, values in zip(PARAMETERS, binary_parameters(rbm)[:3], strict=True):
+        group[f"params/{name}"] = values
+
+
+def _h5py(task: str) -> ModuleType:
+    """Return h5py, loaded when first needed."""
+    try:
+        import h5py
+    except ImportError as error:
+        message = f"{task} needs h5py: pip install 'rgstep[hdf5]'"
+        raise InputError(message) from error
+    module: ModuleType = h5py
+    return module
+
+
+def _updates(path: str | Path, file: Any) -> list[int]:  # file: an open h5py.File
+    """Return the updates that an archive holds, in ascending order; checks what it is an archive of."""
+    updates = sorted(int(key.removeprefix(GROUP)) for key in file if _counts_updates(key))
+    if "model_type" not in file or not updates:
+        message = (
+            f"file {str(path)!r} is no archive of rbms: expected model_type and groups {GROUP}<n>, "
+            f"found: {', '.join(file) or 'nothing'}"
+        )
+        raise InputError(message)
+    kind = file["model_type"].asstr()[()]
+    if kind != BERNOULLI:
+        message = (
+            f"archive {str(path)!r} holds a model of type {kind!r}: only {BERNOULLI!r} ({{0,1}} units) can be read"
+        )
+        raise InputError(message)
+    return updates
+
+
+def _counts_updates(key: str) -> bool:
+    return key.startswith(GROUP) and key.removeprefix(GROUP).isdecimal()
+
+
+@contextmanager
+def _damaged(path: str | Path) -> Iterator[None]:
+    """Turn whatever h5py raises about a file, or the parameters in it, into one `InputError` that names it."""
+    try:
+        yield
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if isinstance(error, InputError) and str(path) in str(error):
+            raise
+        reason = str(error).strip("'\"") or type(error).__name__
+        message = f"file {str(path)!r} is not an HDF5 archive of rbms, or is damaged: {reason}"
+        raise InputError(message) from error

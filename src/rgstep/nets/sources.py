@@ -1,0 +1,132 @@
+"""Where batches come from: a fixed set, seen again in another order every epoch, or a stream that never comes back.
+
+Batch number t depends on (seed, t) alone, so that a training may stop and go on anywhere.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import blake2b
+from typing import Protocol, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rgstep.ensemble import Ensemble
+from rgstep.lattice import as_spins, as_vectors
+from rgstep.nets.updates import MOST, Bits
+from rgstep.samplers.endless import IsingStream
+
+CHUNK = 100  # batches of a stream that are drawn together
+SHOWN = 1000  # configurations of a stream in `sample`
+
+Data: TypeAlias = Ensemble | ArrayLike | IsingStream
+
+
+class Source(Protocol):
+    """Batches by their number."""
+
+    visible: int
+    samples: int | None  # None: without end
+    digest: str  # of all that decides the batches but the seed
+    sample: Bits  # some of the data, for readings
+
+    def room(self, first: int) -> int:
+        """Return how many batches from number `first` on `batches` can give at once."""
+        ...
+
+    def batches(self, first: int, count: int) -> tuple[jax.Array, np.ndarray]:
+        """Return packed data, and for each seed the rows of `count` batches, int32 `(seed, count, batch)`."""
+        ...
+
+
+class FixedSet:
+    """A set of configurations, shuffled anew every epoch; whole batches only."""
+
+    def __init__(self, bits: Bits, visible: int, batch: int, seeds: Sequence[int]) -> None:
+        """Take packed configurations; a set smaller than a batch is one batch."""
+        self.samples: int | None = len(bits)
+        self.visible, self.sample = visible, bits
+        self.size, self.seeds = min(batch, len(bits)), tuple(seeds)
+        self.digest = blake2b(
+            np.ascontiguousarray(bits).tobytes(), digest_size=16, key=str(visible).encode()
+        ).hexdigest()
+        self.data = jnp.asarray(bits)
+        self._orders: dict[tuple[int, int], np.ndarray] = {}
+
+    def room(self, first: int) -> int:
+        """Return how many batches can be given at once: as many as one compiled loop does."""
+        return MOST
+
+    def batches(self, first: int, count: int) -> tuple[jax.Array, np.ndarray]:
+        """Return the data, and the rows of batches."""
+        an_epoch = len(self.sample) // self.size
+        places = np.arange(first, first + count)
+        epochs = range(first // an_epoch, (first + count - 1) // an_epoch + 1)
+        self._orders = {(s, e): self._order(s, e) for s in self.seeds for e in epochs}
+        rows = [[self._orders[seed, int(t) // an_epoch][int(t) % an_epoch] for t in places] for seed in self.seeds]
+        return self.data, np.array(rows, dtype=np.int32)
+
+    def _order(self, seed: int, epoch: int) -> np.ndarray:
+        """Return the batches of an epoch `(batch number, row)`."""
+        if (seed, epoch) in self._orders:
+            return self._orders[seed, epoch]
+        rng = np.random.default_rng([seed, len(self.sample), self.size, 2, epoch])
+        order = rng.permutation(len(self.sample))[: len(self.sample) // self.size * self.size]
+        return order.reshape(-1, self.size)
+
+
+class Fresh:
+    """Configurations that are used once; a thread draws the next chunk of batches while one is used."""
+
+    samples: int | None = None
+
+    def __init__(self, stream: IsingStream, batch: int, seeds: Sequence[int]) -> None:
+        """Take a stream; every seed sees the same configurations."""
+        self.stream, self.size, self.count = stream, batch, len(seeds)
+        self.visible = stream.system.size**2
+        self.digest = blake2b(stream.name.encode(), digest_size=16).hexdigest()
+        self.sample = stream.bits(0, SHOWN)
+        self._pool = ThreadPoolExecutor(1)
+        self._chunks: dict[int, Future[Bits]] = {}
+
+    def room(self, first: int) -> int:
+        """Return how many batches are left in the chunk of batch `first`."""
+        return CHUNK - first % CHUNK
+
+    def batches(self, first: int, count: int) -> tuple[jax.Array, np.ndarray]:
+        """Return the chunk of these batches, and their rows in it; the next chunk is begun."""
+        number = first // CHUNK
+        wanted = range(number, number + 2)
+        self._chunks = {n: self._chunks.get(n) or self._pool.submit(self._chunk, n) for n in wanted}
+        place = first % CHUNK
+        rows = np.arange(place * self.size, (place + count) * self.size, dtype=np.int32)
+        rows = np.broadcast_to(rows.reshape(1, count, self.size), (self.count, count, self.size))
+        return jnp.asarray(self._chunks[number].result()), rows
+
+    def _chunk(self, number: int) -> Bits:
+        return self.stream.bits(number * CHUNK * self.size, CHUNK * self.size)
+
+
+def as_source(data: Data, batch: int, seeds: Sequence[int]) -> Source:
+    """Return data as a source of batches.
+
+    Raises:
+        InputError: if an entry of an array is not ±1.
+    """
+    if isinstance(data, IsingStream):
+        return Fresh(data, batch, seeds)
+    return FixedSet(*as_bits(data), batch, seeds)
+
+
+def as_bits(data: Ensemble | ArrayLike) -> tuple[Bits, int]:
+    """Return configurations as bits `(sample, byte)`, and the number of visible units they are for.
+
+    Raises:
+        InputError: if an entry of an array is not ±1.
+    """
+    if isinstance(data, Ensemble):
+        return data.packed.bits, data.system.size**2
+    v = as_vectors(as_spins(data, "data"))  # of any number of sites, not only of a square
+    return np.packbits(v > 0, axis=1), v.shape[1]

@@ -1,0 +1,505 @@
+"""Parallel tempering against enumerated machines: laws that stay, exchanges, travel along the ladder, its choice."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import erfc, logsumexp
+from scipy.stats import chi2
+
+from rgstep import RBM, InputError, memory
+from rgstep.nets import tempering
+from rgstep.nets.gibbs import gibbs
+from rgstep.nets.rbm import Weights
+from rgstep.nets.tempering import (
+    State,
+    Tempered,
+    advance,
+    attempts,
+    choose_betas,
+    exchange,
+    first_state,
+    free_energies,
+    stacked,
+    swapped,
+    temper,
+    temperature_ladder,
+    tempering_step,
+    trajectory_ladder,
+)
+
+REJECT = 1e-4
+CHAINS = 40_000
+BETAS = (0.0, 0.4, 0.7, 1.0)
+
+
+def machine(visible, hidden, sd, seed=0):
+    rng = np.random.default_rng([seed, visible, hidden])
+    return RBM(*(sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)))
+
+
+def two_modes(visible=16, coupling=2.0):
+    """One hidden unit coupled to all visible ones: all up or all down; a Gibbs step flips one time in 10¹⁰."""
+    return RBM(np.full((visible, 1), coupling), np.zeros(visible), np.zeros(1))
+
+
+def states(units):
+    return (2 * ((np.arange(1 << units)[:, None] >> np.arange(units)) & 1) - 1).astype(np.int8)
+
+
+def law(rbm):
+    """p(v) of every state, from the free energies in float64."""
+    log_p = -rbm.free_energy(states(rbm.visible))
+    return np.exp(log_p - logsumexp(log_p))
+
+
+def levels_of(rbm, betas):
+    return [RBM(b * rbm.weights, b * rbm.visible_bias, b * rbm.hidden_bias) for b in betas]
+
+
+def exact_draws(rbms, chains, seed=0):
+    """Independent exact draws at every level, `(level, chain, visible)`."""
+    rng = np.random.default_rng(seed)
+    every = states(rbms[0].visible)
+    return np.stack([every[rng.choice(len(every), size=chains, p=law(rbm))] for rbm in rbms])
+
+
+def p_value(v, p):
+    """χ² of configurations against a law; states expected fewer than five times count together."""
+    codes = ((np.asarray(v) > 0) @ (1 << np.arange(v.shape[1]))).astype(int)
+    seen, expected = np.bincount(codes, minlength=len(p)), len(v) * p
+    rare = expected < 5
+    seen, expected = (np.append(x[~rare], x[rare].sum()) for x in (seen, expected))
+    if expected[-1] < 5:
+        seen, expected = (np.append(x[:-2], x[-2:].sum()) for x in (seen, expected))
+    return chi2.sf(((seen - expected) ** 2 / expected).sum(), len(seen) - 1)
+
+
+def lowest_p_value(v, rbms):
+    return min(p_value(at, law(rbm)) for at, rbm in zip(np.asarray(v), rbms, strict=True))
+
+
+# --- stationarity
+
+STRONG = machine(10, 5, 0.8)
+RUNGS = levels_of(STRONG, BETAS)
+
+
+def many_steps(step, steps):
+    """Exact draws after `steps` steps, compiled."""
+    start = jnp.asarray(exact_draws(RUNGS, CHAINS), jnp.float32)
+
+    @jax.jit
+    def run(v, count):
+        return jax.lax.fori_loop(0, count, lambda i, v: step(v, jax.random.fold_in(jax.random.key(5), i), i % 2), v)
+
+    return [run(start, count) for count in steps]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["temperature", "trajectory"])
+def test_every_level_keeps_its_law(kind):
+    """Exact draws stay exact after 1, 4 and 16 steps: no mixing is asked for, only that the law does not move."""
+    ladder = temperature_ladder(STRONG, BETAS) if kind == "temperature" else trajectory_ladder(RUNGS)
+    for v in many_steps(lambda v, key, parity: tempering_step(ladder, v, key, 1, parity)[0], (1, 4, 16)):
+        assert lowest_p_value(v, RUNGS) > REJECT
+
+
+@pytest.mark.slow
+def test_a_parity_drawn_at_random_keeps_the_laws_too():
+    ladder = temperature_ladder(STRONG, BETAS)
+    (v,) = many_steps(lambda v, key, parity: tempering_step(ladder, v, key, 2)[0], (4,))
+    assert lowest_p_value(v, RUNGS) > REJECT
+
+
+def broken_exchange(chance):
+    """An exchange with a chance of its own, of even and odd pairs in turn."""
+
+    def step(ladder, v, key, parity):
+        key_gibbs, key_exchange = jax.random.split(key)
+        v = jax.vmap(gibbs, (0, 0, None, 0))(ladder, v, jnp.int32(1), jax.random.split(key_gibbs, len(v)))
+        easy, hard = (Weights(*(x[s] for x in ladder)) for s in (np.s_[:-1], np.s_[1:]))
+        f = (
+            free_energies(easy, v[:-1]),
+            free_energies(hard, v[1:]),
+            free_energies(easy, v[1:]),
+            free_energies(hard, v[:-1]),
+        )
+        tried = (jnp.arange(len(v) - 1) % 2 == parity)[:, None]
+        uniform = jax.random.uniform(key_exchange, f[0].shape)
+        return swapped(v, tried & (jnp.log(uniform) < chance(*f)))
+
+    return step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("chance", "good"),
+    [
+        (lambda f11, f22, f12, f21: f11 + f22 - f12 - f21, True),
+        (lambda f11, f22, f12, f21: f12 + f21 - f11 - f22, False),  # the wrong sign
+        (lambda f11, f22, f12, f21: f11 - f12, False),  # one machine's free energies only
+        (lambda f11, f22, f12, f21: f22 - f21, False),
+        (lambda f11, f22, f12, f21: jnp.zeros_like(f11), False),  # always
+        (lambda f11, f22, f12, f21: 0.8 * (f11 + f22 - f12 - f21), False),
+    ],
+    ids=["right", "wrong sign", "easy only", "hard only", "always", "off by a fifth"],
+)
+def test_exchanges_of_another_chance_are_found(chance, good):
+    ladder, step = temperature_ladder(STRONG, BETAS), broken_exchange(chance)
+    (v,) = many_steps(lambda v, key, parity: step(ladder, v, key, parity), (4,))
+    assert (lowest_p_value(v, RUNGS) > REJECT) == good
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [0.95, 1.1])
+def test_gibbs_steps_of_other_weights_are_found(factor):
+    ladder = temperature_ladder(STRONG, BETAS)
+    wrong = ladder._replace(w=factor * ladder.w)
+
+    def step(v, key, parity):
+        v = jax.vmap(gibbs, (0, 0, None, 0))(wrong, v, jnp.int32(1), jax.random.split(key, len(v)))
+        return exchange(ladder, v, jax.random.fold_in(key, 1), parity)[0]
+
+    (v,) = many_steps(step, (4,))
+    assert lowest_p_value(v, RUNGS) < REJECT
+
+
+@pytest.mark.slow
+def test_temper_keeps_the_laws_and_its_samples_are_those_of_the_last_level():
+    ladder = temperature_ladder(STRONG, BETAS)
+    start = first_state(exact_draws(RUNGS, CHAINS))
+    run = temper(ladder, 3, chains=CHAINS, steps=4, start=start, keep=4)
+    assert lowest_p_value(run.state.v, RUNGS) > REJECT
+    np.testing.assert_array_equal(run.samples, np.asarray(run.state.v[-1]))
+    assert p_value(run.samples, law(RUNGS[-1])) > REJECT
+    assert p_value(run.samples, law(levels_of(STRONG, [0.95])[0])) < REJECT
+
+
+def test_a_level_without_weights_is_drawn_afresh_at_every_step():
+    first = RBM(np.zeros((10, 5)), STRONG.visible_bias, np.zeros(5))
+    v = jnp.ones((1, CHAINS, 10))
+    drawn, _ = tempering_step(stacked([first]), v, jax.random.key(0), 1, 0)
+    assert p_value(np.asarray(drawn[0]), law(first)) > REJECT
+    assert p_value(np.asarray(drawn[0]), law(RBM(first.weights, 0.9 * first.visible_bias, np.zeros(5)))) < REJECT
+
+
+# --- the exchange
+
+
+def test_an_exchange_permutes_the_levels_of_each_chain():
+    v = jnp.asarray(exact_draws(RUNGS, 500), jnp.float32)
+    for parity in (0, 1):
+        after, accepted = exchange(temperature_ladder(STRONG, BETAS), v, jax.random.key(1), parity)
+        assert not accepted[1 - parity :: 2].any()
+        assert accepted.any()
+        expected = np.array(v)
+        for level, chain in np.argwhere(accepted):
+            expected[[level, level + 1], chain] = expected[[level + 1, level], chain]
+        np.testing.assert_array_equal(after, expected)
+        np.testing.assert_array_equal(swapped(v, accepted), expected)
+
+
+def exact_acceptance(easy, hard):
+    """Σ p₁(v) p₂(v') min(1, exp(D(v') − D(v))) over all pairs of states."""
+    difference = hard.free_energy(states(easy.visible)) - easy.free_energy(states(easy.visible))
+    return law(easy) @ np.exp(np.minimum(difference[None, :] - difference[:, None], 0.0)) @ law(hard)
+
+
+def test_the_acceptance_is_that_of_the_enumerated_machines():
+    v = jnp.asarray(exact_draws(RUNGS, CHAINS), jnp.float32)
+    for parity in (0, 1):
+        _, accepted = exchange(temperature_ladder(STRONG, BETAS), v, jax.random.key(2), parity)
+        for pair in range(parity, len(RUNGS) - 1, 2):
+            exact = exact_acceptance(RUNGS[pair], RUNGS[pair + 1])
+            sigma = np.sqrt(exact * (1 - exact) / CHAINS)
+            assert abs(float(accepted[pair].mean()) - exact) < 4 * sigma
+            assert abs(float(accepted[pair].mean()) - exact_acceptance(RUNGS[pair], RUNGS[pair])) > 4 * sigma
+
+
+def test_float32_free_energies_are_good_enough_to_exchange_with():
+    """1024 × 256, |F| above 1000: the chance of an exchange within 10⁻³ of that in float64, its mean within 10⁻⁵."""
+    easy, hard = levels_of(machine(1024, 256, 0.1), (0.97, 1.0))
+    v = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (2, 200, 1024))
+    v = np.asarray(
+        jax.vmap(gibbs, (0, 0, None, 0))(stacked([easy, hard]), jnp.asarray(v, jnp.float32), jnp.int32(5), jax.random.split(jax.random.key(0)))
+    )
+    exact = np.array([[rbm.free_energy(at) for at in v] for rbm in (easy, hard)])
+    single = np.array(
+        [[free_energies(stacked([rbm]), jnp.asarray(at, jnp.float32)[None])[0] for at in v] for rbm in (easy, hard)]
+    )
+    assert abs(exact).min() > 1000
+
+    def chance(f):
+        return np.exp(np.minimum(f[0, 0] + f[1, 1] - f[0, 1] - f[1, 0], 0.0))
+
+    difference = chance(single.astype(np.float64)) - chance(exact)
+    assert 0.1 < chance(exact).mean() < 0.95
+    assert abs(difference).max() < 1e-3
+    assert abs(difference.mean()) < 5e-5
+    half = np.float16(exact).astype(np.float64)
+    assert abs(chance(half) - chance(exact)).max() > 1e-3
+
+
+# --- travel
+
+
+def travel_by_hand(accepted):
+    """Round trips per chain from the exchanges accepted, `(step, pair, chain)`, following every configuration."""
+    steps, pairs, chains = accepted.shape
+    trips = np.zeros(chains, int)
+    for chain in range(chains):
+        at = list(range(pairs + 1))  # which configuration is at each level
+        goal = ["last" if level == 0 else "first, not yet out" for level in at]
+        for step in range(steps):
+            for pair in np.flatnonzero(accepted[step, :, chain]):
+                at[pair], at[pair + 1] = at[pair + 1], at[pair]
+            if goal[at[0]] == "first":
+                trips[chain] += 1
+            goal[at[0]] = "last"
+            if goal[at[-1]] == "last":
+                goal[at[-1]] = "first"
+    return trips
+
+
+def test_round_trips_and_acceptances_are_those_counted_by_hand():
+    ladder, chains, steps = temperature_ladder(STRONG, BETAS), 5, 120
+    run = temper(ladder, 7, chains=chains, steps=steps)
+    key, state, accepted = tempering.as_key(7), tempering.fair_spins(ladder, chains, tempering.as_key(7)), []
+    for _ in range(steps):
+        state, seen = advance(ladder, state, key, jnp.int32(1), jnp.int32(1))
+        accepted.append(np.asarray(seen.accepted))
+    np.testing.assert_array_equal(state.v, run.state.v)
+    by_hand = travel_by_hand(np.array(accepted))
+    assert by_hand.sum() == run.round_trips > 10
+    assert run.trip_rate.value == pytest.approx(1000 * by_hand.mean() / steps)
+    np.testing.assert_allclose(run.acceptances.value, np.sum(accepted, axis=(0, 2)) / (chains * steps / 2))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 6])
+def test_equal_machines_carry_configurations_at_full_speed(levels):
+    """Every exchange is accepted: a configuration is back after 2 · levels steps, one arrives every second step."""
+    steps = 30 * levels
+    run = temper(stacked([machine(4, 2, 0.5)] * levels), chains=3, steps=steps)
+    np.testing.assert_array_equal(run.acceptances.value, 1.0)
+    assert abs(run.round_trips / 3 - steps / 2) <= levels + 1
+
+
+def test_attempts_are_counted():
+    for begun in (0, 1, 4):
+        for steps in (1, 2, 7):
+            parity = np.arange(begun, begun + steps) % 2
+            expected = [(parity == pair % 2).sum() or np.nan for pair in range(3)]
+            np.testing.assert_array_equal(attempts(3, begun, steps)[:, 0], expected)
+
+
+# --- mixing
+
+
+@pytest.mark.slow
+def test_tempering_finds_the_second_mode_and_gibbs_does_not():
+    rbm = two_modes()
+    chains, steps = 400, 400
+    ladder = temperature_ladder(rbm, np.linspace(0, 1, 7))
+    up = first_state(np.ones((7, chains, 16)))
+    plain = temper(stacked([rbm]), 0, chains=chains, steps=steps, start=first_state(np.ones((1, chains, 16))))
+    assert (plain.samples.sum(axis=1) > 0).all()
+    settled = temper(ladder, 0, chains=chains, steps=steps, start=up)
+    ends = np.asarray(settled.state.v[-1]).sum(axis=1) > 0
+    assert abs(ends.mean() - 0.5) < 4 * 0.5 / np.sqrt(chains)
+    run = temper(ladder, 0, chains=chains, steps=steps, start=settled.state)
+    m = run.samples.mean(axis=1)
+    assert abs((m > 0).mean() - 0.5) < 4 * 0.5 * np.sqrt(2 * run.tau["m"].value / (chains * steps))
+    assert 1 < run.tau["m"].value < 60
+    exact = law(rbm) @ abs(states(16).mean(axis=1))
+    assert abs(m).mean() == pytest.approx(exact, abs=3e-3)
+
+
+def exact_tau(rbm, f):
+    """τ = ½ + Σ ρ(t) of f(v) under v → h → v, from the enumerated transition matrix."""
+    v, h, p = states(rbm.visible), states(rbm.hidden), law(rbm)
+
+    def conditional(mean, units):
+        return np.prod((1 + mean[:, None, :] * units[None, :, :]) / 2, axis=2)
+
+    step = conditional(rbm.mean_h(v).astype(float), h) @ conditional(rbm.mean_v(h).astype(float), v)
+    f = f - p @ f
+    resolvent = np.linalg.solve(np.eye(len(p)) - step + np.outer(np.ones(len(p)), p), f)
+    return (p * f) @ resolvent / ((p * f) @ f) - 0.5
+
+
+@pytest.mark.slow
+def test_autocorrelation_times_are_those_of_the_transition_matrix():
+    rbm = machine(6, 3, 0.5, seed=2)
+    run = temper(stacked([rbm]), 0, chains=64, steps=4000)
+    v = states(6)
+    exact = {
+        "m": exact_tau(rbm, v.mean(axis=1)),
+        "abs_m": exact_tau(rbm, abs(v.mean(axis=1))),
+        "free_energy": exact_tau(rbm, rbm.free_energy(v)),
+    }
+    assert set(run.tau) == set(exact)
+    for name, tau in run.tau.items():
+        assert abs(tau.value - exact[name]) < 4 * tau.error
+    assert abs(run.tau["m"].value - exact["abs_m"]) > 4 * run.tau["m"].error
+
+
+# --- seeds, goings on, text
+
+
+def test_the_same_seed_gives_the_same_numbers_in_one_run_or_two():
+    ladder = temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1))
+    whole, again, other = (temper(ladder, seed, chains=8, steps=30) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(whole.samples, again.samples)
+    assert (whole.samples != other.samples).any()
+    first = temper(ladder, 1, chains=8, steps=13)
+    second = temper(ladder, 1, chains=8, steps=17, start=first.state)
+    for one, two in zip(whole.state, second.state, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert first.round_trips + second.round_trips == whole.round_trips
+    drawn = [temper(ladder, seed, chains=8, steps=30).samples for seed in (np.random.default_rng(1), jax.random.key(3))]
+    np.testing.assert_array_equal(drawn[0], whole.samples)
+    assert (drawn[1] != whole.samples).any()
+
+
+def test_samples_of_a_chain_stand_together():
+    ladder = temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1))
+    run = temper(ladder, 1, chains=8, steps=35, keep=10)
+    parts = [temper(ladder, 1, chains=8, steps=steps).state.v[-1] for steps in (10, 20, 30)]
+    np.testing.assert_array_equal(run.samples.reshape(8, 3, 6), np.stack(parts, axis=1))
+    assert run.samples.dtype == np.int8
+
+
+def test_one_compilation_serves_all_numbers_of_steps():
+    ladder = temperature_ladder(machine(5, 3, 0.5), (0, 0.5, 1))
+    temper(ladder, chains=9, steps=7)
+    before = advance._cache_size()
+    state = temper(ladder, chains=9, steps=23, sweeps=3, keep=4).state
+    temper(ladder, chains=9, steps=2, start=state)
+    assert advance._cache_size() == before
+    temper(ladder, chains=10, steps=2)
+    assert advance._cache_size() == before + 1
+
+
+def test_a_result_prints_in_four_lines():
+    run = temper(temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1)), chains=8, steps=40)
+    lines = str(run).splitlines()
+    assert isinstance(run, Tempered)
+    assert isinstance(run.state, State)
+    assert len(lines) == 4
+    assert lines[0] == "tempering: 3 levels, 8 chains, 40 steps"
+    pair = int(np.argmin(run.acceptances.value))
+    assert f"{run.acceptances[pair]} between levels {pair} and {pair + 1}" in lines[1]
+    assert lines[2].startswith(f"round trips: {run.round_trips}, ")
+    assert f"abs_m {run.tau['abs_m']}" in lines[3]
+
+
+def test_progress_reaches_the_last_step():
+    calls = []
+    ladder = temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1))
+    temper(ladder, chains=8, steps=25, progress=lambda *call: calls.append(call))
+    assert [call[:3] for call in calls] == [("tempering", done, 25) for done in (10, 20, 25)]
+
+
+# --- ladders and their choice
+
+
+def test_ladders_hold_the_machines_given():
+    rbm = machine(6, 3, 0.5)
+    ladder = temperature_ladder(rbm, (0, 0.5, 1))
+    for level, beta in enumerate((0, 0.5, 1)):
+        np.testing.assert_array_equal(ladder.w[level], np.float32(beta) * rbm.weights)
+        np.testing.assert_array_equal(ladder.a[level], np.float32(beta) * rbm.visible_bias)
+        np.testing.assert_array_equal(ladder.b[level], np.float32(beta) * rbm.hidden_bias)
+    other = machine(6, 3, 0.5, seed=1)
+    run = trajectory_ladder([rbm, other])
+    np.testing.assert_array_equal(run.w, np.stack([0 * rbm.weights, rbm.weights, other.weights]))
+    np.testing.assert_array_equal(run.a, np.stack([rbm.visible_bias, rbm.visible_bias, other.visible_bias]))
+    assert len(trajectory_ladder(levels_of(rbm, (0, 1))).w) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rbm", "gaps"), [(machine(64, 16, 0.6), None), (machine(10, 5, 0.05), 1)])
+def test_betas_are_chosen_for_equal_acceptance(rbm, gaps):
+    betas = choose_betas(rbm, 0, 0.3)
+    assert (betas[0], betas[-1]) == (0, 1)
+    assert (np.diff(betas) > 0).all()
+    if gaps is not None:
+        assert len(betas) == gaps + 1
+        return
+    rates = np.asarray(temper(temperature_ladder(rbm, betas), 1, chains=64, steps=400).acceptances.value)
+    assert len(betas) > 3
+    assert rates.min() > 0.2
+    assert rates.max() < 0.55
+    even = np.linspace(0, 1, len(betas))
+    spread = np.asarray(temper(temperature_ladder(rbm, even), 1, chains=64, steps=400).acceptances.value)
+    assert np.ptp(spread) > 2 * np.ptp(rates)
+
+
+def test_betas_are_placed_exactly_where_acceptance_is_gaussian():
+    """A = erfc(c Δβ) from uneven β: the result is even, with as many gaps as A = 0.3 asks for."""
+    betas = np.array([0, 0.3, 0.4, 0.8, 1.0])
+    placed = tempering.equalised(betas, erfc(2.5 * np.diff(betas)), 0.3)
+    np.testing.assert_allclose(placed, np.linspace(0, 1, 5), atol=1e-12)
+    assert erfc(2.5 / 4) > 0.3 > erfc(2.5 / 3)
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    "betas", [(0, 0.5), (0.5, 0.2, 1), (-0.1, 1), (0, 0.5, 0.5, 1), (1,), np.ones((1, 1)), (0, np.nan, 1)]
+)
+def test_betas_that_do_not_rise_to_one_are_refused(betas):
+    with pytest.raises(InputError, match=r"betas = .*increase from 0 or more to 1"):
+        temperature_ladder(machine(4, 2, 0.1), betas)
+
+
+def test_machines_of_another_shape_are_refused():
+    with pytest.raises(InputError, match=r"level 1 has weights \(4, 3\), level 0 \(4, 2\)"):
+        trajectory_ladder([RBM(np.zeros((4, 2)), np.zeros(4), np.zeros(2)), machine(4, 3, 0.1)])
+    with pytest.raises(InputError, match="0 machines"):
+        trajectory_ladder([])
+
+
+def test_what_does_not_fit_in_memory_is_refused(monkeypatch):
+    rbm = machine(64, 16, 0.1)
+    ladder = temperature_ladder(rbm, (0, 1))
+    monkeypatch.setattr(memory, "available", lambda: 100_000)
+    with pytest.raises(InputError, match=r"a ladder of 100 machines .* at most 11 levels fit"):
+        temperature_ladder(rbm, np.linspace(0, 1, 100))
+    with pytest.raises(InputError, match=r"a ladder of 100 machines"):
+        stacked([rbm] * 100)
+    with pytest.raises(InputError, match=r"a run of 1000 chains, 2 levels and 10 steps .* chains fit"):
+        temper(ladder, chains=1000, steps=10)
+    assert len(temper(ladder, chains=5, steps=10).samples) == 5
+
+
+def test_a_ladder_that_is_cut_is_refused():
+    weak, strong = machine(64, 16, 0.02), machine(64, 16, 2.0)
+    ladder = stacked([weak, weak, strong, strong])
+    with pytest.raises(InputError, match="0 exchanges between levels 1 and 2"):
+        temper(ladder, chains=50, steps=20)
+    run = temper(ladder, chains=50, steps=20, allow_cut=True)
+    assert np.asarray(run.acceptances.value)[1] == 0
+
+
+@pytest.mark.parametrize("name", ["chains", "steps", "sweeps", "keep"])
+def test_numbers_that_are_not_above_zero_are_refused(name):
+    numbers = {"chains": 2, "steps": 2} | {name: 0}
+    with pytest.raises(InputError, match=f"{name} = 0"):
+        temper(temperature_ladder(machine(4, 2, 0.1), (0, 1)), **numbers)
+
+
+def test_a_start_of_another_shape_and_a_bad_seed_are_refused():
+    ladder = temperature_ladder(machine(4, 2, 0.1), (0, 1))
+    with pytest.raises(InputError, match=r"start of shape \(2, 3, 4\).* \(2, 5, 4\)"):
+        temper(ladder, chains=5, steps=2, start=first_state(np.ones((2, 3, 4))))
+    with pytest.raises(InputError, match="seed = -1"):
+        temper(ladder, -1, chains=5, steps=2)
+
+
+@pytest.mark.parametrize("acceptance", [0, 1, 1.5, "high", float("nan")])
+def test_an_acceptance_out_of_range_is_refused(acceptance):
+    with pytest.raises(InputError, match="acceptance = "):
+        tempering.require_acceptance(acceptance)
