@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import binom
 
 from rgstep import RBM, InputError, untrained_rbm
+from rgstep.exact import onsager, torus
 from rgstep.nets import annealing, likelihood
 from rgstep.nets.annealing import NotConverged, annealed_log_partition, log_partition_interval
 from rgstep.nets.rbm import log_2cosh
@@ -101,6 +102,27 @@ def test_repeated_intervals_cover_at_their_rate_and_errors_are_right():
         assert 0.6 < z.std() < 1.5
     off = likelihood.log_partition(RBM(0.95 * rbm.weights, rbm.visible_bias, rbm.hidden_bias))
     assert sum(x.low <= off <= x.high for x in found) < binom.ppf(1e-3, runs, 0.95)
+
+
+def ising_machine(coupling, size):
+    """The RBM that is the Ising model, a hidden unit on each bond, ½ ln cosh 2w = K; ln Z by Kaufman's formula."""
+    w = np.arccosh(np.exp(2 * coupling)) / 2
+    site = np.arange(size**2).reshape(size, size)
+    ends = np.stack([np.tile(site.ravel(), 2), np.concatenate([np.roll(site, -1, axis).ravel() for axis in (0, 1)])])
+    weights = np.zeros((size**2, 2 * size**2))
+    weights[ends, np.arange(2 * size**2)] = w
+    log_z = 2 * size**2 * (np.log(2) + coupling) + torus.log_partition(size, coupling)
+    return RBM(weights, np.zeros(size**2), np.zeros(2 * size**2)), log_z
+
+
+def test_the_interval_covers_kaufmans_ln_z_at_criticality():
+    """64 visible and 128 hidden units, far beyond any sum; 2 % of the temperature away it does not."""
+    rbm, exact = ising_machine(onsager.CRITICAL_COUPLING, 8)
+    found = annealed_log_partition(rbm, 0, temperatures=500, chains=200)
+    assert found.low < exact < found.high
+    assert found.width < 1
+    _, off = ising_machine(1.02 * onsager.CRITICAL_COUPLING, 8)
+    assert not found.low < off < found.high
 
 
 # --- the two directions

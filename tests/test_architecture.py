@@ -32,12 +32,12 @@ HOUSE = {
         *("nets.tempering", "nets.bennett"),
         *("nets.localisation", "nets.monitor", "nets.updates", "nets.sources", "nets.readings"),
         *("nets.checkpoints", "nets.training"),
-        *("nets.starts", "nets.equilibrium"),
+        *("nets.starts", "nets.equilibrium", "nets.assessment"),
     ),
     6: ("correlators", "patterns"),
     7: ("controls", "report", "findings", "battery"),
     8: ("store",),
-    9: ("figures", "page", "page.render", "compare"),
+    9: ("figures", "page", "page.render", "compare", "verbs"),
     10: ("cli",),
 }
 ORDER = [module for level in HOUSE.values() for module in level]

@@ -245,8 +245,10 @@ def test_the_result_is_a_line():
     found = kl_to_ising(rbm, draws(CRITICAL), log_z(rbm))
     assert isinstance(found, Divergence)
     assert "\n" not in str(found)
-    assert str(found).startswith(f"KL(Ising ‖ RBM) = {found.per_spin} per spin, in [")
-    assert f"{found.optimum:.6g}" in str(found)
+    assert str(found).startswith(f"KL(Ising ‖ RBM) = {found.per_spin} per spin, in [")  # ln Z is exact
+    assert f"log-likelihood {found.log_likelihood} per spin, at best {found.optimum:.6g}" in str(found)
+    wide = Divergence(Estimate(0.01, 1e-6), -0.0392, 0.0592, -0.28, 500)
+    assert str(wide).startswith("KL(Ising ‖ RBM) = 0.010(25) per spin, in [-0.0392, 0.0592] at 95 % (500 conf")
 
 
 def test_blocks_and_progress(monkeypatch):

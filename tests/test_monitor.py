@@ -198,6 +198,12 @@ def test_configurations_without_noise(pattern, chi, xi):
     assert found["xi"] == pytest.approx(xi, rel=1e-5)
 
 
+def test_aligned_spins_have_an_infinite_length():
+    """At L = 7 the Fourier sum of equal spins is not 0 but rounding."""
+    assert 0 < monitor.along_axes(jnp.ones((3, 7, 7)))[1] < 1e-9
+    assert read(np.ones((3, 7, 7), np.int8))["xi"] == math.inf
+
+
 # --- singular values
 
 

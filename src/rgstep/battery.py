@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from rgstep.estimates import Estimate, grouped_mean
 from rgstep.exact import enumeration, transfer
 from rgstep.lattice import shells
 from rgstep.nets.adapters import as_map
+from rgstep.nets.assessment import stored
 from rgstep.nets.rbm import RBM
 from rgstep.nets.readings import goodness_of_fit
 from rgstep.report import NOT_JUDGED, Diagnostic, MapReport, Quantity, Report
@@ -152,7 +154,20 @@ def training(subject: Subject) -> Row | None:
         "steps": Quantity(Estimate(float(network.history["step"][-1]), 0.0)),
     }
     why = f"{MEASURED}; a perfect network would reach the pseudo-likelihood of the Ising law itself, {truth}"
+    if found := stored(network):
+        more, verdict = from_assessment(found)
+        quantities, why = {**quantities, **more}, f"{verdict}; {why}"
     return Diagnostic(None, why, quantities), {f"history_{name}": curve for name, curve in network.history.items()}
+
+
+def from_assessment(found: Mapping[str, Any]) -> tuple[dict[str, Quantity], str]:
+    """Return the numbers and the verdict of a network's stored assessment."""
+    balance = found["equilibrium"]
+    low, high = found["kl_interval"]
+    kl = Estimate(found["kl_per_spin"][0], (high - low) / 3.92)  # half of a 95 % interval is 1.96 errors
+    quantities = {"kl_per_spin": Quantity(kl), "K_nn_visible": Quantity(Estimate(*found["K_nn_visible"]))}
+    quantities |= {f"tau_{name}": Quantity(Estimate(t["value"], t["error"])) for name, t in balance["tau"].items()}
+    return quantities, f"{balance['verdict']} ({balance['reason']})"
 
 
 def ising_pseudo_likelihood(ensemble: Ensemble) -> Estimate:

@@ -114,7 +114,7 @@ def compare(
         list[str] | None,
         typer.Option(
             "--map",
-            metavar="NAME|file.py:object",
+            metavar="NAME|file.py:object|FILE",
             help="A map to measure beside the controls; repeat for more. Default: rbm_default and rbm_koch2020.",
         ),
     ] = None,
@@ -168,7 +168,8 @@ def sample(
 ) -> None:
     """Sample the Ising model into a file, with a certificate against exact results."""
     with loading(quiet) as progress:
-        from rgstep.compare import parse_temperature, sample_to_file
+        from rgstep.compare import parse_temperature
+        from rgstep.verbs import sample_to_file
 
         certificate = sample_to_file(
             out,
@@ -193,9 +194,15 @@ def sample(
 def train(
     data: Annotated[Path, typer.Argument(help="Configurations written by 'rgstep sample'.")],
     out: Annotated[Path, typer.Argument(help="File to write, ending in .npz.")],
-    preset: Annotated[str, typer.Option(help="How to train: default or koch2020.")] = "default",
+    preset: Annotated[str, typer.Option(help="default, koch2020, mehta2014 or veiga2020.")] = "default",
     hidden: Hidden = None,
     steps: Steps = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train on fresh configurations of the same L and T, none seen twice.")
+    ] = False,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoints; the same command goes on from the last one.")
+    ] = None,
     seed: Seed = 0,
     force: Force = False,
     as_json: Json = False,
@@ -203,10 +210,37 @@ def train(
 ) -> None:
     """Train an RBM on configurations from a file."""
     with loading(quiet) as progress:
-        from rgstep.compare import train_to_file
+        from rgstep.verbs import train_to_file
 
-        summary = train_to_file(data, out, hidden, seed, preset, steps, force=force, progress=progress)
+        summary = train_to_file(
+            *(data, out, hidden, seed, preset, {"steps": steps}),
+            fresh=fresh,
+            checkpoints=checkpoints,
+            force=force,
+            progress=progress,
+        )
     finish(summary, as_json, quiet)
+
+
+@verb
+def assess(
+    network: Annotated[Path, typer.Argument(help="A network written by 'rgstep train'; the result is added to it.")],
+    temperature: Temperature = "critical",
+    samples: Annotated[int, typer.Option(help="Fresh configurations to compare with.")] = 4_000,
+    seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell whether a network is an equilibrium model, and how far its law is from the Ising law."""
+    with loading(quiet) as progress:
+        from rgstep.compare import parse_temperature
+        from rgstep.verbs import assess_file
+
+        found = assess_file(network, parse_temperature(temperature), samples, seed, progress=progress)
+    if as_json:
+        print_json(found.to_dict())
+    elif not quiet:
+        typer.echo(str(found))
 
 
 @verb

@@ -18,21 +18,27 @@ from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
-from rgstep.files import check_folder, check_output, output_folder
+from rgstep.files import check_output, output_folder
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
 from rgstep.nets.adapters import as_map, load_map
+from rgstep.nets.assessment import assess, with_assessment
+from rgstep.nets.conversion import load_rbms
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page.render import write_page
 from rgstep.report import Report, file_name, load_report
-from rgstep.samplers.plan import HOUR, sample
-from rgstep.store import check_name, load_ensemble, save_ensemble, save_rbm
+from rgstep.samplers.plan import sample
+from rgstep.store import load_rbm, save_ensemble, save_rbm
 from rgstep.types import Progress
 
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
+NETWORK_FILES = (".npz", ".h5", ".hdf5")
+HELD_OUT_SEED = 2**32  # added to the seed of the comparison
+HELD_OUT = 4000  # configurations that no network is trained on, to assess them with
+SECONDS, TEMPERATURES = 10.0, 2000  # of an assessment here; `rgstep assess` takes longer
 BYTES_PER_SPIN = 0.5  # the packed configurations, a copy on the device, and a third while a file is written
 BYTES_PER_SAMPLE = 50  # its energy and magnetisation, its place in the shuffled order of an epoch
 TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, optimiser, statistics
@@ -44,7 +50,8 @@ class Comparison:
     """What is compared, and on which configurations.
 
     Attributes:
-        maps: the judged maps: a preset's network ("rbm_koch2020"), a rule made by hand, or `file.py:object`.
+        maps: the judged maps: a preset's network ("rbm_koch2020"), a rule made by hand,
+            `file.py:object`, or the file of a network.
         block: side of the blocks; networks get as many hidden units as there are blocks unless `hidden` says otherwise.
         seeds: how many networks of each preset, with seeds seed, seed + 1, …
         steps: updates of every training, instead of the preset's own.
@@ -116,9 +123,8 @@ def check(comparison: Comparison) -> dict[str, object]:
         require_positive("steps", comparison.steps)
     user_maps: dict[str, object] = {}
     for name in comparison.maps:
-        if ":" in name or name.endswith(".py"):
-            given = load_map(name)
-            label = name.rpartition(":")[2]
+        if names_a_file(name):
+            label, given = map_from_file(name)
             as_map(given, label)
             user_maps[label if label not in reserved() | user_maps.keys() else name] = given
         elif name not in HAND_MADE and preset_of(name) not in PRESETS and name != UNTRAINED:
@@ -128,6 +134,21 @@ def check(comparison: Comparison) -> dict[str, object]:
             settings(preset_of(name), {"steps": comparison.steps})
     check_memory(comparison)
     return user_maps
+
+
+def names_a_file(name: str) -> bool:
+    """Return whether a map's name is that of a file, or of an object in one."""
+    return ":" in name or name.endswith((".py", *NETWORK_FILES))
+
+
+def map_from_file(name: str) -> tuple[str, object]:
+    """Return a short name and the map: an object of a Python file, or a network of `save_rbm` or of `rbms`."""
+    path = Path(name)
+    if name.endswith(".npz"):
+        return path.stem, load_rbm(path)
+    if name.endswith(NETWORK_FILES):
+        return path.stem, load_rbms(path)
+    return name.rpartition(":")[2], load_map(name)
 
 
 def reserved() -> set[str]:
@@ -182,10 +203,18 @@ def build(
     for preset in dict.fromkeys(n for n in judged if n in PRESETS):
         for s, suffix in seeds:
             stage_of = labelled(progress, suffix)
-            maps[PREFIX + preset + suffix] = train_rbm(
+            rbm = train_rbm(
                 ensemble, units, comparison.seed + s, preset=preset, steps=comparison.steps, progress=stage_of
             )
+            maps[PREFIX + preset + suffix] = assessed(rbm, comparison, stage_of)
     return {**maps, **user_maps}
+
+
+def assessed(rbm: RBM, comparison: Comparison, progress: Progress | None) -> RBM:
+    """Return a network with its likelihood and equilibrium in its record, by configurations it never saw."""
+    held_out = sample(comparison.size, comparison.temperature, HELD_OUT, comparison.seed + HELD_OUT_SEED, mode="thin")
+    found = assess(rbm, held_out, comparison.seed, temperatures=TEMPERATURES, seconds=SECONDS, progress=progress)
+    return with_assessment(rbm, found)
 
 
 def labelled(progress: Progress | None, suffix: str) -> Progress | None:
@@ -228,64 +257,6 @@ def redraw(directory: Path, progress: Progress | None = None) -> Report:
     with output_folder(directory, force=True) as folder:
         write_page(report, folder, progress)
     return report
-
-
-def sample_to_file(
-    out: Path,
-    size: int,
-    temperature: float,
-    samples: int,
-    seed: int,
-    *,
-    mode: str = "iid",
-    kernel: str = "auto",
-    threads: int | None = None,
-    time_limit: float = HOUR,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Sample one temperature into a file; returns the certificate as plain values."""
-    check_file(out, force)
-    ensemble = sample(
-        size,
-        temperature,
-        samples,
-        seed,
-        mode=mode,
-        kernel=kernel,
-        threads=threads,
-        time_limit=time_limit,
-        progress=progress,
-    )
-    save_ensemble(out, ensemble)
-    return {"file": str(out), **ensemble.certificate.to_dict()}
-
-
-def train_to_file(
-    data: Path,
-    out: Path,
-    hidden: int | None,
-    seed: int,
-    preset: str,
-    steps: int | None,
-    *,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Train a network on configurations from a file into another; returns its settings and last readings."""
-    check_file(out, force)
-    rbm = train_rbm(load_ensemble(data), hidden, seed, preset=preset, steps=steps, progress=progress)
-    save_rbm(out, rbm)
-    return {"file": str(out), **rbm.origin, **{name: float(curve[-1]) for name, curve in rbm.history.items()}}
-
-
-def check_file(path: Path, force: bool) -> None:
-    """Raise `InputError` if a file cannot be written, or is there already and `force` is not set."""
-    check_name(path)
-    check_folder(path.parent)
-    if path.exists() and not force:
-        message = f"file {str(path)!r} exists: choose another, or replace it with --force"
-        raise InputError(message)
 
 
 def environment() -> dict[str, Any]:

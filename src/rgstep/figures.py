@@ -233,8 +233,16 @@ def history_panel(axes: Axes, history: Mapping[str, np.ndarray], curves: Mapping
     axes.set_xscale("log")
     if next(iter(curves.values())).startswith(("sv_", "participation")):
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(LogFormatter())
-        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.3)))
+        axes.yaxis.set_major_formatter(PlainLogFormatter())
+        axes.yaxis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.0, 0.3)))
+
+
+class PlainLogFormatter(LogFormatter):
+    """Labels the ticks of a logarithmic axis that matplotlib would label, but as 0.2, not as 2e-01."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return the label of the tick at x, empty for one without."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def localisation_curves(

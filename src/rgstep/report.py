@@ -26,7 +26,7 @@ SCHEMA = 1
 NOT_JUDGED = "not judged"
 HEADLINES = {  # the quantities of each diagnostic that the table shows, with short labels
     "sampling": {"u": "u"},
-    "training": {"pseudo_likelihood": "ln PL"},
+    "training": {"pseudo_likelihood": "ln PL", "kl_per_spin": "KL"},
     "vh_pattern": {
         "own_block": "own",
         "pattern_range": "range",

@@ -68,7 +68,8 @@ def save(folder: Path, run: Run, state: State, curves: Curves) -> None:
 
 def saved_steps(folder: Path) -> list[int]:
     """Return the steps of the checkpoints in a folder, in order."""
-    return sorted(int(path.stem.removeprefix("checkpoint-")) for path in folder.glob("checkpoint-*.npz"))
+    numbers = (path.stem.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*.npz"))
+    return sorted(int(number) for number in numbers if number.isdecimal())
 
 
 def resume(folder: Path, run: Run, start: State) -> tuple[State, Curves] | None:
@@ -77,12 +78,19 @@ def resume(folder: Path, run: Run, start: State) -> tuple[State, Curves] | None:
     Raises:
         InputError: if the folder cannot be used, or its checkpoints are of another run: what differs is named.
     """
+    if folder.exists() and not folder.is_dir():
+        message = f"checkpoints = {str(folder)!r} is a file: name a folder"
+        raise InputError(message)
     check_folder(folder)
     steps = saved_steps(folder) if folder.is_dir() else []
     if not steps:
         return None
     path = path_of(folder, steps[-1])
-    meta, arrays = read_checkpoint(path)
+    try:
+        meta, arrays = read_checkpoint(path)
+    except InputError as error:
+        message = f"{error}: delete it to go on from the one before"
+        raise InputError(message) from error
     require_same(path, meta["run"], run.plain())
     leaves, structure = jax.tree.flatten(start._replace(key=jax.random.key_data(start.key)))
     stored = [arrays[f"leaf_{i:03d}"] for i in range(len(leaves)) if f"leaf_{i:03d}" in arrays]
@@ -121,7 +129,7 @@ def load_checkpoints(folder: str | Path, network: int = 0) -> list[RBM]:
         network: which, of a run of several seeds.
 
     Raises:
-        InputError: if there are none, or a file is damaged.
+        InputError: if there are none, a file is damaged, or the run has no such network.
     """
     steps = saved_steps(Path(folder)) if Path(folder).is_dir() else []
     if not steps:
@@ -134,6 +142,9 @@ def as_rbm(path: Path, network: int) -> RBM:
     """Return the network of one checkpoint."""
     meta, arrays = read_checkpoint(path)
     run = meta["run"]
+    if network not in range(len(run["seeds"])):
+        message = f"network = {network!r}: the run has {len(run['seeds'])}, numbered from 0"
+        raise InputError(message)
     several = len(run["seeds"]) > 1
     step, w, a, b = (arrays[f"leaf_{i:03d}"][network] if several else arrays[f"leaf_{i:03d}"] for i in range(4))
     if run["settings"]["units"] == "binary":

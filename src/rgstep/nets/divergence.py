@@ -45,11 +45,13 @@ class Divergence:
         return Estimate(self.optimum - float(self.per_spin.value), self.per_spin.error)
 
     def __str__(self) -> str:
-        """Return the divergence, its interval and the log-likelihood beside its optimum."""
+        """Return the divergence and the log-likelihood, with errors that include ln Z, and the optimum."""
+        error = (self.high - self.low) / (2 * QUANTILE)
+        kl, likelihood = float(self.per_spin.value), float(self.log_likelihood.value)
         return (
-            f"KL(Ising ‖ RBM) = {self.per_spin} per spin, in [{self.low:.3g}, {self.high:.3g}] at 95 % with ln Z "
-            f"({self.samples} configurations); log-likelihood {self.log_likelihood} per spin, at best "
-            f"{bracket(self.optimum, 0.0)}"
+            f"KL(Ising ‖ RBM) = {bracket(kl, error)} per spin, in [{self.low:.3g}, {self.high:.3g}] at 95 % "
+            f"({self.samples} configurations); log-likelihood {bracket(likelihood, error)} per spin, "
+            f"at best {self.optimum:.6g}"
         )
 
 

@@ -14,9 +14,11 @@ chain's average over it is one independent number. The verdict is "out of equili
  1. the groups differ: a rank-sum |z| > 4 between two of them in any observable, so that the start is remembered; or
  2. they agree, but off the data, and random starts come much closer to the data on their way there: with D the mean
     squared distance from the data, in their standard deviations, over all observables but m,
-    D(T) > ¼², D(T) > 4 D(t*) and D(T) − D(t*) > 4 errors, at t* where D(t) is smallest.
+    D(T) > ¼², D(T) > 4 D(t*) and D(T) − D(t*) > 4 errors, t* the earliest t within an error of the smallest D(t).
 
 All else is an "equilibrium model", even one that is no model of the data: `reason` says by how much it is off.
+Of 195 runs on an exact machine of the 4×4 torus at T = 3, each with its own seed and data, one was called out of
+equilibrium, at z = 4.02.
 """
 
 import math
@@ -191,6 +193,8 @@ def equilibrium(
     progress: Progress | None = None,
 ) -> Equilibrium:
     """Return whether a machine is an equilibrium model of anything, and of the data; see the module for the rule.
+
+    If τ asks for all sweeps, the defaults take some 50 s on one core for 1024 → 256.
 
     Args:
         rbm: the machine.

@@ -34,7 +34,8 @@ def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         word *= jnp.uint32(factor)
     word ^= word >> jnp.uint32(LAST_SHIFT)
     odd: jax.Array = (word.astype(jnp.int32) >> 7) | 1  # 25 bits with sign, of which 24 are random
-    return odd.astype(jnp.float32) * jnp.float32(2.0**-24)
+    drawn: jax.Array = odd.astype(jnp.float32) * jnp.float32(2.0**-24)
+    return drawn
 
 
 def signs(key: jax.Array, mean: jax.Array) -> jax.Array:

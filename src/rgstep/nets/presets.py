@@ -1,5 +1,6 @@
 """How an RBM is trained, as data: the settings and their named choices."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
@@ -62,9 +63,9 @@ class Training:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check every setting."""
+        """Check every setting, and take whole numbers as int."""
         for name in ("k", "chains", "levels", "batch", "steps"):
-            require_positive(name, getattr(self, name))
+            object.__setattr__(self, name, require_positive(name, getattr(self, name)))
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown_name(name, str(getattr(self, name)), known)
@@ -78,6 +79,7 @@ class Training:
             if not is_number(value) or not np.isfinite(value) or value < 0 or (name == "learning_rate" and value == 0):
                 message = f"{name} = {value}: must be a finite number {'above' if name == 'learning_rate' else '≥'} 0"
                 raise InputError(message)
+            object.__setattr__(self, name, float(value))
         for name in ("biases", "centred"):
             if not isinstance(getattr(self, name), bool):
                 message = f"{name} = {getattr(self, name)!r}: must be True or False"
@@ -106,10 +108,11 @@ class Training:
         return optax.sgd(rate, momentum=self.momentum if self.optimiser == "momentum" else None)
 
     def plain(self) -> dict[str, Any]:
-        """Return the settings as plain values for a record."""
+        """Return the settings as plain values for a record; functions by name, which is all that can be kept."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
-            f.name: value if isinstance(value := getattr(self, f.name), str | int | float) else repr(value)
-            for f in fields(self)
+            name: value if isinstance(value, str | int | float) else re.sub(" at 0x[0-9a-f]+", "", repr(value))
+            for name, value in values.items()
         }
 
 

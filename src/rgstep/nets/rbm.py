@@ -33,13 +33,13 @@ class Weights(NamedTuple):
 
 
 def mean_h_from_v(weights: Weights, v: jax.Array) -> jax.Array:
-    """Return ⟨h⟩ given v, `(n, visible)` → `(n, hidden)`."""
-    return jnp.tanh(v @ weights.w + weights.b)
+    """Return ⟨h⟩ given v, `(n, visible)` → `(n, hidden)`; in full precision, where a GPU would round W to ten bits."""
+    return jnp.tanh(jnp.matmul(v, weights.w, precision="highest") + weights.b)
 
 
 def mean_v_from_h(weights: Weights, h: jax.Array) -> jax.Array:
     """Return ⟨v⟩ given h, `(n, hidden)` → `(n, visible)`."""
-    return jnp.tanh(h @ weights.w.T + weights.a)
+    return jnp.tanh(jnp.matmul(h, weights.w.T, precision="highest") + weights.a)
 
 
 @jax.jit

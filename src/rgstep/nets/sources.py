@@ -6,7 +6,7 @@ Batch number t depends on (seed, t) alone, so that a training may stop and go on
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ SHOWN = 1000  # configurations of a stream in `sample`
 Data: TypeAlias = Ensemble | ArrayLike | IsingStream
 
 
+@runtime_checkable
 class Source(Protocol):
     """Batches by their number."""
 

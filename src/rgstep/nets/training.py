@@ -157,7 +157,8 @@ class Run:
             self.read()
             self.save()
         step = begun
-        reading, checkpoint = next_reading(step, last), disk.next_checkpoint(step, last)
+        reading = next_reading(int(self.curves[0][-1]["step"]), last)  # the grid of a run that was never cut
+        checkpoint = disk.next_checkpoint(step, last)
         while step < last:
             until = min(reading, checkpoint, last)
             step = self.advance(step, min(self.length, self.source.room(step), until - step, MOST))
@@ -194,7 +195,7 @@ class Run:
         if (at >= 0).any():
             kept = f"; the last good checkpoint is of step {self.good} in {str(self.folder)!r}" if self.folder else ""
             message = (
-                f"learning_rate = {self.training.learning_rate}: the weights exploded at step "
+                f"learning_rate = {self.record.settings['learning_rate']}: the weights exploded at step "
                 f"{at[at >= 0].min()}; try a smaller rate{kept}"
             )
             raise InputError(message)
@@ -213,7 +214,9 @@ class Run:
         if self.training.method == "pcd":
             return state.chains[-1, :SAMPLED]
         v = unpacked(jnp.asarray(self.source.sample[:SAMPLED]), self.source.visible)
-        return gibbs_steps(weights, v, jnp.int32(self.training.k), jax.random.fold_in(state.key, -1 - state.step))
+        key = jax.random.fold_in(state.key, -1 - state.step)
+        samples: jax.Array = gibbs_steps(weights, v, jnp.int32(self.training.k), key)
+        return samples
 
     def save(self) -> None:
         """Write a checkpoint, if there is a folder for it."""

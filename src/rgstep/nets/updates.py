@@ -47,7 +47,7 @@ class State(NamedTuple):
     parameters: Weights  # in the units of the training
     optimiser: optax.OptState
     chains: jax.Array  # ([level,] chain, visible), float32 ±1; for CD one row that nothing reads
-    means: tuple[jax.Array, jax.Array]  # running means of v and h, for the centred gradient
+    means: tuple[jax.Array, jax.Array]  # running means of v and h, ±1, for the centred gradient
     ladder: Weights  # ([level − 1,] …): the frozen machines below the trained one, for trajectory tempering
     frozen: jax.Array  # how often the trained machine was taken into the ladder, int32
     accepted: jax.Array  # (level − 1,) exchanges accepted a chain, since the last step divisible by `WINDOW`
@@ -174,7 +174,7 @@ def update(state: State, v: jax.Array, k: jax.Array, training: Training) -> Stat
         model_v, model_h = run_chains(weights, v, h, k, key_chains)
     elif training.levels == 1:
         model_v, model_h = run_chains(weights, chains, mean_h_from_v(weights, chains), k, key_chains)
-        chains = model_v
+        chains = model_v.astype(jnp.float32)  # a cast away from JAX's weak type, with which all compiles twice
     else:
         ladder = machines(state, weights, training)
         chains, swapped = tempering_step(ladder, chains, key_chains, k, state.step % 2)
@@ -183,12 +183,13 @@ def update(state: State, v: jax.Array, k: jax.Array, training: Training) -> Stat
     if training.gradient_h == "sampled":
         h, model_h = signs(key_data, h), signs(key_model, model_h)
     gradient, means = loss_gradient(v, h, model_v, model_h), state.means
-    if training.centred:
+    binary = training.units == "binary"
+    if binary:
+        gradient = in_binary_units(gradient)
+    if training.centred:  # in the units of the training, where the gradient belongs to the parameters
         both = ((v.mean(axis=0) + model_v.mean(axis=0)) / 2, (h.mean(axis=0) + model_h.mean(axis=0)) / 2)
         means = jax.tree.map(lambda old, new: (1 - MEMORY) * old + MEMORY * new, means, both)
-        gradient = centred(gradient, means)
-    if training.units == "binary":
-        gradient = in_binary_units(gradient)
+        gradient = centred(gradient, jax.tree.map(lambda mean: (1 + mean) / 2, means) if binary else means)
     parameters, optimiser = descend(state, gradient, training)
     fine = (jnp.abs(parameters.w) < EXPLODED).all()
     exploded = jnp.where(fine | (state.exploded >= 0), state.exploded, state.step + 1)
@@ -202,13 +203,12 @@ def update(state: State, v: jax.Array, k: jax.Array, training: Training) -> Stat
 def grow(state: State, weights: Weights) -> State:
     """Take the trained machine into the ladder where it has moved too far from the last one there.
 
-    It fills all levels from the first free one on. Where none is free a level between others goes, the second, fourth,
-    … in turn, so that the ladder thins evenly.
+    It fills all levels from the first free one on. Where none is free another goes, see `leaves`, so that the ladder
+    thins evenly.
     """
     levels = state.ladder.w.shape[0]
     level = jnp.arange(levels)
-    full = jnp.maximum(state.frozen + 2 - levels, 0)  # how often there was no room
-    gone = jnp.where(full > 0, 1 + 2 * ((full - 1) % max(1, (levels - 1) // 2)), levels)
+    gone = leaves(state.frozen, levels)
     kept = jnp.minimum(jnp.where(level < gone, level, level + 1), levels - 1)
     fresh = (level > state.frozen) | (level == levels - 1)
     due = (state.step % WINDOW == 0) & (2 * state.accepted[-1] < FEW_EXCHANGES * WINDOW)
@@ -221,6 +221,21 @@ def grow(state: State, weights: Weights) -> State:
         frozen=state.frozen + due,
         accepted=jnp.where(state.step % WINDOW == 0, 0.0, state.accepted),
     )
+
+
+def leaves(frozen: jax.Array, levels: int) -> jax.Array:
+    """Return which of the levels, numbered from 0, makes room for the next machine; `levels` where one is free.
+
+    With the start as number 0 and g a power of two, numbers 0, g, 2g, … fill the ladder when number (levels − 1) g has
+    come. From there on every g-th newcomer stays and pushes an odd multiple of g out, the lowest first, until they are
+    0, 2g, 4g, …; the others give way to the next one. So gaps are g or 2g, less below the newest.
+    """
+    gaps = max(1, levels - 1)
+    g = jnp.int32(1) << (31 - jax.lax.clz(jnp.maximum(frozen // gaps, 1)))
+    place = frozen - gaps * g
+    gone = jnp.where(place % g == 0, 1 + place // g, levels - 1)
+    result: jax.Array = jnp.where(frozen < gaps, levels, gone)
+    return result
 
 
 def descend(state: State, gradient: Weights, training: Training) -> tuple[Weights, optax.OptState]:

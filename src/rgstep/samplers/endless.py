@@ -7,6 +7,7 @@ one reading are independent of each other; a chain comes back a reading later, c
 
 import math
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 
@@ -57,6 +58,7 @@ class IsingStream:
         self.reading_size = group * self.groups
         self._at, self._chains = (-1, -1), list[Chains]()
         self._bits = np.empty((0, 0), np.uint8)
+        self._one_at_a_time = Lock()  # a training draws ahead in a thread, which may outlive it
 
     def __repr__(self) -> str:
         """Return a line with what it makes."""
@@ -71,7 +73,8 @@ class IsingStream:
     def bits(self, first: int, count: int) -> np.ndarray:
         """Return configurations `first`, `first` + 1, … as packed bits `(count, byte)`; see `PackedSpins`."""
         numbers = range(first // self.reading_size, (first + count - 1) // self.reading_size + 1)
-        together = np.concatenate([self._reading(number) for number in numbers])
+        with self._one_at_a_time:
+            together = np.concatenate([self._reading(number) for number in numbers])
         return together[first - numbers[0] * self.reading_size :][:count]
 
     def _reading(self, number: int) -> np.ndarray:

@@ -1,0 +1,99 @@
+"""What the verbs of the command line do with files, one function each."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rgstep.errors import InputError
+from rgstep.files import check_folder
+from rgstep.nets.assessment import Assessment, assess, with_assessment
+from rgstep.nets.training import train_rbm
+from rgstep.samplers.endless import IsingStream
+from rgstep.samplers.plan import HOUR, sample
+from rgstep.store import check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
+from rgstep.types import Progress
+
+HELD_OUT_SEED = 2**32  # added to a seed for configurations that nothing is trained on
+
+
+def sample_to_file(
+    out: Path,
+    size: int,
+    temperature: float,
+    samples: int,
+    seed: int,
+    *,
+    mode: str = "iid",
+    kernel: str = "auto",
+    threads: int | None = None,
+    time_limit: float = HOUR,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Sample one temperature into a file; returns the certificate as plain values."""
+    check_file(out, force)
+    ensemble = sample(
+        size,
+        temperature,
+        samples,
+        seed,
+        mode=mode,
+        kernel=kernel,
+        threads=threads,
+        time_limit=time_limit,
+        progress=progress,
+    )
+    save_ensemble(out, ensemble)
+    return {"file": str(out), **ensemble.certificate.to_dict()}
+
+
+def train_to_file(
+    data: Path,
+    out: Path,
+    hidden: int | None,
+    seed: int,
+    preset: str,
+    settings: Mapping[str, Any],
+    *,
+    fresh: bool = False,
+    checkpoints: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a network on configurations from a file, or on fresh ones of the same model, into another file.
+
+    Returns its settings and last readings.
+    """
+    check_file(out, force)
+    ensemble = load_ensemble(data)
+    source = IsingStream(ensemble.system.size, ensemble.system.temperature, seed) if fresh else ensemble
+    rbm = train_rbm(source, hidden, seed, preset=preset, checkpoints=checkpoints, progress=progress, **settings)
+    save_rbm(out, rbm)
+    return {"file": str(out), **rbm.origin, **{name: float(curve[-1]) for name, curve in rbm.history.items()}}
+
+
+def assess_file(
+    network: Path,
+    temperature: float,
+    samples: int,
+    seed: int,
+    *,
+    size: int | None = None,
+    progress: Progress | None = None,
+) -> Assessment:
+    """Assess a network by fresh configurations at a temperature, and write the result into its record."""
+    rbm = load_rbm(network)
+    side = round(rbm.visible**0.5) if size is None else size
+    held_out = sample(side, temperature, samples, seed + HELD_OUT_SEED, mode="thin", progress=progress)
+    found = assess(rbm, held_out, seed, progress=progress)
+    save_rbm(network, with_assessment(rbm, found))
+    return found
+
+
+def check_file(path: Path, force: bool) -> None:
+    """Raise `InputError` if a file cannot be written, or is there already and `force` is not set."""
+    check_name(path)
+    check_folder(path.parent)
+    if path.exists() and not force:
+        message = f"file {str(path)!r} exists: choose another, or replace it with --force"
+        raise InputError(message)
