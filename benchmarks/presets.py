@@ -39,6 +39,9 @@ SETTINGS = {
     "cd-10 sgd 0.05": {**SGD, "learning_rate": 0.05, "method": "cd", "k": 10},
     "pcd-1 l1 0.05": {**SGD, "learning_rate": 0.05, "l1": 1e-4},
     "pcd-1 batch 500 0.1": {**SGD, "learning_rate": 0.1, "batch": 500, "chains": 500},
+    "pcd-1 batch 20 0.02": {**SGD, "learning_rate": 0.02, "batch": 20, "chains": 20},
+    "pcd-1 batch 20 0.05": {**SGD, "learning_rate": 0.05, "batch": 20, "chains": 20},
+    "pcd-1 batch 10 0.02": {**SGD, "learning_rate": 0.02, "batch": 10, "chains": 10},
     "tempered x5 0.05": {**SGD, "learning_rate": 0.05, "tempering": "temperature", "levels": 5},
     "trajectory x5 0.05": {**SGD, "learning_rate": 0.05, "tempering": "trajectory", "levels": 5},
 }

@@ -192,13 +192,13 @@ def rbms_train(v: np.ndarray, rule: Rule) -> Way:
     return Way(epoch, machine)
 
 
-def learnergy_model(rule: Rule) -> Any:
+def learnergy_model(visible: int, rule: Rule) -> Any:
     """Return its Bernoulli RBM with our start."""
     import torch
     from learnergy.models.bernoulli import RBM as Model
 
     torch.manual_seed(0)
-    return Model(n_visible=1024, n_hidden=HIDDEN, steps=rule.k, learning_rate=RATE)
+    return Model(n_visible=visible, n_hidden=HIDDEN, steps=rule.k, learning_rate=RATE)
 
 
 def learnergy_machine(model: Any) -> RBM:
@@ -210,7 +210,7 @@ def learnergy_fit(v: np.ndarray, rule: Rule) -> Way:
     """Its `fit`: a DataLoader, and readings at every update."""
     import torch
 
-    model = learnergy_model(rule)
+    model = learnergy_model(v.shape[1], rule)
     data = torch.utils.data.TensorDataset(torch.from_numpy(zero_one(v)), torch.zeros(len(v)))
     return Way(lambda: model.fit(data, batch_size=BATCH, epochs=1), lambda: learnergy_machine(model))
 
@@ -219,7 +219,7 @@ def learnergy_update(v: np.ndarray, rule: Rule) -> Way:
     """The update inside its `fit` (sampling, energies, autograd, SGD) without its DataLoader and readings."""
     import torch
 
-    model, data = learnergy_model(rule), torch.from_numpy(zero_one(v))
+    model, data = learnergy_model(v.shape[1], rule), torch.from_numpy(zero_one(v))
 
     def epoch() -> None:
         for rows in torch.randperm(len(data)).reshape(-1, BATCH):

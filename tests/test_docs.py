@@ -10,7 +10,7 @@ import pytest
 import rgstep
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "README.md"]
+PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "README.md"]
 
 
 def code_blocks(text: str) -> list[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """One update of a training: its gradient against differences of the exact likelihood, units, chains, the ladder."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import expit, logsumexp
 
-from rgstep import untrained_rbm
 from rgstep.nets import updates as core
 from rgstep.nets.presets import Training
 from rgstep.nets.rbm import Weights, mean_h_from_v
@@ -29,6 +30,7 @@ from rgstep.nets.updates import (
 
 SPIN, BINARY = (-1, 1), (0, 1)
 update = jax.jit(core.update, static_argnames="training")
+after_k_steps, stepped, taken = jax.jit(run_chains), jax.jit(tempering_step), jax.jit(grow)
 
 
 def states(units, values=SPIN):
@@ -77,11 +79,17 @@ def numerical_gradient(function, arrays, step=1e-4):
     return gradient
 
 
+@partial(jax.jit, static_argnames="gradient")
+def gradients(weights, v, every, gradient):
+    """The gradient with each state in turn as the only sample of the model."""
+    h = mean_h_from_v(weights, v)
+    return jax.vmap(lambda s: gradient(v, h, s[None], mean_h_from_v(weights, s[None])))(every)
+
+
 def exact_gradient(arrays, rows, gradient=loss_gradient):
     """Σ_s p(s) of the package's gradient with state s alone for the model: its model average, enumerated."""
     weights, every = jax_weights(arrays), jnp.asarray(states(len(arrays[1])), jnp.float32)
-    v, h = every[rows], mean_h_from_v(weights, every[rows])
-    of_each = jax.vmap(lambda s: gradient(v, h, s[None], mean_h_from_v(weights, s[None])))(every)
+    of_each = gradients(weights, every[rows], every, gradient)
     joint = log_joint(*arrays)
     p = np.exp(logsumexp(joint, axis=1) - logsumexp(joint))
     return [np.tensordot(p, np.asarray(x, float), 1) for x in of_each]
@@ -219,7 +227,7 @@ def test_the_gradient_in_binary_units():
 # --- whole updates
 
 BATCH = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], (12, 6), p=[0.3, 0.7]), jnp.float32)
-PLAIN = Training(method="cd", batch=12, steps=5, optimiser="sgd", learning_rate=0.5, weights_sd=0.3)
+PLAIN = Training(method="cd", chains=30, batch=12, steps=5, optimiser="sgd", learning_rate=0.5, weights_sd=0.3)
 
 
 def begun(training, seed=3, visible=6, hidden=4):
@@ -232,7 +240,7 @@ def phases(state, training, k=2):
     _, key, _ = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
     start = BATCH if training.method == "cd" else state.chains
     h = mean_h_from_v(weights, BATCH)
-    return (BATCH, h, *run_chains(weights, start, mean_h_from_v(weights, start), jnp.int32(k), key))
+    return (BATCH, h, *after_k_steps(weights, start, mean_h_from_v(weights, start), jnp.int32(k), key))
 
 
 def explicit_binary_step(state, training, mu=0.0, lam=0.0):
@@ -246,15 +254,13 @@ def explicit_binary_step(state, training, mu=0.0, lam=0.0):
     return [p + 0.5 * g for p, g in zip((w, a, b), (gradient_w, gradient_a, gradient_b), strict=True)]
 
 
-@pytest.mark.parametrize("method", ["cd", "pcd"])
-def test_an_update_in_binary_units_is_that_of_a_0_1_machine(method):
-    training = core.replace(PLAIN, method=method, units="binary", chains=30)
+def test_an_update_in_binary_units_is_that_of_a_0_1_machine():
+    training = core.replace(PLAIN, units="binary")
     state = begun(training)
     after = update(state, BATCH, jnp.int32(2), training)
     zero = (np.zeros(6), np.zeros(4))
     assert largest_difference(after.parameters, explicit_binary_step(state, training, *zero)) < 1e-6
-    spins = core.replace(training, units="spin")
-    other = update(begun(spins), BATCH, jnp.int32(2), spins)
+    other = update(begun(PLAIN), BATCH, jnp.int32(2), PLAIN)
     assert largest_difference(to_binary(other.parameters), explicit_binary_step(state, training, *zero)) > 0.01
 
 
@@ -282,10 +288,10 @@ def test_a_centred_update_takes_the_running_means():
         assert (largest_difference(after.parameters, numpy_weights(step)) < 1e-6) == right
 
 
-@pytest.mark.parametrize("units", ["spin", "binary"])
-def test_without_biases_they_stay_where_they_are(units):
-    training = core.replace(PLAIN, units=units, biases=False, optimiser="adam")
-    state = first_state(untrained_rbm(6, 4, 0, 0.3).parameters, training, 0)._replace()
+def test_without_biases_they_stay_where_they_are():
+    """At 0 in the units of the training, under Adam too, which moves whatever has a gradient by the whole rate."""
+    training = core.replace(PLAIN, units="binary", biases=False, optimiser="adam")
+    state = begun(training)
     state = state._replace(parameters=state.parameters._replace(a=jnp.zeros(6), b=jnp.zeros(4)))
     after = update(state, BATCH, jnp.int32(1), training)
     assert np.abs(np.asarray(after.parameters.w - state.parameters.w)).min() > 0.01
@@ -294,7 +300,7 @@ def test_without_biases_they_stay_where_they_are(units):
 
 
 def test_persistent_chains_go_on_and_those_of_cd_start_at_the_batch():
-    training = core.replace(PLAIN, method="pcd", chains=30)
+    training = core.replace(PLAIN, method="pcd")
     state = begun(training)
     *_, model_v, _ = phases(state, training)
     after = update(state, BATCH, jnp.int32(2), training)
@@ -306,24 +312,35 @@ def test_persistent_chains_go_on_and_those_of_cd_start_at_the_batch():
     np.testing.assert_array_equal(update(contrast, BATCH, jnp.int32(2), PLAIN).chains, contrast.chains)
 
 
-@pytest.mark.parametrize("tempering", ["temperature", "trajectory"])
-def test_the_negative_phase_of_a_ladder_is_its_last_level(tempering):
-    training = core.replace(PLAIN, method="pcd", tempering=tempering, levels=4, chains=30)
+LADDER = core.replace(PLAIN, method="pcd", tempering="trajectory", levels=4)
+
+
+@pytest.mark.parametrize(
+    ("tempering", "factors"), [("temperature", (0, 1 / 3, 2 / 3, 1)), ("trajectory", (0.5, 0.5, 0.5, 1))]
+)
+def test_the_machines_of_a_ladder(tempering, factors):
+    """β = 0 … 1 times the trained one, or those frozen, here at the start, and the trained one: twice the start."""
+    training = core.replace(LADDER, tempering=tempering)
     state = begun(training)
+    trained = Weights(*(2 * x for x in state.parameters))
+    ladder = machines(state, trained, training)
+    for level, factor in enumerate(factors):
+        assert largest_difference([x[level] for x in ladder], [factor * x for x in numpy_weights(trained)]) < 1e-6
+
+
+def test_the_negative_phase_of_a_ladder_is_its_last_level():
+    state = begun(LADDER)
     state = state._replace(parameters=Weights(*(2 * x for x in state.parameters)))
-    ladder = machines(state, state.parameters, training)
-    for level, beta in enumerate((0, 1 / 3, 2 / 3, 1) if tempering == "temperature" else (0.5, 0.5, 0.5, 1)):
-        at_level = [x[level] for x in ladder]
-        assert largest_difference(at_level, [beta * x for x in numpy_weights(state.parameters)]) < 1e-6
     _, key, _ = jax.random.split(jax.random.fold_in(state.key, 0), 3)
-    chains, swapped = tempering_step(ladder, state.chains, key, jnp.int32(2), 0)
-    after = update(state, BATCH, jnp.int32(2), training)
+    ladder = machines(state, state.parameters, LADDER)
+    chains, swapped = stepped(ladder, state.chains, key, jnp.int32(2), jnp.int32(0))
+    after = update(state, BATCH, jnp.int32(2), LADDER)
     np.testing.assert_array_equal(after.chains, chains)
     np.testing.assert_allclose(after.accepted, swapped.mean(axis=1), rtol=1e-6)
+    assert np.asarray(after.accepted).any()
     h = mean_h_from_v(state.parameters, BATCH)
     for level, right in ((-1, True), (0, False)):
-        model_h = mean_h_from_v(state.parameters, chains[level])
-        gradient = loss_gradient(BATCH, h, chains[level], model_h)
+        gradient = loss_gradient(BATCH, h, chains[level], mean_h_from_v(state.parameters, chains[level]))
         step = [x - 0.5 * y for x, y in zip(state.parameters, gradient, strict=True)]
         assert (largest_difference(after.parameters, numpy_weights(step)) < 1e-6) == right
 
@@ -410,7 +427,7 @@ def numbers(state):
 
 def fill(levels, count):
     """The ladder after each of the first `count` machines."""
-    state, taken, history = ladder_of(levels), jax.jit(grow), []
+    state, history = ladder_of(levels), []
     for n in range(1, count + 1):
         state = taken(state, number(n))
         history.append(numbers(state))
@@ -459,15 +476,15 @@ def test_a_machine_is_taken_only_where_exchanges_are_few():
     """Every `WINDOW` steps, if fewer than 0.3 of the tries with the last level (one in two steps) succeeded."""
     state, few = ladder_of(3), core.FEW_EXCHANGES * core.WINDOW / 2
     accepted = jnp.array([0.0, 0.0, few + 0.1])
-    kept = grow(state._replace(accepted=accepted), number(1))
+    kept = taken(state._replace(accepted=accepted), number(1))
     assert numbers(kept) == [0, 0, 0]
     assert int(kept.frozen) == 0
     assert not np.asarray(kept.accepted).any()
-    taken = grow(state._replace(accepted=jnp.array([9.0, 9.0, few - 0.1])), number(1))
-    assert numbers(taken) == [0, 1, 1]
-    assert not np.asarray(taken.accepted).any()
+    fresh = taken(state._replace(accepted=jnp.array([9.0, 9.0, few - 0.1])), number(1))
+    assert numbers(fresh) == [0, 1, 1]
+    assert not np.asarray(fresh.accepted).any()
     between = state._replace(step=jnp.int32(core.WINDOW + 1), accepted=jnp.array([1.0, 2.0, 3.0]))
-    after = grow(between, number(1))
+    after = taken(between, number(1))
     assert numbers(after) == [0, 0, 0]
     np.testing.assert_array_equal(after.accepted, between.accepted)
     assert isinstance(after, State)
@@ -475,7 +492,7 @@ def test_a_machine_is_taken_only_where_exchanges_are_few():
 
 def test_which_level_leaves_never_is_the_start_or_beyond_the_last():
     for levels in (2, 3, 7, 20):
-        gone = np.array([int(x) for x in jax.vmap(lambda n, k=levels: leaves(n, k))(jnp.arange(10_000))])
+        gone = np.asarray(leaves(jnp.arange(10_000), levels))
         assert (gone[: levels - 1] == levels).all()
         assert gone[levels - 1 :].min() == 1
         assert gone[levels - 1 :].max() == levels - 1

@@ -44,15 +44,17 @@ def log_ratio(of_lower: np.ndarray, of_upper: np.ndarray) -> float:
         of_upper: the same at configurations drawn from the upper machine; their number may differ.
     """
     lower, upper = np.ravel(of_lower), np.ravel(of_upper)
-    offset = np.log(len(lower) / len(upper))
-
-    def surplus(x: float) -> float:
-        return float(expit(-(lower + x + offset)).sum() - expit(upper + x + offset).sum())
-
+    offset = float(np.log(len(lower) / len(upper)))
     # Beyond all D the surplus has the sign of the one sum that is left.
-    ends = -offset - np.array([max(lower.max(), upper.max()), min(lower.min(), upper.min())])
+    least, most = min(lower.min(), upper.min()), max(lower.max(), upper.max())
     margin = abs(offset) + 1.0
-    return float(brentq(surplus, ends[0] - margin, ends[1] + margin, xtol=1e-12))
+    ends = -offset - most - margin, -offset - least + margin
+    return float(brentq(surplus, *ends, args=(lower + offset, upper + offset), xtol=1e-12))
+
+
+def surplus(x: float, lower: np.ndarray, upper: np.ndarray) -> float:
+    """Return how far the sum over the lower level exceeds that over the upper one; it falls with x."""
+    return float(expit(-(lower + x)).sum() - expit(upper + x).sum())
 
 
 def independent_log_partition(rbm: RBM) -> float:

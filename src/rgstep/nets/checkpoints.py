@@ -36,9 +36,15 @@ class Run:
     data: str
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON gives it back."""
-        plain: dict[str, Any] = json.loads(json.dumps({**vars(self), "settings": dict(self.settings)}))
+        """Return it as JSON gives it back; without the number of steps where no schedule depends on it."""
+        settings = {name: value for name, value in self.settings.items() if name != "steps" or self.scheduled}
+        plain: dict[str, Any] = json.loads(json.dumps({**vars(self), "settings": settings}))
         return plain
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the number of steps decides the steps on the way, so that more of them are another run."""
+        return bool(self.settings["schedule"] != "constant")
 
 
 def next_checkpoint(step: int, last: int) -> int:
@@ -73,7 +79,7 @@ def saved_steps(folder: Path) -> list[int]:
 
 
 def resume(folder: Path, run: Run, start: State) -> tuple[State, Curves] | None:
-    """Return the last state of a run and its curves, or None if the folder holds no checkpoint.
+    """Return the last state of a run, no later than its end, and its curves, or None if the folder holds none.
 
     Raises:
         InputError: if the folder cannot be used, or its checkpoints are of another run: what differs is named.
@@ -82,7 +88,7 @@ def resume(folder: Path, run: Run, start: State) -> tuple[State, Curves] | None:
         message = f"checkpoints = {str(folder)!r} is a file: name a folder"
         raise InputError(message)
     check_folder(folder)
-    steps = saved_steps(folder) if folder.is_dir() else []
+    steps = [step for step in saved_steps(folder) if step <= run.settings["steps"]] if folder.is_dir() else []
     if not steps:
         return None
     path = path_of(folder, steps[-1])

@@ -40,7 +40,7 @@ def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def signs(key: jax.Array, mean: jax.Array) -> jax.Array:
     """Draw ±1 units of given means, float32."""
-    result: jax.Array = jnp.where(uniform(key, mean.shape) < mean, 1.0, -1.0)
+    result: jax.Array = jnp.where(uniform(key, mean.shape) < mean, jnp.float32(1), jnp.float32(-1))
     return result
 
 

@@ -39,15 +39,19 @@ class Reader:
 
     def __init__(self, bits: Bits, visible: int, rng: Rng) -> None:
         """Choose the configurations and, in each, the sites."""
-        rows = rng.choice(len(bits), size=min(ROWS, len(bits)), replace=False)
-        self.v = unpacked(jnp.asarray(bits[rows]), visible)
-        self.sites = jnp.asarray(rng.integers(0, visible, (len(rows), SITES)))
+        self.v, self.sites = chosen(bits, visible, rng)
         self.monitor = Monitor(self.v, visible)
 
     def read(self, weights: Weights, step: int, chains: jax.Array) -> dict[str, float]:
         """Return the readings after `step` updates; `chains` are the model's samples `(n, visible)`."""
         values = {name: float(value) for name, value in jax.device_get(readings(weights, self.v, self.sites)).items()}
         return {"step": step, **values, **self.monitor.read(weights, chains)}
+
+
+def chosen(bits: Bits, visible: int, rng: Rng) -> tuple[jax.Array, jax.Array]:
+    """Return some configurations `(n, visible)` and, for each, sites `(n, SITES)`."""
+    rows = rng.choice(len(bits), size=min(ROWS, len(bits)), replace=False)
+    return unpacked(jnp.asarray(bits[rows]), visible), jnp.asarray(rng.integers(0, visible, (len(rows), SITES)))
 
 
 @jax.jit
@@ -74,8 +78,7 @@ def fit_of_each(weights: Weights, v: jax.Array, sites: jax.Array) -> dict[str, j
 
 def goodness_of_fit(rbm: RBM, data: Ensemble | ArrayLike, rng: Rng) -> dict[str, Estimate]:
     """Return reconstruction error and pseudo-likelihood per site with their errors, from 1000 of the configurations."""
-    reader = Reader(*as_bits(data), rng)
-    each = fit_of_each(rbm.parameters, reader.v, reader.sites)
+    each = fit_of_each(rbm.parameters, *chosen(*as_bits(data), rng))
     return {name: grouped_mean(np.asarray(values, dtype=np.float64)) for name, values in each.items()}
 
 

@@ -56,7 +56,7 @@ class State(NamedTuple):
 
 
 def first_state(weights: Weights, training: Training, seed: int) -> State:
-    """Return the state before the first update.
+    """Return the state before the first update, from first weights in the units of the training.
 
     Chains start half up and half down, or as independent fair spins. A training on data whose sign is symmetric must
     not begin on one side of it: of persistent chains that start all down none may come up before the two modes part.
@@ -68,16 +68,16 @@ def first_state(weights: Weights, training: Training, seed: int) -> State:
     if training.chains_start == "fair":
         chains = signs(jax.random.fold_in(key, 2**31 - 1), jnp.zeros(shape))
     else:
-        chains = jnp.broadcast_to(jnp.where(jnp.arange(count) % 2 == 0, 1.0, -1.0)[:, None], shape)
-    parameters = to_binary(weights) if training.units == "binary" else weights
+        alternating = jnp.where(jnp.arange(count) % 2 == 0, jnp.float32(1), jnp.float32(-1))
+        chains = jnp.broadcast_to(alternating[:, None], shape)
     frozen = training.levels - 1 if training.tempering == "trajectory" else 0
     return State(
         step=jnp.int32(0),
-        parameters=parameters,
-        optimiser=training.transformation().init(parameters),
+        parameters=weights,
+        optimiser=training.transformation().init(weights),
         chains=jnp.array(chains, jnp.float32),
         means=(jnp.zeros(visible), jnp.zeros(hidden)),
-        ladder=jax.tree.map(lambda x: jnp.broadcast_to(x, (frozen, *x.shape)) + 0.0, weights),
+        ladder=Weights(*(jnp.tile(x, (frozen, *[1] * x.ndim)) for x in spin_weights(weights, training))),
         frozen=jnp.int32(0),
         accepted=jnp.zeros(training.levels - 1),
         exploded=jnp.int32(-1),

@@ -1,0 +1,230 @@
+"""Train and assess the networks of docs/networks.md, and write its numbers.
+
+    python docs/measure_networks.py small | published | long | all     # train what is missing, on one core
+    python docs/measure_networks.py tables                             # print the tables, draw the figure
+
+Every network is one line of docs/networks.jsonl, written when it is assessed; a network that is there is not trained
+again, so that the work can be cut and go on. The names say what a network was trained on: "20000", a fixed set of so
+many configurations, or "stream", fresh ones throughout. All at T_c.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+import numpy as np  # noqa: E402
+
+import rgstep as rg  # noqa: E402
+from rgstep.estimates import Estimate  # noqa: E402
+from rgstep.figures import localisation_curves  # noqa: E402
+
+RECORDS = Path(__file__).with_name("networks.jsonl")
+FIXED = 20_000
+HELD_OUT = 4_000
+PUBLISHED = (10_000, 30_000, 50_000)
+CURVES = ("step", "participation_w", "participation_w_25", "participation_w_75")
+
+
+class Task(NamedTuple):
+    """One training; assessed after each number of steps, or seconds on one core, in `ends`."""
+
+    size: int
+    hidden: int
+    preset: str
+    seed: int
+    data: str  # "20000" or "stream"
+    ends: tuple[str, ...]  # "10000 steps", "60 seconds"; "" for the preset's own number of steps
+
+
+def small() -> Iterator[Task]:
+    """Every preset at L = 8 and 16 with three numbers of hidden units and three seeds; fixed set and stream."""
+    for size in (8, 16):
+        for seed in range(3):
+            for preset in ("koch2020", "veiga2020", "mehta2014", "default"):
+                for share in (4, 2, 1):
+                    yield Task(size, size**2 // share, preset, seed, str(FIXED), ("",))
+            yield Task(size, size**2 // 4, "default", seed, "stream", ("",))
+
+
+def published() -> Iterator[Task]:
+    """The published figure's settings at L = 32 for 10,000, 30,000 and 50,000 steps, five seeds; and mehta2014."""
+    for seed in range(5):
+        yield Task(32, 256, "koch2020", seed, str(FIXED), tuple(f"{steps} steps" for steps in PUBLISHED))
+    for seed in range(3):
+        yield Task(32, 256, "mehta2014", seed, str(FIXED), ("",))
+
+
+def long() -> Iterator[Task]:
+    """One and ten minutes at L = 32 on one core, five seeds; the default also on a fixed set."""
+    for seed in range(5):
+        yield Task(32, 256, "default", seed, "stream", ("60 seconds", "600 seconds"))
+        yield Task(32, 256, "koch2020", seed, str(FIXED), ("60 seconds", "600 seconds"))
+    for seed in range(3):
+        yield Task(32, 256, "default", seed, str(FIXED), ("60 seconds",))
+
+
+def name_of(task: Task, end: str) -> str:
+    """Return the name of a record."""
+    return f"L={task.size} {task.preset} {task.hidden} {task.data} seed {task.seed} {end}".strip()
+
+
+def records() -> dict[str, dict[str, Any]]:
+    """Return all records by name."""
+    lines = RECORDS.read_text("utf-8").splitlines() if RECORDS.exists() else []
+    return {record["name"]: record for record in map(json.loads, lines)}
+
+
+def run(task: Task) -> None:
+    """Train and assess what is missing of a task."""
+    held_out = rg.sample(task.size, samples=HELD_OUT, seed=77, mode="thin")
+    data = rg.IsingStream(task.size, rg.CRITICAL_TEMPERATURE, seed=task.seed) if task.data == "stream" else None
+    data = data or rg.sample(task.size, samples=int(task.data), seed=0, mode="thin")
+    with tempfile.TemporaryDirectory() as folder:
+        for end in task.ends:
+            if name_of(task, end) in records():
+                continue
+            settings = {} if not end else {"steps": steps_of(end, task, data)}
+            start = time.perf_counter()
+            rbm = rg.train_rbm(
+                data, task.hidden, task.seed, preset=task.preset, checkpoints=checkpoints(task, folder), **settings
+            )
+            seconds = time.perf_counter() - start
+            found = rg.assess(rbm, held_out, task.seed, seconds=20.0)
+            record = {
+                **{"name": name_of(task, end), **task._asdict(), "end": end},
+                **{"steps": int(rbm.origin["steps"]), "seconds": round(seconds, 1), "assessment": found.to_dict()},
+                "curves": {name: [round(float(x), 1) for x in rbm.history[name]] for name in CURVES},
+                **({"pictures": pictures(rbm)} if task.size == 32 else {}),
+            }
+            with RECORDS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            print(f"{record['name']}: {seconds:.0f} s, {found.divergence}, {found.equilibrium.verdict}", flush=True)
+
+
+def checkpoints(task: Task, folder: str) -> str | None:
+    """Return where a run goes on from one end to the next; runs with a schedule start afresh."""
+    return folder if len(task.ends) > 1 and task.preset != "default" else None
+
+
+def steps_of(end: str, task: Task, data: object) -> int:
+    """Return a number of updates from what an end says; seconds by the speed of a short run."""
+    number, unit = end.split()
+    if unit == "steps":
+        return int(number)
+    marks: list[tuple[float, int]] = []
+    rg.train_rbm(
+        *(data, task.hidden, task.seed),
+        preset=task.preset,
+        steps=1000,
+        progress=lambda *a: marks.append((time.perf_counter(), a[1])),
+    )
+    marks = [mark for mark in marks if mark[1] >= 200]
+    return int(int(number) * (marks[-1][1] - marks[0][1]) / (marks[-1][0] - marks[0][0]))
+
+
+def pictures(rbm: rg.RBM) -> dict[str, list[float]]:
+    """Return, for the units' pictures ⟨v h⟩ of 20,000 configurations, quartiles over units of what tells them apart."""
+    ensemble = rg.sample(32, samples=FIXED, seed=5, mode="thin")
+    found = rg.pattern_statistics(ensemble, rbm)
+    squares = rbm.weights.astype(np.float64) ** 2
+    values = {
+        "mean, modulus": np.abs(np.asarray(found["mean"].value)),
+        **{name: np.asarray(found[name].value) for name in ("sd", "range")},
+        "correlation with sign(M), modulus": np.abs(correlation_with_sign(ensemble, rbm)),
+        "participation_w": squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0),
+    }
+    return {name: [float(q) for q in np.quantile(x, (0, 0.25, 0.5, 0.75, 1))] for name, x in values.items()}
+
+
+def correlation_with_sign(ensemble: rg.Ensemble, rbm: rg.RBM) -> np.ndarray:
+    """Return the correlation of every ⟨h_a⟩_v with the sign of the magnetisation, `(unit,)`."""
+    sign = np.sign(ensemble.magnetisations)
+    h = np.concatenate([rbm.mean_h(block) for block in ensemble.blocks()]).astype(np.float64)
+    h, sign = h - h.mean(axis=0), sign - sign.mean()
+    return (sign @ h) / np.sqrt((sign @ sign) * (h**2).sum(axis=0))
+
+
+def over_seeds(values: list[float]) -> str:
+    """Return the mean over seeds with its standard error."""
+    error = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
+    return str(Estimate(float(np.mean(values)), error))
+
+
+def tables() -> None:
+    """Print a line for every group of seeds, the published settings' pictures, and draw the figure."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for record in records().values():
+        key = (record["size"], record["hidden"], record["preset"], record["data"], record["end"])
+        groups.setdefault(key, []).append(record)
+    print(
+        "| L | hidden | preset | data | steps | seeds | s | 10³ KL per spin | PR of W | K_nn | τ | verdicts |\n"
+        + "|---" * 12
+        + "|"
+    )
+    for key, group in sorted(groups.items(), key=str):
+        found = [record["assessment"] for record in group]
+        taus = [max(t["value"] for t in one["equilibrium"]["tau"].values()) for one in found]
+        good = sum(one["equilibrium"]["verdict"] == "equilibrium model" for one in found)
+        at = sorted(int(w) for one in found for w in one["equilibrium"]["verdict"].split() if w.isdigit())
+        cells = [
+            *(str(x) for x in key[:4]),
+            *(f"{np.mean([r['steps'] for r in group]):.0f}", str(len(group))),
+            f"{np.mean([r['seconds'] for r in group]):.0f}",
+            over_seeds([1e3 * one["kl_per_spin"][0] for one in found]),
+            over_seeds([one["participation_w"] for one in found]),
+            over_seeds([one["K_nn_visible"][0] for one in found]),
+            f"{min(taus):.0f} … {max(taus):.0f}",
+            f"{good} of {len(group)} in equilibrium" + (f"; k = {', '.join(map(str, at))}" if at else ""),
+        ]
+        print("| " + " | ".join(cells) + " |")
+    print_pictures(groups)
+    draw(groups)
+
+
+def print_pictures(groups: dict[tuple[Any, ...], list[dict[str, Any]]]) -> None:
+    """Print quartiles over units of the pictures' numbers, averaged over seeds."""
+    for key, group in sorted(groups.items(), key=str):
+        if "pictures" in group[0]:
+            print(f"\n{key}, {len(group)} seeds: smallest, quartiles, largest over units")
+            for name in group[0]["pictures"]:
+                columns = zip(*(record["pictures"][name] for record in group), strict=True)
+                print(f"| {name} | " + " | ".join(over_seeds(list(column)) for column in columns) + " |")
+
+
+def draw(groups: dict[tuple[Any, ...], list[dict[str, Any]]]) -> None:
+    """Draw localisation against updates, the longest run of each network, N/4 hidden units."""
+    runs: dict[int, dict[str, list[dict[str, np.ndarray]]]] = {}
+    for size in (16, 32):
+        longest: dict[tuple[str, int], dict[str, Any]] = {}
+        for key, group in groups.items():
+            if key[0] == size and key[1] == size**2 // 4:
+                for record in group:
+                    label = record["preset"] if record["data"] != "stream" else f"{record['preset']}, fresh data"
+                    place = (label, record["seed"])
+                    if place not in longest or record["steps"] > longest[place]["steps"]:
+                        longest[place] = record
+        for (label, _), record in sorted(longest.items()):
+            curves = {name: np.array(values) for name, values in record["curves"].items()}
+            runs.setdefault(size, {}).setdefault(label, []).append(curves)
+    order = sorted({label for of_size in runs.values() for label in of_size})
+    localisation_curves(runs, order).savefig(RECORDS.with_name("networks-localisation.png"), dpi=120)
+
+
+if __name__ == "__main__":
+    PARTS = {"small": small, "published": published, "long": long}
+    wanted = sys.argv[1:] or ["all"]
+    for part, tasks in PARTS.items():
+        if part in wanted or "all" in wanted:
+            for task in tasks():
+                run(task)
+    if "tables" in wanted:
+        tables()
