@@ -110,7 +110,10 @@ def resume(folder: Path, run: Run, start: State) -> tuple[State, Curves] | None:
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the plain values and the arrays of a checkpoint, or raise `InputError` if it is none."""
     arrays = read_arrays(path)
-    meta = json.loads(str(arrays.pop("meta", '"nothing"')))
+    try:
+        meta = json.loads(str(arrays.pop("meta", "")))
+    except json.JSONDecodeError:
+        meta = None
     if not isinstance(meta, dict) or meta.get("kind") != "checkpoint" or meta.get("format") != FORMAT:
         message = f"file {str(path)!r} is no checkpoint of format {FORMAT}"
         raise InputError(message)

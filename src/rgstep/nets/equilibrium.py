@@ -72,6 +72,7 @@ class Equilibrium:
         z: "up − down" and so on → observable → standard errors between the two groups over the second half.
         stationary: mean of each observable over the second half of all chains. `data`: over the data.
         z_data: stationary − data in standard errors.
+        ends: where all chains ended, int8 ±1, `(4 · chains, visible)`; not part of `to_dict`.
     """
 
     k: int | None
@@ -88,6 +89,7 @@ class Equilibrium:
     stationary: Mapping[str, Estimate]
     data: Mapping[str, Estimate]
     z_data: Mapping[str, float]
+    ends: np.ndarray
 
     @property
     def in_equilibrium(self) -> bool:
@@ -160,7 +162,8 @@ class Equilibrium:
     def to_dict(self) -> dict[str, Any]:  # JSON values
         """Return everything as plain values, numbers to six digits, None for what is not finite."""
         derived = ("verdict", "reason", "in_equilibrium", "generates_at", "k_over_tau")
-        return {**{name: plain(getattr(self, name)) for name in derived}, **plain(vars(self))}
+        fields = {name: value for name, value in vars(self).items() if name != "ends"}
+        return {**{name: plain(getattr(self, name)) for name in derived}, **plain(fields)}
 
     def __str__(self) -> str:
         """Return verdict, reason, times, and a table of the stationary observables."""
@@ -247,6 +250,7 @@ def judged(rbm: RBM, run: Run, known: np.ndarray, seed: int) -> Equilibrium:
         stationary=stationary,
         data=data,
         z_data={name: apart(stationary[name], data[name]) for name in names},
+        ends=np.asarray(run.v).reshape(-1, rbm.visible).astype(np.int8),
     )
 
 

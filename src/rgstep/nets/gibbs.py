@@ -3,7 +3,8 @@
 A layer is drawn whole, given the other. For a unit with mean m = tanh(x) one number u uniform on (−1, 1) decides,
 +1 where u < m. The numbers come from a counter: unit i of a draw takes the hash of i under the draw's key, so that a
 draw depends on its key alone. The hash is three rounds of multiplication and shift (constants: Wellons 2018,
-"triple32"), the key's two words drawn into the first and the second; the keys themselves are split by JAX's threefry.
+"triple32"), the key's first word added to the counter, the second, hashed, drawn into the second round; the keys
+themselves are split by JAX's threefry.
 It passes the tests of tests/test_gibbs.py; its cost beside threefry's is in docs/design-notes.md.
 """
 
@@ -17,25 +18,32 @@ ROUNDS = ((17, 0xED5AD4BB), (11, 0xAC4C1B51), (15, 0x31848BAB))
 LAST_SHIFT = 14
 
 
+def hashed(word: jax.Array, key: jax.Array) -> jax.Array:
+    """Return the hash of 32-bit words, `key` drawn into the second round."""
+    for turn, (shift, factor) in enumerate(ROUNDS):
+        word ^= word >> jnp.uint32(shift)
+        if turn == 1:
+            word ^= key
+        word *= jnp.uint32(factor)
+    result: jax.Array = word ^ word >> jnp.uint32(LAST_SHIFT)
+    return result
+
+
 def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Return independent uniform numbers on (−1, 1), float32, none of them 0 or ±1: odd multiples of 2^−24.
 
-    At most 2^32 of them.
+    At most 2^32 of them. The key's second word is hashed before it is drawn in: the rounds that are left do not spread
+    its high bits, and keys made from neighbouring seeds, which JAX does not mix, would give numbers that look alike.
     """
     first, second = jax.random.key_data(key).astype(jnp.uint32)
     size = 1
     for length in shape:
         size *= length
-    word = jax.lax.iota(jnp.uint32, size).reshape(shape) * jnp.uint32(GOLDEN) + first
-    for turn, (shift, factor) in enumerate(ROUNDS):
-        word ^= word >> jnp.uint32(shift)
-        if turn == 1:
-            word ^= second
-        word *= jnp.uint32(factor)
-    word ^= word >> jnp.uint32(LAST_SHIFT)
-    odd: jax.Array = (word.astype(jnp.int32) >> 7) | 1  # 25 bits with sign, of which 24 are random
-    drawn: jax.Array = odd.astype(jnp.float32) * jnp.float32(2.0**-24)
-    return drawn
+    counter = jax.lax.iota(jnp.uint32, size).reshape(shape) * jnp.uint32(GOLDEN) + first
+    word = hashed(counter, hashed(second, jnp.uint32(0)))
+    odd = (word.astype(jnp.int32) >> 7) | 1  # 25 bits with sign, of which 24 are random
+    result: jax.Array = odd.astype(jnp.float32) * jnp.float32(2.0**-24)
+    return result
 
 
 def signs(key: jax.Array, mean: jax.Array) -> jax.Array:

@@ -174,7 +174,7 @@ def update(state: State, v: jax.Array, k: jax.Array, training: Training) -> Stat
         model_v, model_h = run_chains(weights, v, h, k, key_chains)
     elif training.levels == 1:
         model_v, model_h = run_chains(weights, chains, mean_h_from_v(weights, chains), k, key_chains)
-        chains = model_v.astype(jnp.float32)  # a cast away from JAX's weak type, with which all compiles twice
+        chains = model_v
     else:
         ladder = machines(state, weights, training)
         chains, swapped = tempering_step(ladder, chains, key_chains, k, state.step % 2)
