@@ -105,7 +105,7 @@ def test_checkpoints_change_no_number(finished):
     "changes",
     [
         {},
-        {"method": "cd"},
+        pytest.param({"method": "cd"}, marks=pytest.mark.slow),
         pytest.param({"optimiser": "adam"}, marks=pytest.mark.slow),
         pytest.param({"centred": True, "units": "binary", "gradient_h": "sampled"}, marks=pytest.mark.slow),
     ],

@@ -420,6 +420,28 @@ def test_sample_train_and_report(run, monkeypatch):
     )
 
 
+def test_a_network_goes_on_is_assessed_and_measured(run, no_page):
+    """Trained on fresh configurations with checkpoints, assessed, and then a map of a comparison."""
+    assert run("sample", "e.npz", "--size", 4, "--samples", 50, "--temperature", 3, "--quiet").exit_code == 0
+    train = ("train", "e.npz", "r.npz", "--hidden", 4, "--steps", 60, "--fresh", "--checkpoints", "ck", "--quiet")
+    assert run(*train, "--preset", "veiga2020").exit_code == 0
+    first = rg.load_rbm("r.npz")
+    assert first.origin["samples"] == "stream"
+    assert [rbm.origin["steps"] for rbm in rg.load_checkpoints("ck")][-1] == 60
+    assert run(*train, "--preset", "veiga2020", "--force").exit_code == 0
+    np.testing.assert_array_equal(rg.load_rbm("r.npz").weights, first.weights)
+    other = run(*train, "--force")
+    assert other.exit_code == 2
+    assert "another folder" in other.stderr
+    answer = run("assess", "r.npz", "--temperature", 3, "--samples", 200)
+    assert answer.exit_code == 0, answer.stderr
+    assert "KL(Ising ‖ RBM)" in answer.stdout
+    assert rg.load_rbm("r.npz").origin["assessment"]["equilibrium"]["verdict"] in answer.stdout
+    measured = run("compare", "--size", 4, "--samples", 50, "--map", "r.npz", "--json", "--quiet")
+    assert measured.exit_code == 0, measured.stderr
+    assert "kl_per_spin" in json.loads(measured.stdout)["maps"]["r"]["diagnostics"]["training"]["estimates"]
+
+
 def test_info_lists_maps_and_presets(run):
     answer = json.loads(run("info", "--json").stdout)
     assert {"average", "majority", "rbm_koch2020"} <= set(answer["maps"])
@@ -442,6 +464,11 @@ def test_info_lists_maps_and_presets(run):
         (["train", "good.npz", "r.txt", "--steps", "1"], "must end in .npz"),
         (["train", "good.npz", "r.npz", "--hidden", "0"], "hidden = 0"),
         (["train", "good.npz", "r.npz", "--seed", "-2"], "seed = -2"),
+        (["train", "good.npz", "r.npz", "--checkpoints", "there.npz"], "'there.npz' is a file"),
+        (["assess", "absent.npz"], "no file 'absent.npz'"),
+        (["assess", "good.npz"], "expected rbm"),
+        (["compare", "--map", "absent.npz"], "no file 'absent.npz'"),
+        (["compare", "--map", "absent.h5"], "absent.h5"),
         (["report", "absent"], "no report in 'absent'"),
         (["report", "."], "no report in '.'"),
     ],

@@ -50,7 +50,7 @@ SHORT = {
     "l1": 0.0,
     "l2": 0.0,
 }
-BOUND = 0.12  # nats of KL; measured 0.057 … 0.064, in 0/1 units 0.101, centred there 0.094
+BOUND = 0.12  # nats of KL; of three seeds each measured 0.057 … 0.076, in 0/1 units 0.078 … 0.089
 LONG = {**SHORT, "hidden": 16, "chains": 200, "batch": 100, "steps": 3000, "schedule": "cosine"}
 
 
@@ -102,7 +102,7 @@ METHODS = {
     "trajectory": {"method": "pcd", "tempering": "trajectory", "levels": 4, "chains": 50},
     "without biases": {"method": "pcd", "biases": False},
 }
-SLOW = ("CD-4", "temperature", "without biases")
+SLOW = ("CD-4", "centred", "temperature", "trajectory", "without biases")
 
 
 @pytest.mark.parametrize("name", [pytest.param(m, marks=pytest.mark.slow if m in SLOW else ()) for m in METHODS])
@@ -558,7 +558,7 @@ def test_data_that_are_not_spins_are_refused(data, rule):
         train_rbm(data, 4, steps=1)
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+@pytest.mark.parametrize("optimiser", ["sgd", pytest.param("adam", marks=pytest.mark.slow)])
 def test_weights_that_explode_are_an_error_that_names_the_rate(data, optimiser):
     with pytest.raises(InputError, match="learning_rate = "):
         train(data, learning_rate=1e30, optimiser=optimiser)
