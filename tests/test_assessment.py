@@ -10,6 +10,7 @@ import pytest
 import rgstep as rg
 from rgstep import InputError
 from rgstep.exact import torus
+from rgstep.nets.annealing import annealed_log_partition
 from rgstep.nets.assessment import stored, sweeps_in, with_assessment
 from rgstep.nets.rbm import RBM
 from rgstep.store import load_rbm, save_rbm
@@ -77,6 +78,34 @@ def test_the_report_shows_what_is_stored(held_out, right):
     assert "kl_per_spin" not in training["bare"]["estimates"]
     assert training["assessed"]["estimates"]["kl_per_spin"]["value"] == right.to_dict()["kl_per_spin"][0]
     assert training["assessed"]["why"].startswith("equilibrium model (")
+
+
+def test_three_ways_to_ln_z_agree(tmp_path):
+    """The sum over all states, annealing both ways, and Bennett's ratios along the checkpoints of the training."""
+    data = rg.sample(SIZE, TEMPERATURE, 2_000, seed=1)
+    rbm = rg.train_rbm(data, hidden=6, seed=0, steps=300, checkpoints=tmp_path)
+    trajectory = rg.load_checkpoints(tmp_path)
+    found = rg.assess(rbm, data, seed=1, seconds=0.1, trajectory=trajectory)
+    assert found.log_partition.method == "exact"
+    assert found.bennett is not None
+    assert 0 < float(found.bennett.error) < 0.05
+    exact = found.log_partition.low
+    assert abs(float(found.bennett.value) - exact) < 4.5 * float(found.bennett.error)
+    annealed = annealed_log_partition(rbm, 1, temperatures=500, chains=200, start=found.equilibrium.ends)
+    assert annealed.low <= exact <= annealed.high
+    assert annealed.width < 0.1
+    other = replace(rbm, weights=1.2 * rbm.weights)
+    off = rg.assess(other, data, seed=1, seconds=0.1).log_partition.low
+    assert not annealed.low <= off <= annealed.high
+    assert abs(float(found.bennett.value) - off) > 4.5 * float(found.bennett.error)
+
+
+def test_checkpoints_too_far_apart_are_a_note(tmp_path):
+    data = rg.sample(SIZE, 1.5, 500, seed=1)
+    near, far = rg.untrained_rbm(16, 6), replace(rg.untrained_rbm(16, 6, seed=1, weights_sd=3.0), origin={"steps": 5})
+    found = rg.assess(far, data, seed=1, seconds=0.1, trajectory=[near])
+    assert found.bennett is None
+    assert "no ln Z along the checkpoints" in str(found)
 
 
 def test_the_same_seed_gives_the_same_numbers(held_out):

@@ -165,7 +165,15 @@ def from_assessment(found: Mapping[str, Any]) -> tuple[dict[str, Quantity], str]
     balance = found["equilibrium"]
     low, high = found["kl_interval"]
     kl = Estimate(found["kl_per_spin"][0], (high - low) / 3.92)  # half of a 95 % interval is 1.96 errors
-    quantities = {"kl_per_spin": Quantity(kl), "K_nn_visible": Quantity(Estimate(*found["K_nn_visible"]))}
+    ends = found["log_z_interval"]
+    log_z = Estimate((ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 3.92)
+    quantities = {
+        "kl_per_spin": Quantity(kl),
+        "log_z": Quantity(log_z),
+        "K_nn_visible": Quantity(Estimate(*found["K_nn_visible"])),
+    }
+    if found["log_z_bennett"]:
+        quantities["log_z_bennett"] = Quantity(Estimate(*found["log_z_bennett"]))
     quantities |= {f"tau_{name}": Quantity(Estimate(t["value"], t["error"])) for name, t in balance["tau"].items()}
     return quantities, f"{balance['verdict']} ({balance['reason']})"
 

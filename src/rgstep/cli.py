@@ -227,6 +227,9 @@ def assess(
     network: Annotated[Path, typer.Argument(help="A network written by 'rgstep train'; the result is added to it.")],
     temperature: Temperature = "critical",
     samples: Annotated[int, typer.Option(help="Fresh configurations to compare with.")] = 4_000,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder of the training's checkpoints, for a second ln Z along them.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -236,7 +239,9 @@ def assess(
         from rgstep.compare import parse_temperature
         from rgstep.verbs import assess_file
 
-        found = assess_file(network, parse_temperature(temperature), samples, seed, progress=progress)
+        found = assess_file(
+            *(network, parse_temperature(temperature), samples, seed), checkpoints=checkpoints, progress=progress
+        )
     if as_json:
         print_json(found.to_dict())
     elif not quiet:

@@ -7,6 +7,8 @@ from typing import Any
 from rgstep.errors import InputError
 from rgstep.files import check_folder
 from rgstep.nets.assessment import Assessment, assess, with_assessment
+from rgstep.nets.checkpoints import load_checkpoints
+from rgstep.nets.localisation import require_square
 from rgstep.nets.training import train_rbm
 from rgstep.samplers.endless import IsingStream
 from rgstep.samplers.plan import HOUR, sample
@@ -78,14 +80,15 @@ def assess_file(
     samples: int,
     seed: int,
     *,
-    size: int | None = None,
+    checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> Assessment:
     """Assess a network by fresh configurations at a temperature, and write the result into its record."""
     rbm = load_rbm(network)
-    side = round(rbm.visible**0.5) if size is None else size
+    side = require_square(rbm)
+    trajectory = load_checkpoints(checkpoints) if checkpoints is not None else []
     held_out = sample(side, temperature, samples, seed + HELD_OUT_SEED, mode="thin", progress=progress)
-    found = assess(rbm, held_out, seed, progress=progress)
+    found = assess(rbm, held_out, seed, trajectory=trajectory, progress=progress)
     save_rbm(network, with_assessment(rbm, found))
     return found
 

@@ -6,35 +6,46 @@ far its weights have localised.
 """
 
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, is_number, require_seed
-from rgstep.nets.annealing import LogPartition, log_partition_interval
+from rgstep.estimates import Estimate
+from rgstep.nets.annealing import LogPartition, NotConverged, log_partition_interval
+from rgstep.nets.bennett import bennett_log_partition, thin_trajectory
 from rgstep.nets.couplings import CouplingTable, coupling_table
 from rgstep.nets.divergence import Divergence, kl_to_ising
 from rgstep.nets.equilibrium import Equilibrium, equilibrium
 from rgstep.nets.localisation import Localisation, localisation
 from rgstep.nets.rbm import RBM
+from rgstep.nets.tempering import trajectory_ladder
 from rgstep.types import Progress
 
 SECONDS_A_SWEEP = 1e-8  # of 256 chains, for each weight (AMD Zen 4, one core)
 OVERHEAD = 10_000  # weights that cost as much as a sweep of a small network
+FEW, STEPS = 0.2, 300  # acceptance between neighbouring checkpoints, and steps of tempering, for Bennett's ratios
 KEY = "assessment"  # where `RBM.origin` keeps it
 SHOWN = ("verdict", "reason", "k", "k_over_tau", "tau", "sweeps", "chains", "stationary", "data", "z_data")
 
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
-    """What `assess` found; prints as a report of some thirty lines."""
+    """What `assess` found; prints as a report of some thirty lines.
+
+    `bennett` is a second ln Z, along the checkpoints of the training, where they were given. `notes` say what is to be
+    doubted.
+    """
 
     log_partition: LogPartition
+    bennett: Estimate | None
     divergence: Divergence
     equilibrium: Equilibrium
     localisation: Localisation
     couplings: CouplingTable
+    notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as plain values, as they are stored with the network."""
@@ -47,11 +58,13 @@ class Assessment:
             "log_likelihood_optimum": self.divergence.optimum,
             "log_z_interval": [self.log_partition.low, self.log_partition.high],
             "log_z_method": self.log_partition.method,
+            "log_z_bennett": None if self.bennett is None else [float(self.bennett.value), float(self.bennett.error)],
             "equilibrium": {name: everything[name] for name in SHOWN},
             "participation_w": self.localisation.median_participation,
             "localised": self.localisation.localised,
             "K_nn_visible": [float(nearest.value), float(nearest.error)],
             "K_rest_visible": float(visible.rest.value),
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -62,7 +75,9 @@ class Assessment:
                 str(self.equilibrium),
                 "",
                 str(self.log_partition),
+                *([f"ln Z = {self.bennett} along the checkpoints (Bennett)"] if self.bennett else []),
                 str(self.divergence),
+                *self.notes,
                 "",
                 f"participation ratio of W: median {place.median_participation:.4g} of {place.sites} sites, "
                 f"{place.localised:.0%} of the units localised",
@@ -80,6 +95,7 @@ def assess(
     *,
     temperatures: int = 4000,
     seconds: float = 60.0,
+    trajectory: Sequence[RBM] = (),
     progress: Progress | None = None,
 ) -> Assessment:
     """Return how good a model of the Ising law a network is, and whether it is an equilibrium model.
@@ -95,6 +111,7 @@ def assess(
         temperatures: of the annealing that encloses ln Z; see `annealing.annealed_log_partition`.
         seconds: about how long the chains may run on one core, if they are slow; turned into a number of sweeps by the
             size of the network alone, so that a seed gives the same numbers everywhere.
+        trajectory: the networks of the training's checkpoints, earliest first (`load_checkpoints`), for a second ln Z.
         progress: called as the work goes on.
 
     Raises:
@@ -111,16 +128,35 @@ def assess(
         )
         raise InputError(message)
     balance = equilibrium(rbm, held_out, seed, sweeps=sweeps_in(seconds, rbm), progress=progress)
-    log_partition = log_partition_interval(
-        rbm, seed, temperatures=temperatures, chains=len(balance.ends), start=balance.ends, progress=progress
-    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NotConverged)
+        log_partition = log_partition_interval(
+            rbm, seed, temperatures=temperatures, chains=len(balance.ends), start=balance.ends, progress=progress
+        )
+    notes = [str(warning.message) for warning in caught]
+    bennett = along(trajectory, rbm, seed, notes, progress) if trajectory else None
     return Assessment(
         log_partition=log_partition,
+        bennett=bennett,
         divergence=kl_to_ising(rbm, held_out, log_partition),
         equilibrium=balance,
         localisation=localisation(rbm),
         couplings=coupling_table(rbm, held_out.system.coupling),
+        notes=tuple(notes),
     )
+
+
+def along(
+    trajectory: Sequence[RBM], rbm: RBM, seed: int, notes: list[str], progress: Progress | None
+) -> Estimate | None:
+    """Return ln Z by Bennett's ratios along checkpoints and the network; None, with a note, if they are too far apart."""
+    machines = [one for one in trajectory if one.origin.get("steps") != rbm.origin.get("steps")]
+    try:
+        ladder = trajectory_ladder(thin_trajectory([*machines, rbm], FEW, seed, steps=STEPS))
+        return bennett_log_partition(ladder, seed, steps=STEPS, progress=progress)
+    except InputError as error:
+        notes.append(f"no ln Z along the checkpoints: {error}")
+        return None
 
 
 def sweeps_in(seconds: float, rbm: RBM) -> int:

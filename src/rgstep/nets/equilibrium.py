@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike
 from rgstep.certificate import Check
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, is_whole, require_positive, require_seed
-from rgstep.estimates import Estimate, group_bounds, grouped_mean
+from rgstep.estimates import Estimate, group_bounds, grouped_mean, rank_sum_score
 from rgstep.nets.rbm import RBM
 from rgstep.nets.starts import (
     FEWEST,
@@ -47,7 +47,6 @@ from rgstep.nets.starts import (
     names_of,
     read_all,
 )
-from rgstep.samplers.trial import rank_sum_score
 from rgstep.types import Progress
 
 SHOWN = {"abs_m": "|m|", "chi": "χ", "m2": "m²"}

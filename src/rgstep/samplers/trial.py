@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from rgstep.estimates import Estimate, autocorrelation_time
+from rgstep.estimates import Estimate, autocorrelation_time, rank_sum_score
 from rgstep.exact import torus
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.ising import Ising
@@ -79,16 +79,3 @@ def hot_against_cold(system: Ising, hot: PackedSpins, cold: PackedSpins) -> dict
         return {}
     squares = (hot.magnetisations() ** 2, cold.magnetisations() ** 2)
     return {"e": rank_sum_score(hot.energies(), cold.energies()), "m2": rank_sum_score(*squares)}
-
-
-def rank_sum_score(x: np.ndarray, y: np.ndarray) -> float:
-    """Return how many standard errors the ranks of x lie above those of y, if both have one law (Wilcoxon 1945).
-
-    With N values in all, of which t_k are equal: Var ΣR = n_x n_y/12 · [N + 1 − Σ (t³ − t)/(N (N − 1))].
-    """
-    _, place, ties = np.unique(np.round(np.append(x, y), 12), return_inverse=True, return_counts=True)
-    middle = np.cumsum(ties) - (ties - 1) / 2  # of the ranks of equal values
-    n, m, N = len(x), len(y), len(x) + len(y)
-    variance = n * m / 12 * (N + 1 - float((ties**3.0 - ties).sum()) / (N * (N - 1)))
-    excess = float(middle[place[:n]].sum()) - n * (N + 1) / 2
-    return excess / math.sqrt(variance) if variance > 0 else 0.0
