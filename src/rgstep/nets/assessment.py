@@ -149,7 +149,7 @@ def assess(
 def along(
     trajectory: Sequence[RBM], rbm: RBM, seed: int, notes: list[str], progress: Progress | None
 ) -> Estimate | None:
-    """Return ln Z by Bennett's ratios along checkpoints and the network; None, with a note, if they are too far apart."""
+    """Return ln Z by Bennett's ratios along the checkpoints; None, and a note, if they are too far apart."""
     machines = [one for one in trajectory if one.origin.get("steps") != rbm.origin.get("steps")]
     try:
         ladder = trajectory_ladder(thin_trajectory([*machines, rbm], FEW, seed, steps=STEPS))
