@@ -263,6 +263,9 @@ def vh_scores(ensemble, coarse, exact):
     return ((measured.value - exact)[noisy] / measured.error[noisy]).ravel()
 
 
+APART = (
+    4.0  # rms z; all entries follow m², so that it is about |z| of one number: 0.8–1.9 of six seeds, 6.6–11 off by 3 %
+)
 EXACT_RULES = [name for name in RULES if name != "bernoulli, inverted"]
 
 
@@ -271,7 +274,7 @@ def test_vh_is_that_of_enumeration(name, critical4):
     exact = enumeration.visible_hidden(rule(name).mean_h, 4, CRITICAL_COUPLING)
     z = vh_scores(critical4, rule(name), exact)
     assert len(z) >= 60  # decimation: a spin and itself have no noise
-    assert 0.5 < np.sqrt(np.mean(z**2)) < 1.6
+    assert np.sqrt(np.mean(z**2)) < APART
     assert np.abs(z).max() < 5
 
 
@@ -281,7 +284,7 @@ def test_vh_at_another_temperature_is_not(name, critical4):
     measured = rg.visible_hidden(critical4, rule(name))
     noisy = measured.error > 1e-6
     z = (measured.value - exact)[noisy] / measured.error[noisy]
-    assert np.sqrt(np.mean(z**2)) > 1.6
+    assert np.sqrt(np.mean(z**2)) > APART
     assert np.abs(z).max() > 5
 
 
@@ -300,7 +303,7 @@ def test_sampled_h_has_the_same_vh(critical4, rng):
     for name in ("majority", "bernoulli, weak"):
         exact = enumeration.visible_hidden(rule(name).mean_h, 4, CRITICAL_COUPLING)
         z = vh_scores(critical4, rule(name).sample_h(critical4.spins, rng), exact)
-        assert 0.5 < np.sqrt(np.mean(z**2)) < 1.6
+        assert np.sqrt(np.mean(z**2)) < APART
         assert np.abs(z).max() < 5
 
 
