@@ -1,4 +1,4 @@
-"""Measure what docs/sampling.md says and draw its figures: python docs/draw_sampling.py, seven minutes on two cores.
+"""Measure what docs/sampling.md says and draw its figures: python docs/draw_sampling.py, six minutes on two cores.
 
 Prints the tables in Markdown and writes sampling-*.png beside this file. Seeds are fixed, so the numbers return; only
 the time at the end differs.
