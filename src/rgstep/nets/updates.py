@@ -31,7 +31,7 @@ from rgstep.nets.tempering import tempering_step
 from rgstep.packed import SPINS_OF_BYTE
 
 MOST = 500  # updates in one call of `updates`
-EXPLODED = 1e6  # a weight beyond which the hidden units are signs and no likelihood is left
+EXPLODED = 1e3  # a weight beyond which the hidden units are signs and no likelihood is left
 MEMORY = 0.01  # share of a new batch in the running means of the centred gradient
 WINDOW = 50  # updates over which exchanges are counted
 FEW_EXCHANGES = 0.3  # accepted of those tried with the trained machine, below which it joins the ladder below it
