@@ -231,7 +231,7 @@ def history_panel(axes: Axes, history: Mapping[str, np.ndarray], curves: Mapping
         if (low := f"{curve}_25") in history:
             axes.fill_between(step, history[low][later], history[f"{curve}_75"][later], color=colour, alpha=0.25, lw=0)
     axes.set_xscale("log")
-    if next(iter(curves.values())).startswith(("sv_", "participation")):
+    if next(iter(curves.values())).startswith(("sv_", "participation", "xi")):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(PlainLogFormatter())
         axes.yaxis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.0, 0.3)))
