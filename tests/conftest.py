@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -32,3 +33,11 @@ def critical4():
 def critical8():
     """640 critical configurations of side 8."""
     return rg.sample(size=8, temperature=rg.CRITICAL_TEMPERATURE, samples=640, seed=8)
+
+
+@pytest.fixture
+def as_users_run():
+    """Without the checks of types at run time, which only tests have: they would speak before the package does."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

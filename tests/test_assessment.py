@@ -61,9 +61,10 @@ def test_a_machine_at_another_temperature_is_not(held_out):
 
 def test_it_is_stored_with_the_network_and_printed(right, tmp_path):
     rbm = bond_machine(SIZE, 1 / TEMPERATURE)
-    assert stored(rbm) is None
+    assert stored(rbm, TEMPERATURE) is None
     save_rbm(tmp_path / "r.npz", with_assessment(rbm, right))
-    found = stored(load_rbm(tmp_path / "r.npz"))
+    found = stored(load_rbm(tmp_path / "r.npz"), TEMPERATURE)
+    assert stored(load_rbm(tmp_path / "r.npz"), 2.5) is None
     assert found == json.loads(json.dumps(right.to_dict()))
     assert found["equilibrium"]["verdict"] == "equilibrium model"
     for words in ("equilibrium model", "ln Z = ", "KL(Ising ‖ RBM)", "participation ratio", "true K = 0.333333"):
@@ -78,6 +79,7 @@ def test_the_report_shows_what_is_stored(held_out, right):
     assert "kl_per_spin" not in training["bare"]["estimates"]
     assert training["assessed"]["estimates"]["kl_per_spin"]["value"] == right.to_dict()["kl_per_spin"][0]
     assert training["assessed"]["why"].startswith("equilibrium model (")
+    assert training["bare"]["why"].startswith("not assessed at this temperature")
 
 
 def test_three_ways_to_ln_z_agree(tmp_path):
@@ -105,7 +107,7 @@ def test_checkpoints_too_far_apart_are_a_note(tmp_path):
     near, far = rg.untrained_rbm(16, 6), replace(rg.untrained_rbm(16, 6, seed=1, weights_sd=3.0), origin={"steps": 5})
     found = rg.assess(far, data, seed=1, seconds=0.1, trajectory=[near])
     assert found.bennett is None
-    assert "no ln Z along the checkpoints" in str(found)
+    assert "no ln Z along the checkpoints, which lie too far apart" in str(found)
 
 
 def test_the_same_seed_gives_the_same_numbers(held_out):
@@ -127,6 +129,14 @@ def test_sweeps_depend_on_the_size_of_the_network_alone():
 def test_values_out_of_range_are_refused(held_out, arguments, rule):
     with pytest.raises(InputError, match=rule):
         rg.assess(rg.untrained_rbm(256, 64), rg.sample(16, samples=64), **{"seconds": 1e-9, **arguments})
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_what_is_no_network_or_no_ensemble_is_refused(held_out):
+    with pytest.raises(InputError, match="held_out is a ndarray"):
+        rg.assess(rg.untrained_rbm(16, 4), held_out.spins)
+    with pytest.raises(InputError, match="rbm is a str"):
+        rg.assess("r.npz", held_out)
 
 
 def test_a_network_of_another_size_is_refused(held_out):

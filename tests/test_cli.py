@@ -440,6 +440,9 @@ def test_a_network_goes_on_is_assessed_and_measured(run, no_page):
     measured = run("compare", "--size", 4, "--samples", 50, "--map", "r.npz", "--json", "--quiet")
     assert measured.exit_code == 0, measured.stderr
     assert "kl_per_spin" in json.loads(measured.stdout)["maps"]["r"]["diagnostics"]["training"]["estimates"]
+    larger = run("compare", "--size", 8, "--samples", 50, "--map", "r.npz")
+    assert larger.exit_code == 2
+    assert "16 visible units" in larger.stderr
 
 
 def test_info_lists_maps_and_presets(run):

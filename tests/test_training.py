@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -79,14 +78,6 @@ def same(one, other):
     return all(
         np.array_equal(getattr(one, name), getattr(other, name)) for name in ("weights", "visible_bias", "hidden_bias")
     )
-
-
-@pytest.fixture
-def as_users_run():
-    """Without the checks of types at run time, which only tests have: they would speak before the package does."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 # --- does it learn?

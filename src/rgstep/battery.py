@@ -154,9 +154,11 @@ def training(subject: Subject) -> Row | None:
         "steps": Quantity(Estimate(float(network.history["step"][-1]), 0.0)),
     }
     why = f"{MEASURED}; a perfect network would reach the pseudo-likelihood of the Ising law itself, {truth}"
-    if found := stored(network):
+    if found := stored(network, subject.ensemble.system.temperature):
         more, verdict = from_assessment(found)
         quantities, why = {**quantities, **more}, f"{verdict}; {why}"
+    else:
+        why = f"not assessed at this temperature: no likelihood, no equilibrium; {why}"
     return Diagnostic(None, why, quantities), {f"history_{name}": curve for name, curve in network.history.items()}
 
 

@@ -22,7 +22,7 @@ from rgstep.files import check_output, output_folder
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
 from rgstep.nets.adapters import as_map, load_map
-from rgstep.nets.assessment import assess, with_assessment
+from rgstep.nets.assessment import assess, stored, with_assessment
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
@@ -128,6 +128,12 @@ def check(comparison: Comparison) -> dict[str, object]:
         if names_a_file(name):
             label, given = map_from_file(name)
             as_map(given, label)
+            if isinstance(given, RBM) and given.visible != system.size**2:
+                message = (
+                    f"map {name!r} is a network of {given.visible} visible units, a lattice of side {system.size} has "
+                    f"{system.size**2} sites: compare at the size that it was trained on"
+                )
+                raise InputError(message)
             user_maps[label if label not in reserved() | user_maps.keys() else name] = given
         elif name not in HAND_MADE and preset_of(name) not in PRESETS and name != UNTRAINED:
             kind = "map"
@@ -208,7 +214,10 @@ def build(
             data = fresh(comparison, s) if preset == ON_FRESH else ensemble
             rbm = train_rbm(data, units, comparison.seed + s, preset=preset, steps=comparison.steps, progress=stage_of)
             maps[PREFIX + preset + suffix] = assessed(rbm, comparison, stage_of)
-    return {**maps, **user_maps}
+    for name, given in user_maps.items():
+        known = isinstance(given, RBM) and stored(given, comparison.temperature)
+        maps[name] = assessed(given, comparison, progress) if isinstance(given, RBM) and not known else given
+    return maps
 
 
 def fresh(comparison: Comparison, s: int) -> IsingStream:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rgstep.compare import HELD_OUT_SEED
 from rgstep.errors import InputError
 from rgstep.files import check_folder
 from rgstep.nets.assessment import Assessment, assess, with_assessment
@@ -14,8 +15,6 @@ from rgstep.samplers.endless import IsingStream
 from rgstep.samplers.plan import HOUR, sample
 from rgstep.store import check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
 from rgstep.types import Progress
-
-HELD_OUT_SEED = 2**32  # added to a seed for configurations that nothing is trained on
 
 
 def sample_to_file(
@@ -71,7 +70,8 @@ def train_to_file(
     source = IsingStream(ensemble.system.size, ensemble.system.temperature, seed) if fresh else ensemble
     rbm = train_rbm(source, hidden, seed, preset=preset, checkpoints=checkpoints, progress=progress, **settings)
     save_rbm(out, rbm)
-    return {"file": str(out), **rbm.origin, **{name: float(curve[-1]) for name, curve in rbm.history.items()}}
+    last = {f"final_{name}": float(curve[-1]) for name, curve in rbm.history.items() if name != "step"}
+    return {**rbm.origin, **last, "file": str(out)}
 
 
 def assess_file(

@@ -45,6 +45,7 @@ class Assessment:
     equilibrium: Equilibrium
     localisation: Localisation
     couplings: CouplingTable
+    temperature: float
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,6 +53,7 @@ class Assessment:
         everything, visible = self.equilibrium.to_dict(), self.couplings.visible
         nearest = visible.at(1, 0)
         return {
+            "temperature": self.temperature if math.isfinite(self.temperature) else "inf",
             "kl_per_spin": [float(self.divergence.per_spin.value), float(self.divergence.per_spin.error)],
             "kl_interval": [self.divergence.low, self.divergence.high],
             "log_likelihood_per_spin": float(self.divergence.log_likelihood.value),
@@ -118,6 +120,7 @@ def assess(
         InputError: if the sizes do not fit, or a number is out of range.
     """
     require_seed(seed)
+    check_kinds(rbm, held_out)
     if not is_number(seconds) or seconds <= 0:
         message = f"seconds = {seconds!r}: must be a number above 0"
         raise InputError(message)
@@ -142,8 +145,19 @@ def assess(
         equilibrium=balance,
         localisation=localisation(rbm),
         couplings=coupling_table(rbm, held_out.system.coupling),
+        temperature=held_out.system.temperature,
         notes=tuple(notes),
     )
+
+
+def check_kinds(rbm: object, held_out: object) -> None:
+    """Raise `InputError` unless there are a network and an ensemble."""
+    if not isinstance(rbm, RBM):
+        message = f"rbm is a {type(rbm).__name__}: give a network, as of rgstep.train_rbm or rgstep.load_rbm"
+        raise InputError(message)
+    if not isinstance(held_out, Ensemble):
+        message = f"held_out is a {type(held_out).__name__}: use rgstep.sample(…) or rgstep.ensemble_from_array(…)"
+        raise InputError(message)
 
 
 def along(
@@ -155,7 +169,7 @@ def along(
         ladder = trajectory_ladder(thin_trajectory([*machines, rbm], FEW, seed, steps=STEPS))
         return bennett_log_partition(ladder, seed, steps=STEPS, progress=progress)
     except InputError as error:
-        notes.append(f"no ln Z along the checkpoints: {error}")
+        notes.append(f"no ln Z along the checkpoints, which lie too far apart: {str(error).partition(':')[0]}")
         return None
 
 
@@ -170,7 +184,9 @@ def with_assessment(rbm: RBM, assessment: Assessment) -> RBM:
     return replace(rbm, origin={**rbm.origin, KEY: assessment.to_dict()})
 
 
-def stored(rbm: RBM) -> Mapping[str, Any] | None:
-    """Return what a network's record says of it, or None if it was never assessed."""
+def stored(rbm: RBM, temperature: float) -> Mapping[str, Any] | None:
+    """Return what a network's record says of it as a model of this temperature's law, or None."""
     found = rbm.origin.get(KEY)
-    return found if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping) or not math.isclose(float(found.get("temperature", math.nan)), temperature):
+        return None
+    return found

@@ -143,10 +143,10 @@ def load_rbms(path: str | Path, update: int | None = None) -> RBM:
     Raises:
         InputError: if h5py or the file is missing, the file is something else or damaged, or has no such update.
     """
-    h5py = _h5py(f"reading {str(path)!r}")
     if not Path(path).is_file():
         message = f"no file {str(path)!r}"
         raise InputError(message)
+    h5py = _h5py(f"reading {str(path)!r}")
     with _damaged(path), h5py.File(path, "r") as file:
         updates = _updates(path, file)
         chosen = updates[-1] if update is None else update

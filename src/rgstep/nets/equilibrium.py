@@ -156,7 +156,7 @@ class Equilibrium:
         """How close to the data random starts came, and when, in words."""
         near, far = rms(self.distance[self.nearest]), rms(self.distance_at_end)
         closest = f"random starts are closest to the data after {self.generates_at} steps"
-        return f"{closest}, {near} of the data's {SPREAD} away; at the end it is {far}"
+        return f"{closest}, {near} of the data's {SPREAD} away; all starts together are {far} away at the end"
 
     def to_dict(self) -> dict[str, Any]:  # JSON values
         """Return everything as plain values, numbers to six digits, None for what is not finite."""
