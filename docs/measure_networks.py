@@ -144,6 +144,12 @@ def over_seeds(values: list[float]) -> str:
     return str(Estimate(float(np.mean(values)), error))
 
 
+def in_order(entry: tuple[tuple[Any, ...], list[dict[str, Any]]]) -> tuple[Any, ...]:
+    """Return the place of a group: by L, preset, number of hidden units, data and steps."""
+    size, hidden, preset, data, _ = entry[0]
+    return size, preset, hidden, data, entry[1][0]["steps"]
+
+
 def tables() -> None:
     """Print a line for every group of seeds, the published settings' pictures, and draw the figure."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -155,7 +161,7 @@ def tables() -> None:
         + "|---" * 11
         + "|"
     )
-    for key, group in sorted(groups.items(), key=str):
+    for key, group in sorted(groups.items(), key=in_order):
         found = [record["assessment"] for record in group]
         taus = [max(t["value"] for t in one["equilibrium"]["tau"].values()) for one in found]
         good = sum(one["equilibrium"]["verdict"] == "equilibrium model" for one in found)
@@ -176,7 +182,7 @@ def tables() -> None:
 
 def print_pictures(groups: dict[tuple[Any, ...], list[dict[str, Any]]]) -> None:
     """Print quartiles over units of the pictures' numbers, averaged over seeds."""
-    for key, group in sorted(groups.items(), key=str):
+    for key, group in sorted(groups.items(), key=in_order):
         if "pictures" in group[0]:
             print(f"\n{key}, {len(group)} seeds: smallest, quartiles, largest over units")
             for name in group[0]["pictures"]:
