@@ -16,6 +16,7 @@ from rgstep.nets.couplings import (
     lattice_couplings,
     visible_couplings,
 )
+from rgstep.nets.localisation import localisation
 from rgstep.nets.rbm import log_2cosh
 
 MACHINES = [(9, 4, 0.1), (9, 4, 1.0), (12, 6, 0.3), (13, 3, 3.0), (4, 9, 0.5), (2, 3, 1.0)]  # visible, hidden, sd
@@ -277,7 +278,8 @@ def test_hidden_couplings_fall_off_with_the_distance_of_the_patches():
     rbm = patches(8, 4, 3)
     j = hidden_couplings(rbm)
     table = by_distance(rbm, j)
-    place, concentration = couplings._places(rbm.weights, 8)
+    where = localisation(rbm)
+    place, concentration = where.centroid, np.median(where.resultant)
     np.testing.assert_allclose(place[:6], [[1, 1], [1, 3], [1, 5], [1, 7], [3, 1], [3, 3]], atol=1e-12)
     assert table.concentration == concentration == pytest.approx((1 + math.sqrt(2)) / 3)
     np.testing.assert_allclose(table.edges[:3], [0, 2, 4])
@@ -300,7 +302,7 @@ def test_places_are_on_the_torus():
     weights = np.zeros((16, 2))
     weights[[0, 3], 0] = 1, -1  # the first row: columns 0 and 3 are neighbours
     weights[5, 1] = 2
-    place, _ = couplings._places(weights, 4)
+    place = localisation(RBM(weights, np.zeros(16), np.zeros(2))).centroid
     np.testing.assert_allclose(place, [[0, 3.5], [1, 1]], atol=1e-12)
 
 
@@ -350,7 +352,7 @@ def test_bad_requests_are_refused(monkeypatch):
         visible_couplings(rbm, "gausian")
     with pytest.raises(InputError, match="not finite"):
         hidden_couplings(RBM(np.full((9, 4), np.nan), np.zeros(9), np.zeros(4)))
-    with pytest.raises(InputError, match="12 visible units is on no square lattice"):
+    with pytest.raises(InputError, match="12 visible units make no square lattice"):
         coupling_table(machine(12, 4, 0.1))
     with pytest.raises(InputError, match=r"shape \(9, 9\) for size = 4"):
         lattice_couplings(np.zeros((9, 9)), 4)

@@ -165,17 +165,8 @@ def training(subject: Subject) -> Row | None:
 def from_assessment(found: Mapping[str, Any]) -> tuple[dict[str, Quantity], str]:
     """Return the numbers and the verdict of a network's stored assessment."""
     balance = found["equilibrium"]
-    low, high = found["kl_interval"]
-    kl = Estimate(found["kl_per_spin"][0], (high - low) / 3.92)  # half of a 95 % interval is 1.96 errors
-    ends = found["log_z_interval"]
-    log_z = Estimate((ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 3.92)
-    quantities = {
-        "kl_per_spin": Quantity(kl),
-        "log_z": Quantity(log_z),
-        "K_nn_visible": Quantity(Estimate(*found["K_nn_visible"])),
-    }
-    if found["log_z_bennett"]:
-        quantities["log_z_bennett"] = Quantity(Estimate(*found["log_z_bennett"]))
+    names = ("kl_per_spin", "log_z", "log_z_bennett", "K_nn_visible")
+    quantities = {name: Quantity(Estimate(*found[name])) for name in names if found[name]}
     quantities |= {f"tau_{name}": Quantity(Estimate(t["value"], t["error"])) for name, t in balance["tau"].items()}
     return quantities, f"{balance['verdict']} ({balance['reason']})"
 

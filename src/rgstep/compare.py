@@ -213,11 +213,8 @@ def build(
             stage_of = labelled(progress, suffix)
             data = fresh(comparison, s) if preset == ON_FRESH else ensemble
             rbm = train_rbm(data, units, comparison.seed + s, preset=preset, steps=comparison.steps, progress=stage_of)
-            maps[PREFIX + preset + suffix] = assessed(rbm, comparison, stage_of)
-    for name, given in user_maps.items():
-        known = isinstance(given, RBM) and stored(given, comparison.temperature)
-        maps[name] = assessed(given, comparison, progress) if isinstance(given, RBM) and not known else given
-    return maps
+            maps[PREFIX + preset + suffix] = rbm
+    return assessed({**maps, **user_maps}, comparison, progress)
 
 
 def fresh(comparison: Comparison, s: int) -> IsingStream:
@@ -225,11 +222,27 @@ def fresh(comparison: Comparison, s: int) -> IsingStream:
     return IsingStream(comparison.size, comparison.temperature, comparison.seed + s)
 
 
-def assessed(rbm: RBM, comparison: Comparison, progress: Progress | None) -> RBM:
-    """Return a network with its likelihood and equilibrium in its record, by configurations it never saw."""
-    held_out = sample(comparison.size, comparison.temperature, HELD_OUT, comparison.seed + HELD_OUT_SEED, mode="thin")
-    found = assess(rbm, held_out, comparison.seed, temperatures=TEMPERATURES, seconds=SECONDS, progress=progress)
-    return with_assessment(rbm, found)
+def assessed(maps: Mapping[str, object], comparison: Comparison, progress: Progress | None) -> dict[str, object]:
+    """Return the maps, each trained network with its likelihood and equilibrium in its record.
+
+    They are assessed by configurations that none of them saw; one that brings its record is not assessed again.
+    """
+    networks = {
+        name: given
+        for name, given in maps.items()
+        if isinstance(given, RBM) and given.origin.get("steps") != 0 and not stored(given, comparison.temperature)
+    }
+    if not networks:
+        return dict(maps)
+    seed, law = comparison.seed, (comparison.size, comparison.temperature)
+    held_out = sample(*law, HELD_OUT, seed + HELD_OUT_SEED, mode="thin", progress=progress)
+    found = {
+        name: with_assessment(
+            rbm, assess(rbm, held_out, seed, temperatures=TEMPERATURES, seconds=SECONDS, progress=progress)
+        )
+        for name, rbm in networks.items()
+    }
+    return {**maps, **found}
 
 
 def labelled(progress: Progress | None, suffix: str) -> Progress | None:

@@ -18,6 +18,7 @@ from rgstep.correlators import MapLike, Means, measure
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate
 from rgstep.lattice import shells
+from rgstep.nets import localisation
 
 ROUNDING = 1e-25  # Σ(P − P̄)² below this share of ΣP² is rounding noise of a flat picture
 
@@ -60,9 +61,7 @@ def pattern_correlator(
 
 def participation_ratio(pictures: np.ndarray) -> np.ndarray:
     """Return (Σ P²)² / Σ P⁴ over the sites of each picture, `(unit, site)` → `(unit,)`; 0 for an empty picture."""
-    squares = pictures**2
-    fourth = (squares**2).sum(axis=1)
-    return np.asarray(np.divide(squares.sum(axis=1) ** 2, fourth, out=np.zeros(len(pictures)), where=fourth > 0))
+    return np.asarray(localisation.participation_ratio(pictures.T))
 
 
 def statistics(means: Means) -> dict[str, np.ndarray]:
@@ -134,11 +133,8 @@ def over_masks(means: Means, masks: Masks) -> dict[str, np.ndarray]:
 
 def centroid(pictures: np.ndarray) -> np.ndarray:
     """Return the circular centroid of P² on the torus, `(unit, row, column)` → `(unit, 2)` in lattice units."""
-    size = pictures.shape[1]
-    weight = pictures**2
-    phase = np.exp(2j * np.pi * np.arange(size) / size)
-    angles = [np.angle(weight.sum(axis=3 - axis) @ phase) for axis in (1, 2)]
-    return np.asarray(np.stack(angles, axis=1) * size / (2 * np.pi) % size)
+    shares = localisation.shares_of(pictures.reshape(len(pictures), -1).T, np)
+    return np.stack([localisation.along(m, np)[0] for m in localisation.marginals(shares, pictures.shape[1])], axis=1)
 
 
 def spatial_correlator(pictures: np.ndarray, mean_subtracted: bool, pooled: bool = False) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, is_number, require_seed
 from rgstep.estimates import Estimate
-from rgstep.nets.annealing import LogPartition, NotConverged, log_partition_interval
+from rgstep.nets.annealing import QUANTILE, LogPartition, NotConverged, log_partition_interval
 from rgstep.nets.bennett import bennett_log_partition, thin_trajectory
 from rgstep.nets.couplings import CouplingTable, coupling_table
 from rgstep.nets.divergence import Divergence, kl_to_ising
@@ -54,10 +54,11 @@ class Assessment:
         nearest = visible.at(1, 0)
         return {
             "temperature": self.temperature if math.isfinite(self.temperature) else "inf",
-            "kl_per_spin": [float(self.divergence.per_spin.value), float(self.divergence.per_spin.error)],
+            "kl_per_spin": [float(self.divergence.per_spin.value), half(self.divergence.high, self.divergence.low)],
             "kl_interval": [self.divergence.low, self.divergence.high],
             "log_likelihood_per_spin": float(self.divergence.log_likelihood.value),
             "log_likelihood_optimum": self.divergence.optimum,
+            "log_z": [self.log_partition.centre, half(self.log_partition.high, self.log_partition.low)],
             "log_z_interval": [self.log_partition.low, self.log_partition.high],
             "log_z_method": self.log_partition.method,
             "log_z_bennett": None if self.bennett is None else [float(self.bennett.value), float(self.bennett.error)],
@@ -171,6 +172,11 @@ def along(
     except InputError as error:
         notes.append(f"no ln Z along the checkpoints, which lie too far apart: {str(error).partition(':')[0]}")
         return None
+
+
+def half(high: float, low: float) -> float:
+    """Return the standard error that a 95 % interval stands for."""
+    return (high - low) / (2 * QUANTILE)
 
 
 def sweeps_in(seconds: float, rbm: RBM) -> int:

@@ -32,6 +32,7 @@ import numpy as np
 from rgstep import memory
 from rgstep.errors import InputError, require_positive, unknown_name
 from rgstep.estimates import Estimate
+from rgstep.nets.localisation import localisation, require_square
 from rgstep.nets.rbm import RBM
 from rgstep.types import Progress
 
@@ -257,7 +258,7 @@ def coupling_table(
     Raises:
         InputError: as `visible_couplings`, or if the visible units do not make a square.
     """
-    size = _side(rbm.visible)
+    size = require_square(rbm)
     visible = lattice_couplings(visible_couplings(rbm, method, progress), size, coupling)
     hidden = by_distance(rbm, hidden_couplings(rbm, method, progress))
     return CouplingTable(method, visible, hidden)
@@ -299,11 +300,12 @@ def by_distance(rbm: RBM, couplings: np.ndarray) -> HiddenCouplings:
     Raises:
         InputError: if the visible units do not make a square, or the matrix is not that of the hidden units.
     """
-    size = _side(rbm.visible)
+    size = require_square(rbm)
     if couplings.shape != (rbm.hidden, rbm.hidden):
         message = f"couplings of shape {couplings.shape} for {rbm.hidden} hidden units: expected one row for each unit"
         raise InputError(message)
-    place, concentration = _places(rbm.weights, size)
+    where = localisation(rbm)
+    place, concentration = where.centroid, float(np.median(where.resultant))
     first, second = np.triu_indices(rbm.hidden, 1)
     step = np.abs(place[first] - place[second])
     distance = np.hypot(*np.minimum(step, size - step).T)
@@ -320,27 +322,6 @@ def by_distance(rbm: RBM, couplings: np.ndarray) -> HiddenCouplings:
         rms=_stack([_rms(v) for v in values]),
         concentration=concentration,
     )
-
-
-def _side(sites: int) -> int:
-    """Return L of L² sites."""
-    size = math.isqrt(sites)
-    if size**2 != sites:
-        message = (
-            f"a network of {sites} visible units is on no square lattice; use visible_couplings and hidden_couplings"
-        )
-        raise InputError(message)
-    return size
-
-
-def _places(weights: np.ndarray, size: int) -> tuple[np.ndarray, float]:
-    """Return the circular centroid of each column's W² `(unit, 2)`, and the median of its resultant's length."""
-    squares = weights.T.astype(np.float64).reshape(-1, size, size) ** 2
-    turn = np.exp(2j * math.pi * np.arange(size) / size)
-    phasor = np.stack([squares.sum(axis=axis) @ turn for axis in (2, 1)], axis=1)
-    total = squares.sum(axis=(1, 2))
-    length = np.abs(phasor).min(axis=1) / np.where(total > 0, total, 1.0)
-    return np.angle(phasor) * size / (2 * math.pi) % size, float(np.median(length))
 
 
 def _rms(values: np.ndarray) -> Estimate:

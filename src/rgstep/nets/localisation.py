@@ -7,7 +7,6 @@ w_a(x) = W_a(x)² / Σ_y W_a(y)², and along either axis the phasor z = Σ_x w_a
     centroid              arg(z) L/2π along each axis, the circular mean (Mardia and Jupp, Directional Statistics, 2000)
     resultant             |z|, the smaller of the two axes': 1 for one site, 0 where there is no centroid to speak of
     spread                √(Σ_x w_a(x) d(x, centroid)²) in lattice spacings, d the shortest distance on the torus
-    spectrum              |Σ_x W_a(x) e^{−ikx}|² / N against |k|, averaged over units
 
 The participation ratio of an RBM's weights: Tubiana and Monasson, Phys. Rev. Lett. 118, 138301 (2017). The formulas are
 written once, for NumPy in float64 and for JAX inside a compiled reading.
@@ -20,10 +19,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import fft
 
 from rgstep.errors import InputError
-from rgstep.lattice import shells
 from rgstep.nets.rbm import RBM, Weights
 
 LOCALISED = 0.1  # a unit is localised if it takes less than this share of the sites
@@ -80,21 +77,6 @@ def localisation(rbm: RBM) -> Localisation:
         spread=np.sqrt(np.add(*spreads)),
         sites=rbm.visible,
     )
-
-
-def spectrum(rbm: RBM) -> tuple[np.ndarray, np.ndarray]:
-    """Return |k| in units of 2π/L and the power per mode of W averaged over units and over directions of k.
-
-    The mean over all modes is the mean square of W (Parseval); an untrained network has this at every |k|.
-
-    Raises:
-        InputError: unless the visible units make a square lattice.
-    """
-    size = require_square(rbm)
-    pictures = rbm.weights.astype(np.float64).T.reshape(-1, size, size)
-    power = (np.abs(fft.fft2(pictures)) ** 2).mean(axis=0) / rbm.visible
-    modes = shells(size)
-    return modes.distance, modes.average(power)
 
 
 def localisation_readings(weights: Weights) -> dict[str, jax.Array]:

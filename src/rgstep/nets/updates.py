@@ -255,7 +255,7 @@ def descend(state: State, gradient: Weights, training: Training) -> tuple[Weight
 def compiled_settings(training: Training) -> Training:
     """Return what `updates` is compiled for: one program serves every k and number of steps of one schedule."""
     steps = training.steps if training.schedule != "constant" else 1
-    return replace(training, k=1, batch=1, chains=training.levels, steps=steps)
+    return replace(training, k=1, batch=1, chains=1, steps=steps)
 
 
 @partial(jax.jit, static_argnames="training", donate_argnums=0)
