@@ -12,6 +12,21 @@ import rgstep as rg
 WORD, HALF = 2**64 - 1, 2**32 - 1
 WEYL = 0x9E3779B97F4A7C15
 
+QUICK_TRAINING = {
+    "hidden": 4,
+    "method": "pcd",
+    "k": 1,
+    "chains": 20,
+    "batch": 50,
+    "steps": 230,
+    "optimiser": "sgd",
+    "learning_rate": 0.05,
+    "schedule": "constant",
+    "weights_sd": 0.01,
+    "gradient_h": "mean",
+}
+"""PCD-1 of a small network: tests that share these settings share a compiled program."""
+
 
 # --- configurations
 

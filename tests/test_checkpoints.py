@@ -13,6 +13,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import reference
 
 from rgstep import CRITICAL_TEMPERATURE, InputError, IsingStream, train_rbm
 from rgstep.exact import enumeration
@@ -23,19 +24,7 @@ from rgstep.nets.sources import as_source
 
 LAW = enumeration.probabilities(4, 1 / CRITICAL_TEMPERATURE)
 DATA = enumeration.states(4)[np.random.default_rng(0).choice(len(LAW), 5000, p=LAW)]
-PCD = {
-    "hidden": 4,
-    "method": "pcd",
-    "k": 1,
-    "chains": 20,
-    "batch": 50,
-    "steps": 230,
-    "optimiser": "sgd",
-    "learning_rate": 0.05,
-    "schedule": "constant",
-    "weights_sd": 0.01,
-    "gradient_h": "mean",
-}
+PCD = reference.QUICK_TRAINING
 GRID = [0, 1, 2, 3, 4, 6, 9, 13, 19, 28, 42, 63, 94, 141, 211, 230]
 CUT = 150  # a run is stopped at the first report from here on: its last checkpoint is of step 141
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import reference
 
 from rgstep import CRITICAL_TEMPERATURE, InputError, IsingStream, train_rbm
 from rgstep.exact import torus
@@ -14,19 +15,7 @@ from rgstep.packed import PackedSpins
 from rgstep.samplers.endless import LEAST, READINGS
 
 SIZE = 8
-QUICK = {
-    "hidden": 4,
-    "method": "pcd",
-    "k": 1,
-    "chains": 20,
-    "batch": 50,
-    "steps": 230,
-    "optimiser": "sgd",
-    "learning_rate": 0.05,
-    "schedule": "constant",
-    "weights_sd": 0.01,
-    "gradient_h": "mean",
-}
+QUICK = reference.QUICK_TRAINING
 
 
 @pytest.fixture(scope="module")

@@ -179,11 +179,11 @@ class Run:
         padded = np.zeros((len(self.seeds), MOST, rows.shape[2]), np.int32)
         padded[:, :count] = rows
         started = time.perf_counter()
-        arguments = (data, jnp.int32(count), jnp.int32(self.training.k), self.compiled)
+        rest = (jnp.int32(count), jnp.int32(self.training.k), self.compiled)
         if len(self.seeds) == 1:
-            self.state = updates(self.state, data, jnp.asarray(padded[0]), *arguments[1:])
+            self.state = updates(self.state, data, jnp.asarray(padded[0]), *rest)
         else:
-            self.state = updates_of_many(self.state, data, jnp.asarray(padded), *arguments[1:])
+            self.state = updates_of_many(self.state, data, jnp.asarray(padded), *rest)
         self.check_finite(step, count)
         seconds = time.perf_counter() - started
         self.length = int(np.clip(count * SECONDS / seconds, max(1, self.length // 2), 2 * self.length))
