@@ -12,6 +12,11 @@ import rgstep
 
 SOURCE = Path(rgstep.__file__).parent
 
+PLATES = (
+    "page.plates",
+    *(f"page.plates.{row}" for row in "tiles hamiltonian mcrg drift two_point information entropy".split()),
+)
+
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
 HOUSE = {
     1: ("errors", "types"),
@@ -34,15 +39,21 @@ HOUSE = {
         *("nets.checkpoints", "nets.training"),
         *("nets.starts", "nets.equilibrium", "nets.assessment"),
     ),
-    6: ("correlators", "patterns"),
-    7: ("controls", "report", "findings", "battery"),
+    6: ("correlators", "patterns", "gauge", "operators"),
+    7: (
+        *("controls", "report", "criteria", "diagnostics", "diagnostics.subject", "diagnostics.sampling"),
+        *("diagnostics.training", "diagnostics.pictures", "diagnostics.tiles", "diagnostics.hamiltonian"),
+        *("diagnostics.mcrg", "diagnostics.drift", "diagnostics.tangent", "diagnostics.two_point"),
+        *("diagnostics.information", "diagnostics.kadanoff", "diagnostics.decoy", "diagnostics.entropy"),
+        *("findings", "battery"),
+    ),
     8: ("store",),
-    9: ("figures", "page", "page.render", "compare", "verbs"),
+    9: ("figures", "page", "page.plate", *PLATES, "page.render", "compare", "verbs"),
     10: ("cli",),
 }
 ORDER = [module for level in HOUSE.values() for module in level]
 WITNESSES_USE = {"errors", "types"}  # all that exact/ may import of ours
-DRAWS = {"figures", "page.render"}  # all that may import matplotlib
+DRAWS = {"figures", "page.plate", "page.render", *PLATES}  # all that may import matplotlib
 HEAVY = ("numba", "jax", "matplotlib", "xarray", "dask", "torch", "scipy")
 LONGEST = 400  # lines
 

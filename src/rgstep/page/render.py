@@ -3,28 +3,16 @@
 import base64
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 import numpy as np
-from matplotlib.figure import Figure
 
 from rgstep import figures
 from rgstep.findings import family, findings
+from rgstep.page.plate import Plate
 from rgstep.report import HEADLINES, MapReport, Report, file_name
 from rgstep.types import Progress
-
-
-@dataclass(frozen=True)
-class Plate:
-    """A figure with its place in the report: file name, section, what it shows, and whether it is a bitmap."""
-
-    name: str
-    section: str
-    caption: str
-    figure: Figure
-    bitmap: bool = False
 
 
 def write_page(report: Report, folder: Path, progress: Progress | None = None) -> None:

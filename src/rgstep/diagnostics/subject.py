@@ -1,0 +1,117 @@
+"""One map under judgement: its draws of h, their places, and the levels that iterating it gives.
+
+Level 0 are the configurations. Level 1 is h where it is lattice-valued: by its given places, or by those that `gauge`
+finds for a dense network. Level n + 1 is the map applied to level n, for maps that take lattices of any size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rgstep import gauge
+from rgstep.correlators import Moments, Source
+from rgstep.ensemble import Ensemble
+from rgstep.errors import InputError
+from rgstep.report import Diagnostic
+from rgstep.types import CoarseGraining, Field, Samples
+
+Row = tuple[Diagnostic, Mapping[str, np.ndarray]]
+SMALLEST_SIDE = 4  # of a level: on 2×2 all couplings but one coincide
+BLOCK_SITES = 2**22  # spins handled at once
+STREAM = 0x5EED  # sets the draws of h apart from other uses of the seed
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One map under judgement: the configurations, the map, the moments of (v, h)."""
+
+    ensemble: Ensemble
+    coarse: CoarseGraining
+    original: object  # what the user gave; `coarse` is its checked form
+    moments: Moments
+    name: str = "h"
+    seed: int = 0
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """⟨v h⟩ of all samples, `(hidden, row, column)`."""
+        return self.moments.all().vh.reshape(-1, self.moments.size, self.moments.size)
+
+    @cached_property
+    def hidden(self) -> Samples:
+        """A draw of h for each configuration, `(sample, unit)` or `(sample, row, column)`; int8 where all are ±1."""
+        return draw(self.ensemble, self.coarse, np.random.default_rng([STREAM, self.seed, 1]))
+
+    @property
+    def given_places(self) -> bool:
+        """Whether h comes as a lattice."""
+        return len(self.moments.hidden_shape) == 2
+
+    @cached_property
+    def gauge(self) -> gauge.Gauge | None:
+        """Sign and site of each unit of a map without places; None where its units do not fill a square lattice."""
+        if self.given_places or not gauge.fills_a_lattice(self.moments.hidden_shape[0]):
+            return None
+        return gauge.find(self.pictures)
+
+    @cached_property
+    def placed(self) -> Samples | None:
+        """h on the coarse lattice, `(sample, l, l)`, from given or found places, signs put right; None without."""
+        if self.given_places:
+            return self.hidden
+        return None if self.gauge is None else self.gauge.apply(self.hidden)
+
+    @cached_property
+    def levels(self) -> Sequence[Source]:
+        """Lattice-valued variables level by level, the configurations first, down to a side of 4.
+
+        A map with given places is applied to its own h, as drawn, while that works; a dense network has one step.
+        """
+        levels: list[Source] = [self.ensemble]
+        if self.placed is None or self.placed.shape[1] < SMALLEST_SIDE:
+            return levels
+        levels.append(self.placed)
+        while self.given_places:
+            last = levels[-1]
+            further = self.iterate(last, len(levels)) if isinstance(last, np.ndarray) else None
+            if further is None:
+                break
+            levels.append(further)
+        return levels
+
+    def iterate(self, h: Samples, level: int) -> Samples | None:
+        """Return the map's draw for a lattice of its own h, None where it does not take that size or ends below 4."""
+        side, block = h.shape[1], self.moments.size / self.moments.hidden_shape[0]
+        if side / block < SMALLEST_SIDE or side % block:
+            return None
+        rng = np.random.default_rng([STREAM, self.seed, level])
+        try:
+            further = draw(h, self.coarse, rng)
+        except InputError:  # made for one size
+            return None
+        return further if further.ndim == 3 and further.shape[1] == side / block else None
+
+
+def draw(source: Source, coarse: CoarseGraining, rng: np.random.Generator) -> Samples:
+    """Return a draw of h for each configuration, a block at a time; int8 where every value is ±1."""
+    first = source.unpack(0, 1) if isinstance(source, Ensemble) else source[:1]
+    step = max(1, BLOCK_SITES // first.size)
+    parts = []
+    for start in range(0, len(source), step):
+        stop = min(start + step, len(source))
+        v = source.unpack(start, stop) if isinstance(source, Ensemble) else source[start:stop]
+        parts.append(compact(coarse.sample_h(v, rng)))
+    kinds = {part.dtype for part in parts}
+    return np.concatenate(parts if len(kinds) == 1 else [part.astype(np.float32) for part in parts])
+
+
+def compact(h: Samples) -> Samples:
+    """Return draws as int8 where all are ±1, as float32 elsewhere."""
+    return h.astype(np.int8 if is_spin(h) else np.float32, copy=False)
+
+
+def is_spin(h: Samples | Field) -> bool:
+    """Whether every value is ±1."""
+    return bool(np.all(np.abs(h) == 1))

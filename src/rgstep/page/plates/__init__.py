@@ -1,0 +1,1 @@
+"""The figures of the battery's rows, one module each: from the arrays of every map to a `Plate`."""
