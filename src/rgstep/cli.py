@@ -219,7 +219,12 @@ def train(
             force=force,
             progress=progress,
         )
-    finish(summary, as_json, quiet)
+    if as_json:
+        print_json(summary)
+    elif not quiet:
+        from rgstep.verbs import summary_of_training
+
+        typer.echo(summary_of_training(summary))
 
 
 @verb

@@ -91,7 +91,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             with archive:
                 return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
-        message = f"no file {str(path)!r}"
+        message = f"no file {str(path)!r}: check the name, or make it with 'rgstep sample' or 'rgstep train'"
         raise InputError(message) from error
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):

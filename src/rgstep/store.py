@@ -20,6 +20,7 @@ from rgstep.nets.rbm import RBM
 from rgstep.packed import PackedSpins
 
 FORMAT = 1
+MADE_BY = {"ensemble": "; 'rgstep sample' writes one", "rbm": "; 'rgstep train' writes one"}
 
 
 def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
@@ -110,6 +111,6 @@ def read(path: str | Path, kind: str, needed: tuple[str, ...]) -> tuple[dict[str
     meta = json.loads(str(arrays.pop("meta")))
     if meta.get("kind") != kind or meta.get("format") != FORMAT or any(name not in arrays for name in needed):
         found = f"{meta.get('kind')} of format {meta.get('format')}"
-        message = f"file {str(path)!r} holds {found}; expected {kind} of format {FORMAT}"
+        message = f"file {str(path)!r} holds {found}; expected {kind} of format {FORMAT}{MADE_BY.get(kind, '')}"
         raise InputError(message)
     return meta, arrays

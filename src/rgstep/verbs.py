@@ -16,6 +16,8 @@ from rgstep.samplers.plan import HOUR, sample
 from rgstep.store import check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
 from rgstep.types import Progress
 
+FEWEST_HELD_OUT = 100
+
 
 def sample_to_file(
     out: Path,
@@ -74,6 +76,24 @@ def train_to_file(
     return {**rbm.origin, **last, "file": str(out)}
 
 
+def summary_of_training(summary: Mapping[str, Any]) -> str:
+    """Return what a training did and what to do next, in a few lines; `--json` prints every setting."""
+    named = ["preset", "method", "k", "chains", "batch", "steps", "optimiser", "learning_rate", "schedule"]
+    readings = {
+        "pseudo-likelihood per site": summary["final_pseudo_likelihood"],
+        "participation ratio of the weights, median": summary["final_participation_w"],
+        "reconstruction error": summary["final_reconstruction"],
+    }
+    return "\n".join(
+        [
+            f"trained: {', '.join(f'{name} {summary[name]}' for name in named)}",
+            *(f"{name}: {value:.4g}" for name, value in readings.items()),
+            f"file: {summary['file']}",
+            f"next: rgstep assess {summary['file']}   or   rgstep compare --map {summary['file']}",
+        ]
+    )
+
+
 def assess_file(
     network: Path,
     temperature: float,
@@ -84,6 +104,9 @@ def assess_file(
     progress: Progress | None = None,
 ) -> Assessment:
     """Assess a network by fresh configurations at a temperature, and write the result into its record."""
+    if samples < FEWEST_HELD_OUT:
+        message = f"samples = {samples}: an assessment needs at least {FEWEST_HELD_OUT} configurations for its errors"
+        raise InputError(message)
     rbm = load_rbm(network)
     side = require_square(rbm)
     trajectory = load_checkpoints(checkpoints) if checkpoints is not None else []

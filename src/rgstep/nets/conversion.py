@@ -144,7 +144,7 @@ def load_rbms(path: str | Path, update: int | None = None) -> RBM:
         InputError: if h5py or the file is missing, the file is something else or damaged, or has no such update.
     """
     if not Path(path).is_file():
-        message = f"no file {str(path)!r}"
+        message = f"no file {str(path)!r}: check the name; an HDF5 file of 'rbms' is read"
         raise InputError(message)
     h5py = _h5py(f"reading {str(path)!r}")
     with _damaged(path), h5py.File(path, "r") as file:

@@ -1,0 +1,166 @@
+"""The criteria: when a row of the battery passes, and what the rows of a map say together.
+
+A criterion asks whether a number lies in a band. The answer is yes or no where the number is more than two standard
+errors inside or outside, and "undecided" between, with the number of samples that would decide. Bands are constants,
+or lie about the value that the majority rule has on the same configurations, so that effects of the lattice's size
+cancel. Each band and its reason: docs/verdict.md.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rgstep.estimates import Estimate
+from rgstep.report import NOT_JUDGED, Diagnostic
+
+RG_STEP = "RG step"
+LOCAL = "local coarse graining, not near a fixed point"
+FEATURES = "feature extractor, not RG"
+UNDECIDED = "undecided"
+SIGMAS = 2.0
+MOST = 1000.0  # times as many samples: beyond, none would decide
+
+Rows = Mapping[str, Diagnostic]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A band for one quantity of one row; `[n]` in its name stands for every level from `first` on.
+
+    `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
+    on the same configurations.
+    """
+
+    row: str
+    quantity: str
+    low: float
+    high: float
+    about: Literal["value", "majority"] = "value"
+    first: int = 0
+
+
+LOCALITY = ("vh_pattern", "two_point")
+FIXED_POINT = ("hidden_hamiltonian", "mcrg", "drift")
+CRITERIA: tuple[Criterion, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A number beside its band."""
+
+    quantity: str
+    estimate: Estimate
+    low: float
+    high: float
+
+    @property
+    def room(self) -> float:
+        """How far inside the band the number lies; negative outside."""
+        value = float(self.estimate.value)
+        return min(value - self.low, self.high - value)
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the number lies in the band; None within two standard errors of an edge, or without an error."""
+        error = float(self.estimate.error)
+        if not (math.isfinite(self.room) and math.isfinite(error)) or abs(self.room) < SIGMAS * error:
+            return None
+        return self.room >= 0
+
+    def needed(self, samples: int) -> float:
+        """Return how many samples would put the number two standard errors from the edge, if it stays where it is."""
+        if not self.room:
+            return math.inf
+        return samples * (SIGMAS * float(self.estimate.error) / self.room) ** 2
+
+    def sentence(self, samples: int) -> str:
+        """Return the comparison in words."""
+        band = f"[{self.low:.4g}, {self.high:.4g}]".replace("[-inf, ", "(−∞, ").replace(", inf]", ", ∞)")
+        number, error = f"{self.quantity} = {self.estimate}", float(self.estimate.error)
+        if self.passed is None:
+            needed = self.needed(samples)
+            if not math.isfinite(needed) or needed > MOST * samples:
+                return f"{number}, at the edge of {band}: no number of samples in reach decides"
+            return f"{number}, too near an edge of {band}: about {rounded(needed)} samples would decide"
+        how = "inside" if self.passed else "outside"
+        return f"{number}, {how} {band}" + (f" by {abs(self.room) / error:.0f} σ" if error > 0 else "")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rows of a map say together, and the rows that decided it."""
+
+    name: str
+    rows: Sequence[str]
+    reason: str
+
+
+def rounded(count: float) -> str:
+    """Return a number of samples to one digit, rounded up."""
+    unit = 10.0 ** math.floor(math.log10(count))
+    return f"{math.ceil(count / unit) * unit:,.0f}"
+
+
+def comparisons(row: str, measured: Diagnostic, reference: Diagnostic | None) -> Iterator[Comparison]:
+    """Yield the comparisons of one row: every criterion, at every level that was measured."""
+    for criterion in (c for c in CRITERIA if c.row == row):
+        pattern = re.compile(re.escape(criterion.quantity).replace(r"\[n\]", r"\[(\d+)\]"))
+        for name, quantity in measured.estimates.items():
+            match = pattern.fullmatch(name)
+            if match is None or (match.groups() and int(match[1]) < criterion.first):
+                continue
+            low, high, estimate = criterion.low, criterion.high, quantity.estimate
+            if criterion.about == "majority":
+                if reference is None or name not in reference.estimates:
+                    continue
+                centre = reference.estimates[name].estimate
+                low, high = low + float(centre.value), high + float(centre.value)
+                estimate = replace(estimate, error=math.hypot(float(estimate.error), float(centre.error)))
+            yield Comparison(name, estimate, low, high)
+
+
+def decide(row: str, measured: Diagnostic, reference: Diagnostic | None, samples: int) -> Diagnostic:
+    """Return a row with its criteria applied: failed if one number is outside its band, passed if all are inside."""
+    found = list(comparisons(row, measured, reference))
+    if not found:
+        return measured
+    outcomes = [c.passed for c in found]
+    passed = False if False in outcomes else None if None in outcomes else True
+    telling = [c for c in found if c.passed is passed]
+    shown = telling if passed is not True else [min(telling, key=margin)]
+    return replace(measured, passed=passed, why="; ".join([*(c.sentence(samples) for c in shown), measured.why]))
+
+
+def margin(comparison: Comparison) -> float:
+    """Return by how many standard errors a number is inside its band."""
+    error = float(comparison.estimate.error)
+    return comparison.room / error if error > 0 else math.inf
+
+
+def conclude(rows: Rows) -> Verdict:
+    """Return the verdict on rows whose criteria have been applied.
+
+    A map that fails a row of locality extracts features; one that passes them and fails a row of the fixed point
+    coarse-grains locally; an RG step passes all. Whatever is needed and undecided leaves the verdict undecided.
+    """
+    if (sampling := rows.get("sampling")) and sampling.passed is False:
+        return Verdict(NOT_JUDGED, ("sampling",), f"the configurations are not to be trusted: {sampling.why}")
+    for names, verdict in ((LOCALITY, FEATURES), (FIXED_POINT, LOCAL)):
+        outcomes = {name: rows[name].passed for name in names if name in rows}
+        failed = [name for name, passed in outcomes.items() if passed is False]
+        if failed:
+            return Verdict(verdict, failed, said(rows, failed))
+        unknown = [name for name in names if outcomes.get(name) is None]
+        if unknown:
+            return Verdict(UNDECIDED, unknown, said(rows, unknown))
+    every = [*LOCALITY, *FIXED_POINT]
+    return Verdict(RG_STEP, every, said(rows, every))
+
+
+def said(rows: Rows, names: Sequence[str]) -> str:
+    """Return what the rows that decided say, the first clause of each."""
+    return "; ".join(
+        f"{name}: {rows[name].why.partition(';')[0] if name in rows else 'not measured'}" for name in names
+    )
