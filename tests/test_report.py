@@ -62,13 +62,20 @@ def report4(critical4):
 def test_every_map_has_the_rows_and_names_of_the_contract(report4):
     for name, entry in report4.maps.items():
         rows = entry.diagnostics
-        assert set(rows) == set(BATTERY) - (set() if name == "rbm_mine" else {"training"})
+        network, trained = name.startswith("rbm"), name == "rbm_mine"
+        left_out = {"decoy"} | (set() if network else {"kadanoff_gap"}) | (set() if trained else {"training"})
+        assert set(rows) == set(BATTERY) - left_out
         assert set(rows["sampling"].estimates) >= SAMPLING
         assert set(rows["vh_pattern"].estimates) >= PICTURE
         assert (set(rows["vh_pattern"].estimates) >= PLACED) == (not name.startswith("rbm") and name != "function")
         assert ("participation_w" in rows["vh_pattern"].estimates) == name.startswith("rbm")
         assert {"C[1]", "C[2]"} <= set(rows["spatial_correlator"].estimates)
-        assert entry.verdict == "not judged"
+        assert entry.verdict in {
+            "undecided",
+            "local coarse graining, not near a fixed point",
+            "feature extractor, not RG",
+        }
+        assert entry.reason
         assert all(row.why for row in rows.values())
     kinds = {name: entry.kind for name, entry in report4.maps.items()}
     controls = {"average", "majority", "decimation", "bernoulli", "rbm_untrained"}
@@ -94,7 +101,8 @@ def test_measured_numbers_agree_with_exact_ones(report4):
     """All that is known exactly at L = 4: u, c, ⟨|m|⟩, and ⟨v h⟩ in, beside and far from the own block."""
     known = list(exact_numbers(report4))
     for key, value, error, exact in known:
-        assert abs(value - exact) <= SIGMAS * error + 1e-7, key
+        rounding = 1e-5 if key[1] == "vh_pattern" else 1e-7  # float32 pictures
+        assert abs(value - exact) <= SIGMAS * error + rounding, key
     for name in ("average", "majority", "decimation", "bernoulli"):
         assert {q for (m, _, q), *_ in known if m == name} >= SAMPLING | PLACED
 
@@ -234,7 +242,7 @@ def test_the_document_is_json_of_the_documented_schema(report4):
 
 def test_the_table_names_every_map(report4, critical4):
     text = str(rg.judge(critical4, {name: rg.Majority() for name in ("majority", "mine", "δεκα")}))
-    for word in ("majority", "mine", "δεκα", "sampling", "vh", "pattern", "not judged"):
+    for word in ("majority", "mine", "δεκα", "drift", "vh", "pattern", "undecided"):
         assert word in text
     for name in report4.maps:
         assert name in str(report4).replace("\n", " ")

@@ -2,7 +2,10 @@ from .battery import judge as judge
 from .blocking import Average as Average
 from .blocking import BernoulliBlock as BernoulliBlock
 from .blocking import Decimation as Decimation
+from .blocking import FarMajority as FarMajority
 from .blocking import Majority as Majority
+from .blocking import RandomTiling as RandomTiling
+from .blocking import Scrambled as Scrambled
 from .certificate import Certificate as Certificate
 from .correlators import two_point as two_point
 from .correlators import visible_hidden as visible_hidden

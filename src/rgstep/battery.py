@@ -1,25 +1,45 @@
 """The battery: every map through the same instruments, one row each.
 
 A row is a function of a `Subject` that returns a `Diagnostic` and the arrays behind its figure, or None where it does
-not apply. Adding one takes a function here and its line in `BATTERY`. No criterion is applied to the patterns yet:
-such rows have `passed` None, and the verdict reads "not judged".
+not apply. Adding one takes a module in `diagnostics` and its line in `BATTERY`. The criteria (`criteria`) are applied
+to the rows afterwards, beside the majority rule on the same configurations.
 """
 
+import functools
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
 
-from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority
+from rgstep.blocking import Majority
+from rgstep.controls import is_control
 from rgstep.correlators import measure
-from rgstep.diagnostics import pictures, sampling, training
+from rgstep.criteria import Rows, Verdict, conclude, decide
+from rgstep.diagnostics import (
+    decoy,
+    drift,
+    entropy,
+    hamiltonian,
+    information,
+    kadanoff,
+    mcrg,
+    pictures,
+    sampling,
+    tangent,
+    tiles,
+    training,
+    two_point,
+)
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_seed
+from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.adapters import as_map
-from rgstep.nets.rbm import RBM
-from rgstep.report import NOT_JUDGED, MapReport, Report
+from rgstep.report import DECIDING, NOT_JUDGED, Diagnostic, MapReport, Report
 from rgstep.types import Progress
 
+CRITICAL_COUPLING = 1 / CRITICAL_TEMPERATURE
+CRITICAL = 1e-6  # relative distance from K_c that counts as critical
 TRIAL = 64
 
 
@@ -44,7 +64,13 @@ def judge(
     require_seed(seed)
     check_request(ensemble, maps)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
-    entries = {name: judge_map(ensemble, name, given, seed, progress) for name, given in maps.items()}
+
+    @functools.cache
+    def reference(block: int) -> Rows:
+        """Return the deciding rows of the majority rule on the same configurations."""
+        return measure_map(ensemble, "majority", Majority(block), seed)
+
+    entries = {name: judge_map(ensemble, name, given, seed, reference, progress) for name, given in maps.items()}
     origin = {
         "version": version("rgstep"),
         "command": "rgstep.judge",
@@ -70,22 +96,67 @@ def check_request(ensemble: object, maps: object) -> None:
         raise InputError(message)
 
 
-def judge_map(ensemble: Ensemble, name: str, given: object, seed: int, progress: Progress | None) -> MapReport:
-    """Run the battery on one map."""
+def judge_map(
+    ensemble: Ensemble,
+    name: str,
+    given: object,
+    seed: int,
+    reference: Callable[[int], Rows],
+    progress: Progress | None,
+) -> MapReport:
+    """Run the battery on one map, apply the criteria and state the verdict."""
+    subject = prepare(ensemble, name, given, seed, progress)
+    found = measured(subject, BATTERY, progress)
+    plain = {row: diagnostic for row, (diagnostic, _) in found.items()}
+    arrays = {key: value for _, more in found.values() for key, value in more.items()}
+    rows, verdict = judged(plain, subject, reference)
+    return MapReport(verdict.name, kind(given), about(given), rows, arrays, verdict.reason)
+
+
+def measure_map(
+    ensemble: Ensemble, name: str, given: object, seed: int = 0, rows: Collection[str] = tuple(DECIDING)
+) -> dict[str, Diagnostic]:
+    """Return some rows of the battery for one map, no criterion applied."""
+    subject = prepare(ensemble, name, given, seed, None)
+    return {row: diagnostic for row, (diagnostic, _) in measured(subject, rows, None).items()}
+
+
+def prepare(ensemble: Ensemble, name: str, given: object, seed: int, progress: Progress | None) -> Subject:
+    """Return a map made ready: checked, its moments with the spins measured."""
     coarse = as_map(given, name)
     coarse.mean_h(ensemble.unpack(0, TRIAL))  # more rows at once than a group may have
     moments = measure(ensemble, coarse, name=name, progress=progress)
-    subject = Subject(ensemble, coarse, given, moments, name, seed)
-    rows = {row: answer for row, run in BATTERY.items() if (answer := run(subject)) is not None}
-    arrays = {key: value for _, more in rows.values() for key, value in more.items()}
-    return MapReport(NOT_JUDGED, kind(given), about(given), {row: answer[0] for row, answer in rows.items()}, arrays)
+    return Subject(ensemble, coarse, given, moments, name, seed)
+
+
+def measured(subject: Subject, rows: Collection[str], progress: Progress | None) -> dict[str, Row]:
+    """Return the rows that apply to a map."""
+    found = {}
+    for done, name in enumerate(rows):
+        if progress:
+            progress(f"battery of {subject.name}", done, len(rows), name)
+        if (answer := BATTERY[name](subject)) is not None:
+            found[name] = answer
+    if progress:
+        progress(f"battery of {subject.name}", len(rows), len(rows))
+    return found
+
+
+def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tuple[Rows, Verdict]:
+    """Return the rows with their criteria applied, and the verdict; criteria hold at the critical point alone."""
+    system = subject.ensemble.system
+    if not math.isclose(system.coupling, CRITICAL_COUPLING, rel_tol=CRITICAL):
+        reason = f"T = {system.temperature:.6g}: a verdict needs configurations at T_c = {CRITICAL_TEMPERATURE:.6f}"
+        return rows, Verdict(NOT_JUDGED, (), reason)
+    beside = reference(subject.block) if subject.block else {}
+    samples = len(subject.ensemble)
+    decided = {name: decide(name, row, beside.get(name), samples) for name, row in rows.items()}
+    return decided, conclude(decided)
 
 
 def kind(given: object) -> str:
     """Return "control" for a map whose answer is known, "judged" for every other."""
-    hand_made = isinstance(given, Average | Majority | Decimation | BernoulliBlock)
-    untrained = isinstance(given, RBM) and given.origin.get("preset") == "untrained"
-    return "control" if hand_made or untrained else "judged"
+    return "control" if is_control(given) else "judged"
 
 
 def about(given: object) -> str:
@@ -93,9 +164,38 @@ def about(given: object) -> str:
     return repr(given) if type(given).__module__.startswith("rgstep.") else f"user's {type(given).__name__}"
 
 
+def vh_pattern(subject: Subject) -> Row:
+    """The pictures ⟨v h⟩, and the geometry of the partial correlations behind them."""
+    description, arrays = pictures.vh_pattern(subject)
+    geometry, more, remarks = tiles.row(subject)
+    quantities = {**description.estimates, **geometry}
+    return Diagnostic(None, f"{remarks}; {description.why}", quantities), {**arrays, **more}
+
+
 BATTERY: Mapping[str, Callable[[Subject], Row | None]] = {
     "sampling": sampling.row,
     "training": training.row,
-    "vh_pattern": pictures.vh_pattern,
+    "vh_pattern": vh_pattern,
     "spatial_correlator": pictures.spatial_correlator,
+    "two_point": two_point.row,
+    "hidden_hamiltonian": hamiltonian.row,
+    "mcrg": mcrg.row,
+    "drift": drift.row,
+    "information": information.row,
+    "conditional_entropy": entropy.row,
+    "kadanoff_gap": kadanoff.row,
+    "decoy": decoy.row,
+    "tangent": tangent.row,
+}
+TELLS: Mapping[str, str] = {
+    "vh_pattern": tiles.TELLS,
+    "two_point": two_point.TELLS,
+    "hidden_hamiltonian": hamiltonian.TELLS,
+    "mcrg": mcrg.TELLS,
+    "drift": drift.TELLS,
+    "information": information.TELLS,
+    "conditional_entropy": entropy.TELLS,
+    "kadanoff_gap": kadanoff.TELLS,
+    "decoy": decoy.TELLS,
+    "tangent": tangent.TELLS,
 }

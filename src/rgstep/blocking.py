@@ -1,4 +1,4 @@
-"""Coarse graining made by hand: block-spin rules.
+"""Coarse graining made by hand: block-spin rules, and maps that look like them and are not.
 
 A block rule replaces every b-by-b block B of spins by one variable. With S_B = Σ_{i∈B} s_i,
 
@@ -7,17 +7,23 @@ A block rule replaces every b-by-b block B of spins by one variable. With S_B = 
     decimation   h_B = the spin in the block's first corner
     Bernoulli    p(h_B = ±1 | s) ∝ exp(± w S_B), a majority with noise (Swendsen 1984)
 
-Each commutes with translations by b, and with the global flip in law.
+Each commutes with translations by b, and with the global flip in law. The maps whose known answer is "no":
+
+    random tiling  the majority rule after a fixed permutation of all sites: its blocks are scattered
+    far majority   h_x = sign Σ s_{x+d}, d ∈ {0, L/b, …}²: it commutes with every translation, and is not local
+    scrambled      any map, its units in another order and with other signs, as a dense network gives them
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
-from rgstep.errors import InputError, require_positive, unknown_name
+from rgstep.errors import InputError, require_positive, require_seed, unknown_name
 from rgstep.lattice import block_sums, check_blocks
-from rgstep.types import Field, Rng, Samples, Spins
+from rgstep.types import CoarseGraining, Field, Rng, Samples, Spins
 
 TIES = ("random", "first", "zero")
 LARGEST_WEIGHT = 20.0  # tanh is ±1 to rounding beyond; ∞ · 0 on a tie would be no number
@@ -27,6 +33,19 @@ def signs_with_mean(mean: Field, rng: Rng) -> Spins:
     """Draw ±1 variables of given means, one uniform number each."""
     uniform = rng.random(mean.shape, dtype=np.float32)
     return np.where(2 * uniform - 1 < mean, np.int8(1), np.int8(-1))
+
+
+def fair_ties(mean: Field, rng: Rng) -> Field:
+    """Return signs with every 0 replaced by a fair coin."""
+    return np.where(mean == 0, 2 * rng.integers(0, 2, mean.shape, dtype=np.int8) - 1, mean)
+
+
+@lru_cache(maxsize=64)
+def permutation(units: int, seed: int, purpose: int = 0) -> np.ndarray:
+    """Return a fixed order of so many units, read-only; another one for each seed and purpose."""
+    order = np.random.default_rng([seed, units, purpose]).permutation(units)
+    order.setflags(write=False)
+    return order
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +96,7 @@ class Majority:
         """Draw h, int8 ±1 (0 too where ties give zero)."""
         mean = self.mean_h(v)
         if self.ties == "random":
-            mean = np.where(mean == 0, 2 * rng.integers(0, 2, mean.shape, dtype=np.int8) - 1, mean)
+            mean = fair_ties(mean, rng)
         return mean.astype(np.int8)
 
 
@@ -127,3 +146,98 @@ class BernoulliBlock:
     def sample_h(self, v: Spins, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return signs_with_mean(self.mean_h(v), rng)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomTiling:
+    """The majority rule after a fixed permutation of all sites: a feature extractor, not RG.
+
+    Its h has the law of h of b² spins thrown together from anywhere: two units are correlated alike whatever their
+    distance, and a critical two-point function becomes flat. Ties take fair coins. Each lattice size has its own
+    permutation, drawn from the seed, so that the map can be applied to its own h.
+    """
+
+    block: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the block side and the seed."""
+        object.__setattr__(self, "block", require_positive("block", self.block))
+        require_seed(self.seed)
+
+    def mean_h(self, v: Spins) -> Field:
+        """Return the sign of each sum of b² scattered spins, 0 for a tie, `(sample, L/b, L/b)`."""
+        check_blocks(v, self.block)
+        sites = v.shape[1] * v.shape[2]
+        shuffled = v.reshape(len(v), sites)[:, permutation(sites, self.seed)]
+        return Majority(self.block).mean_h(shuffled.reshape(v.shape))
+
+    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+        """Draw h, int8 ±1."""
+        return fair_ties(self.mean_h(v), rng).astype(np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class FarMajority:
+    """The sign of the sum over b² sites L/b apart, h_x for x in the first L/b rows and columns: not RG.
+
+    Equivariance without locality: translating v by one site translates h by one, on a torus of side L/b, but each h
+    reads spins from all over the lattice. Ties take fair coins.
+    """
+
+    block: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the number of sites."""
+        object.__setattr__(self, "block", require_positive("block", self.block))
+
+    def mean_h(self, v: Spins) -> Field:
+        """Return the sign of each sum, 0 for a tie, `(sample, L/b, L/b)`."""
+        check_blocks(v, self.block)
+        coarse = v.shape[1] // self.block
+        total = np.zeros((len(v), coarse, coarse), dtype=np.float32)
+        for row in range(0, v.shape[1], coarse):
+            for column in range(0, v.shape[1], coarse):
+                total += v[:, row : row + coarse, column : column + coarse]
+        return np.sign(total)
+
+    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+        """Draw h, int8 ±1."""
+        return fair_ties(self.mean_h(v), rng).astype(np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class Scrambled:
+    """A map whose units are put in another order and given other signs; places are lost, `(sample, unit)`.
+
+    What `gauge.find` must undo: the verdict on a scrambled map is that on the map. Unit a is unit `permutation(m,
+    seed)[a]` of the map; ties and draws are the map's own.
+    """
+
+    coarse: CoarseGraining
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that there is a map and a seed."""
+        require_seed(self.seed)
+        if isinstance(self.coarse, type) or not isinstance(self.coarse, CoarseGraining):
+            what = repr(self.coarse)
+            message = f"coarse = {what}: give a map with mean_h(v) and sample_h(v, rng), Scrambled(Majority())"
+            raise InputError(message)
+
+    def mean_h(self, v: Spins) -> Field:
+        """Return E[h | v], `(sample, unit)`."""
+        return self.scrambled(self.coarse.mean_h(v))
+
+    def sample_h(self, v: Spins, rng: Rng) -> Samples:
+        """Draw h, `(sample, unit)`, of the type that the map draws."""
+        return self.scrambled(self.coarse.sample_h(v, rng))
+
+    def scrambled(self, h: Samples) -> Samples:
+        """Return h in the order and with the signs of the seed."""
+        units = math.prod(h.shape[1:])
+        return np.asarray(h.reshape(len(h), units)[:, permutation(units, self.seed)] * self.signs(units))
+
+    def signs(self, units: int) -> np.ndarray:
+        """Return the sign given to each unit, int8."""
+        return np.where(permutation(units, self.seed, 1) % 2, np.int8(1), np.int8(-1))

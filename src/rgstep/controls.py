@@ -1,14 +1,22 @@
-"""Maps by name: those made by hand, and the untrained network, whose answers are known.
+"""Maps whose answer is known, by name: made by hand, and the untrained network.
 
-Every table carries them: majority and average coarse-grain as an RG step should, decimation is local but leaves the
-critical surface, an untrained network shows what any filter of the data would show.
+Every table carries some of them, so that a number of a map under judgement stands beside what it is for maps that are
+RG steps, for local ones that lead away from the fixed point, and for those that extract features. `KNOWN` says which
+is which; why: docs/diagnostics/controls.md.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
-from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority
+import numpy as np
+
+from rgstep.blocking import Average, BernoulliBlock, Decimation, FarMajority, Majority, RandomTiling, Scrambled
+from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.types import CoarseGraining
+
+LADDER = (0.1, 0.25, 0.5, 1.0, 2.0)  # weights of the Bernoulli block: from little but noise to nearly the majority rule
 
 HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
     {
@@ -16,7 +24,59 @@ HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
         "majority": lambda block: Majority(block),
         "decimation": lambda block: Decimation(block),
         "bernoulli": lambda block: BernoulliBlock(block=block),
+        **{f"bernoulli_{weight}": partial(BernoulliBlock, weight) for weight in LADDER},
+        "scrambled_majority": lambda block: Scrambled(Majority(block)),
+        "random_tiling": lambda block: RandomTiling(block),
+        "far_majority": lambda block: FarMajority(block),
     }
 )
-SHOWN = ("average", "majority", "decimation")
+SHOWN = ("average", "majority", "decimation", "random_tiling")
 UNTRAINED = "rbm_untrained"
+
+_RG_STEP, _LOCAL = "RG step", "local coarse graining, not near a fixed point"
+_FEATURES = "feature extractor, not RG"
+KNOWN: Mapping[str, str] = MappingProxyType(
+    {
+        "majority": _RG_STEP,
+        "scrambled_majority": _RG_STEP,
+        "bernoulli_2.0": _RG_STEP,
+        "bernoulli_1.0": _RG_STEP,
+        "bernoulli": _RG_STEP,
+        "average": _LOCAL,
+        "decimation": _LOCAL,
+        **{f"bernoulli_{weight}": _LOCAL for weight in LADDER if weight <= 0.5},
+        "random_tiling": _FEATURES,
+        "far_majority": _FEATURES,
+        UNTRAINED: _FEATURES,
+    }
+)
+
+
+def is_control(given: object) -> bool:
+    """Whether a map is one whose answer is known, whatever its settings; a scrambled one if the map within is."""
+    if isinstance(given, Scrambled):
+        return is_control(given.coarse)
+    if isinstance(given, RBM):
+        return given.origin.get("preset") == "untrained"
+    return isinstance(given, Average | Majority | Decimation | BernoulliBlock | RandomTiling | FarMajority)
+
+
+def untrained_like(rbm: RBM, seed: int = 0) -> RBM:
+    """Return an untrained network of the same layers and the same norm of W, √Σ W², zero biases.
+
+    Weights grow in training, and with them every ⟨v h⟩: the null of a trained network has weights as large as its own.
+
+    Raises:
+        InputError: for a seed that is not a whole number ≥ 0.
+    """
+    drawn = untrained_rbm(rbm.visible, rbm.hidden, seed)
+    norm = float(np.linalg.norm(rbm.weights.astype(np.float64)))
+    scale = norm / float(np.linalg.norm(drawn.weights.astype(np.float64)))
+    sd = norm / rbm.weights.size**0.5
+    return replace(drawn, weights=drawn.weights * np.float32(scale), origin={**drawn.origin, "weights_sd": sd})
+
+
+def calibration(size: int, seed: int) -> dict[str, object]:
+    """Return the controls that the rates of wrong and undecided verdicts are measured with, for one set."""
+    names = [name for name in HAND_MADE if name not in ("bernoulli", "bernoulli_0.1", "bernoulli_2.0")]
+    return {**{name: HAND_MADE[name](2) for name in names}, UNTRAINED: untrained_rbm(size**2, size**2 // 4, seed)}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rgstep.estimates import Estimate
-from rgstep.report import NOT_JUDGED, Diagnostic
+from rgstep.report import DECIDING, NOT_JUDGED, Diagnostic
 
 RG_STEP = "RG step"
 LOCAL = "local coarse graining, not near a fixed point"
@@ -27,7 +27,7 @@ Rows = Mapping[str, Diagnostic]
 
 @dataclass(frozen=True)
 class Criterion:
-    """A band for one quantity of one row; `[n]` in its name stands for every level from `first` on.
+    """A band for one quantity of one row; `[n]` in its name stands for the levels from `first` to `last`.
 
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
     on the same configurations.
@@ -39,11 +39,27 @@ class Criterion:
     high: float
     about: Literal["value", "majority"] = "value"
     first: int = 0
+    last: int = 99
+
+    def matches(self, name: str) -> bool:
+        """Whether the criterion applies to a quantity of its row."""
+        pattern = re.escape(self.quantity).replace(r"\[n\]", r"\[(\d+)\]")
+        match = re.fullmatch(pattern, name)
+        return match is not None and (not match.groups() or self.first <= int(match[1]) <= self.last)
 
 
-LOCALITY = ("vh_pattern", "two_point")
-FIXED_POINT = ("hidden_hamiltonian", "mcrg", "drift")
-CRITERIA: tuple[Criterion, ...] = ()
+LOCALITY, FIXED_POINT = DECIDING[:2], DECIDING[2:]
+CRITERIA: tuple[Criterion, ...] = (
+    Criterion("vh_pattern", "tile_radius", -math.inf, 2.3, "majority"),
+    Criterion("vh_pattern", "local_units", 0.9, math.inf),
+    Criterion("vh_pattern", "coverage", 0.1, math.inf),
+    Criterion("two_point", "shape_deviation", -math.inf, 0.01),
+    Criterion("hidden_hamiltonian", "locality_q[n]", -math.inf, 0.03, "majority", first=1, last=2),
+    Criterion("hidden_hamiltonian", "stationarity[n]", -math.inf, 0.034, first=1, last=1),
+    Criterion("mcrg", "y_h[n]", 1.855, 1.895),
+    Criterion("mcrg", "y_t[n]", 0.9, 1.1),
+    Criterion("drift", "U4_drift[n]", -0.006, 0.006, "majority", first=1),
+)
 
 
 @dataclass(frozen=True)
@@ -106,10 +122,8 @@ def rounded(count: float) -> str:
 def comparisons(row: str, measured: Diagnostic, reference: Diagnostic | None) -> Iterator[Comparison]:
     """Yield the comparisons of one row: every criterion, at every level that was measured."""
     for criterion in (c for c in CRITERIA if c.row == row):
-        pattern = re.compile(re.escape(criterion.quantity).replace(r"\[n\]", r"\[(\d+)\]"))
         for name, quantity in measured.estimates.items():
-            match = pattern.fullmatch(name)
-            if match is None or (match.groups() and int(match[1]) < criterion.first):
+            if not criterion.matches(name):
                 continue
             low, high, estimate = criterion.low, criterion.high, quantity.estimate
             if criterion.about == "majority":

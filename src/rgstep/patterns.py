@@ -6,6 +6,7 @@ sums over the N sites of one picture,
     participation ratio   (Σ P²)² / Σ P⁴        how many sites carry the picture: 4 for a 2×2 tile, N/3 for noise
     spatial correlator    C_a(d) = Σ_x P_a(x) P_a(x+d) / Σ_x P_a(x)², averaged over units and over |d| = r
     momentum spectrum     |Σ_x W_a(x) e^{−ikx}|² / N, averaged over units and over |k|
+    partial correlation   Σ_y C⁻¹(x − y) P_a(y), C = ⟨v v⟩: what unit a takes of site x itself, not through x's like
 """
 
 from typing import NamedTuple
@@ -16,11 +17,13 @@ from scipy import fft
 
 from rgstep.correlators import MapLike, Means, measure
 from rgstep.ensemble import Ensemble
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate
 from rgstep.lattice import shells
 from rgstep.nets import localisation
 
 ROUNDING = 1e-25  # Σ(P − P̄)² below this share of ΣP² is rounding noise of a flat picture
+NO_POWER = 1e-5  # a Fourier mode of the spins with less than this share of the mean power tells nothing about h
 
 
 class Masks(NamedTuple):
@@ -165,3 +168,31 @@ def momentum_spectrum(pictures: np.ndarray) -> np.ndarray:
     """Return the power per mode averaged over units and over |k|: one value per shell, |k| in units of 2π/L."""
     power = np.abs(fft.fft2(pictures)) ** 2 / pictures[0].size
     return shells(pictures.shape[1]).average(power.mean(axis=0))
+
+
+def partial_correlations(pictures: np.ndarray, two_point: np.ndarray) -> np.ndarray:
+    """Return the coefficients of the best linear reading of h_a from the spins, `(unit, row, column)`, float64.
+
+        D_a(k) = P_a(k) / G(k),        D_a = argmin ⟨(h_a − Σ_x D_a(x) v_x)²⟩
+
+    for translation-invariant ⟨v_x v_{x+d}⟩ = G(d). For `Average` D is 1/b² on the tile and 0 elsewhere, where P itself
+    falls at T_c only as r^(−1/4). Modes in which the spins (nearly) do not move are 0 in D: the shortest of the
+    coefficients that do equally well. Sampling noise in P is amplified most where G(k) is smallest.
+
+    Args:
+        pictures: ⟨v_x h_a⟩, `(unit, row, column)`.
+        two_point: G(d) averaged over the lattice, `(row, column)` of d, as `correlators.two_point` returns it.
+
+    Raises:
+        InputError: if the shapes do not belong together.
+    """
+    if pictures.ndim != 3 or pictures.shape[1:] != two_point.shape:
+        message = (
+            f"pictures of shape {pictures.shape} with a two-point function of shape {two_point.shape}: "
+            f"expected (unit, L, L) and (L, L)"
+        )
+        raise InputError(message)
+    power = fft.rfft2(two_point.astype(np.float64)).real  # G(d) = G(−d)
+    moves = power > NO_POWER * two_point[0, 0]  # G(0) is the mean over modes
+    inverse = np.divide(1, power, out=np.zeros_like(power), where=moves)
+    return np.asarray(fft.irfft2(fft.rfft2(pictures.astype(np.float64)) * inverse, s=two_point.shape))

@@ -24,16 +24,17 @@ from rgstep.files import output_folder, read_arrays, write_arrays
 
 SCHEMA = 1
 NOT_JUDGED = "not judged"
+DECIDING = ("vh_pattern", "two_point", "hidden_hamiltonian", "mcrg", "drift")
 HEADLINES = {  # the quantities of each diagnostic that the table shows, with short labels
     "sampling": {"u": "u"},
-    "training": {"pseudo_likelihood": "ln PL", "kl_per_spin": "KL"},
-    "vh_pattern": {
-        "own_block": "own",
-        "pattern_range": "range",
-        "participation_vh": "PR",
-        "participation_w": "PR W",
-    },
-    "spatial_correlator": {"C[1]": "C(1)", "C[4]": "C(4)"},
+    "training": {"kl_per_spin": "KL"},
+    "vh_pattern": {"tile_radius": "r"},
+    "two_point": {"shape_deviation": "δ"},
+    "hidden_hamiltonian": {"K_nn[1]": "K", "locality_q[1]": "Q"},
+    "mcrg": {"y_t[0]": "y_t", "y_h[0]": "y_h"},
+    "drift": {"U4[1]": "U₄"},
+    "information": {"I_ratio": "I"},
+    "conditional_entropy": {"entropy": "H"},
 }
 
 
@@ -55,7 +56,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One row of the battery for one map: `passed` is None where no criterion applies."""
+    """One row of the battery for one map: `passed` is None where no criterion applies, or where it is undecided."""
 
     passed: bool | None
     why: str
@@ -71,7 +72,7 @@ class Diagnostic:
 class MapReport:
     """All rows for one map; `kind` is "control" or "judged", `about` says what the map is in a few words.
 
-    `arrays` holds what the figures show.
+    `reason` says which rows decided the verdict, and how. `arrays` holds what the figures show.
     """
 
     verdict: str
@@ -79,11 +80,13 @@ class MapReport:
     about: str
     diagnostics: Mapping[str, Diagnostic]
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the map's rows as plain values."""
         rows = {name: row.to_dict() for name, row in self.diagnostics.items()}
-        return {"verdict": self.verdict, "kind": self.kind, "about": self.about, "diagnostics": rows}
+        words = {"verdict": self.verdict, "reason": self.reason, "kind": self.kind, "about": self.about}
+        return {**words, "diagnostics": rows}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,16 +119,17 @@ class Report:
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
     def table(self, narrow: bool = False) -> Table:
-        """Return one row per map, one column per diagnostic, the verdict last; `narrow` fits 80 columns."""
-        shown = [name for name in HEADLINES if any(name in entry.diagnostics for entry in self.maps.values())]
+        """Return one row per map, one column per diagnostic, the verdict last; `narrow`: those that decide alone."""
+        of_interest = DECIDING if narrow else ("training", *DECIDING, "information")
+        shown = [name for name in of_interest if any(name in entry.diagnostics for entry in self.maps.values())]
         heads = [name.replace("_", "\n") + lone_label(name) for name in shown]
-        table = Table("map", *heads, "verdict", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if narrow else 1))
+        table = Table("map", *heads, "verdict", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in table.columns:
             column.overflow = "fold"
-        if narrow:
-            table.columns[-1].max_width = len("judged")
+        table.columns[-1].max_width = 13 if narrow else 16
         for name, entry in self.maps.items():
-            cells = [cell(diagnostic, entry.diagnostics.get(diagnostic)) for diagnostic in shown]
+            judged = entry.verdict != NOT_JUDGED
+            cells = [cell(diagnostic, entry.diagnostics.get(diagnostic), judged) for diagnostic in shown]
             table.add_row(name, *cells, entry.verdict, end_section=True)
         return table
 
@@ -136,26 +140,29 @@ class Report:
         return text.getvalue()
 
 
-def cell(name: str, diagnostic: Diagnostic | None) -> str:
+def cell(name: str, diagnostic: Diagnostic | None, judged: bool) -> str:
     """Return the headline quantities of one row, a line each, and whether it passed."""
     if diagnostic is None:
         return "–"
-    shown = HEADLINES[name].items()
-    lone = bool(lone_label(name))
     lines = [
-        f"{'' if lone else label + ' '}{diagnostic.estimates[q].estimate}"
-        for q, label in shown
-        if q in diagnostic.estimates
+        f"{'' if lone_label(name) else label + ' '}{diagnostic.estimates[quantity].estimate}"
+        for quantity, label in HEADLINES[name].items()
+        if quantity in diagnostic.estimates
     ]
-    if diagnostic.passed is not None:
-        lines.append("pass" if diagnostic.passed else "fail")
-    return "\n".join(lines)
+    return "\n".join([*lines, *filter(None, [mark(name, diagnostic, judged)])])
 
 
 def lone_label(name: str) -> str:
     """Return a second line for the head of a diagnostic that shows one quantity: its label, nothing for the others."""
     labels = list(HEADLINES[name].values())
     return f"\n{labels[0]}" if len(labels) == 1 else ""
+
+
+def mark(name: str, diagnostic: Diagnostic, judged: bool) -> str:
+    """Return whether a row passed, in a word; "undecided" for the rows that a verdict needs, nothing for the others."""
+    if diagnostic.passed is None:
+        return "undecided" if name in DECIDING and judged else ""
+    return "pass" if diagnostic.passed else "fail"
 
 
 def finite(value: Any) -> float | None:
@@ -208,6 +215,7 @@ def load_report(directory: str | Path) -> Report:
             str(entry.get("about")),
             diagnostics,
             read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz"),
+            str(entry.get("reason", "")),
         )
         for name, (entry, diagnostics) in rows.items()
     }

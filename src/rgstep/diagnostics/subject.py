@@ -49,12 +49,19 @@ class Subject:
         """Whether h comes as a lattice."""
         return len(self.moments.hidden_shape) == 2
 
+    @property
+    def block(self) -> int | None:
+        """The ratio of the sides of the fine and the coarse lattice; None where h has no lattice that tiles."""
+        side = None if self.placed is None else self.placed.shape[1]
+        return None if side is None or self.moments.size % side else self.moments.size // side
+
     @cached_property
     def gauge(self) -> gauge.Gauge | None:
         """Sign and site of each unit of a map without places; None where its units do not fill a square lattice."""
         if self.given_places or not gauge.fills_a_lattice(self.moments.hidden_shape[0]):
             return None
-        return gauge.find(self.pictures)
+        means = self.moments.all()
+        return gauge.find(self.pictures, means.hh - means.h**2)
 
     @cached_property
     def placed(self) -> Samples | None:
@@ -82,9 +89,9 @@ class Subject:
         return levels
 
     def iterate(self, h: Samples, level: int) -> Samples | None:
-        """Return the map's draw for a lattice of its own h, None where it does not take that size or ends below 4."""
+        """Return the map's draw for a lattice of its own h, None where it does not take that size, or ends below 4."""
         side, block = h.shape[1], self.moments.size / self.moments.hidden_shape[0]
-        if side / block < SMALLEST_SIDE or side % block:
+        if block <= 1 or side / block < SMALLEST_SIDE or side % block:
             return None
         rng = np.random.default_rng([STREAM, self.seed, level])
         try:

@@ -152,7 +152,7 @@ class Run:
         """Do all updates that are left."""
         last, begun, started = self.training.steps, self.step, time.perf_counter()
         if progress:
-            progress(stage, begun, last, "compiling")
+            progress(stage, begun, last, f"goes on from step {begun}; compiling" if begun else "compiling")
         if not self.curves[0]:
             self.read()
             self.save()

@@ -9,17 +9,21 @@ import jinja2
 import numpy as np
 
 from rgstep import figures
+from rgstep.battery import TELLS
 from rgstep.findings import family, findings
 from rgstep.page.plate import Plate
-from rgstep.report import HEADLINES, MapReport, Report, file_name
+from rgstep.page.plates import drift, entropy, hamiltonian, information, mcrg, tiles, two_point
+from rgstep.report import HEADLINES, MapReport, Report, file_name, mark
 from rgstep.types import Progress
+
+ROWS = (tiles, two_point, hamiltonian, mcrg, drift, information, entropy)  # the battery's figures, in this order
 
 
 def write_page(report: Report, folder: Path, progress: Progress | None = None) -> None:
     """Write `figures/*` and `report.html` into an existing folder."""
     (folder / "figures").mkdir(exist_ok=True)
     maps = leading(report).values()
-    total = len(maps) + sum("weights" in entry.arrays for entry in maps) + sum(map(monitored, maps)) + 7
+    total = len(maps) + sum("weights" in entry.arrays for entry in maps) + sum(map(monitored, maps)) + 7 + len(ROWS)
     shown = []
     for i, plate in enumerate(plates(report)):
         if progress:
@@ -30,6 +34,9 @@ def write_page(report: Report, folder: Path, progress: Progress | None = None) -
         report=report,
         origin=report.origin,
         headlines=HEADLINES,
+        shown=[name for name in HEADLINES if any(name in entry.diagnostics for entry in report.maps.values())],
+        mark=mark,
+        battery=TELLS,
         plates=shown,
         findings=findings(report),
         leading=leading(report),
@@ -92,6 +99,9 @@ def plates(report: Report) -> Iterator[Plate]:
             yield enlarged_plate(name, entry)
     yield range_plate(maps)
     yield from correlator_plates(report, maps, size)
+    for module in ROWS:
+        if (plate := module.plate(maps)) is not None:
+            yield plate
     yield from network_plates(maps, size)
 
 

@@ -1,0 +1,124 @@
+"""How often is a verdict wrong, or undecided? Every control, many seeds, three sizes, three numbers of samples.
+
+    python docs/calibrate_verdict.py [run]              measure; goes on where it was cut
+    python docs/calibrate_verdict.py tables             print the tables of docs/verdict.md
+
+Each line of docs/calibration.jsonl is one map on one set of configurations: the numbers that the criteria look at, with
+their errors. Verdicts are reached from them anew each time, so that a change of the criteria needs no new measurement.
+"""
+
+import json
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import rgstep as rg
+from rgstep import criteria
+from rgstep.battery import measure_map
+from rgstep.controls import KNOWN, calibration
+from rgstep.estimates import Estimate
+from rgstep.report import DECIDING, Diagnostic, Quantity
+
+FILE = Path(__file__).parent / "calibration.jsonl"
+PLAN = {  # (L, samples): seeds, in the order of measuring
+    (32, 20_000): 20,
+    (64, 20_000): 20,
+    (16, 20_000): 20,
+    (32, 2_000): 20,
+    (16, 2_000): 20,
+    (16, 100_000): 20,
+    (32, 100_000): 20,
+    (64, 2_000): 20,
+    (64, 100_000): 5,  # a quarter of an hour each
+}
+KEPT = re.compile(
+    r"(tile_radius|local_units|coverage|core_share|g_half_ratio|shape_deviation|locality_q|stationarity|K_nnn?|y_[th]|U4_drift)"
+    r"(\[\d\])?"
+)
+DIGITS = 5
+Record = dict[str, Any]
+
+
+def records() -> list[Record]:
+    """Return all lines."""
+    return [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()] if FILE.exists() else []
+
+
+def run() -> None:
+    """Measure what is missing."""
+    done = {(r["size"], r["samples"], r["seed"]) for r in records()}
+    for (size, samples), seeds in PLAN.items():
+        for seed in range(seeds):
+            if (size, samples, seed) not in done:
+                one_set(size, samples, seed)
+
+
+def one_set(size: int, samples: int, seed: int) -> None:
+    """Measure every control on one set of configurations, and add the lines."""
+    clock = time.perf_counter()
+    ensemble = rg.sample(size, rg.CRITICAL_TEMPERATURE, samples, seed)
+    lines = []
+    for name, control in calibration(size, seed).items():
+        rows = measure_map(ensemble, name, control, seed, DECIDING)
+        lines.append(
+            json.dumps({"size": size, "samples": samples, "seed": seed, "map": name, "rows": dict(numbers(rows))})
+        )
+    with FILE.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    print(f"L={size} n={samples} seed {seed}: {time.perf_counter() - clock:.0f} s", flush=True)
+
+
+def numbers(rows: criteria.Rows) -> Iterator[tuple[str, dict[str, list[float]]]]:
+    """Yield the numbers of each row that criteria may look at."""
+    for row, diagnostic in rows.items():
+        yield (
+            row,
+            {
+                name: [float(f"{x:.{DIGITS}g}") for x in (q.estimate.value, q.estimate.error)]
+                for name, q in diagnostic.estimates.items()
+                if KEPT.fullmatch(name)
+            },
+        )
+
+
+def verdict(record: Record, majority: Record) -> criteria.Verdict:
+    """Return the verdict on one line, beside the majority rule on the same configurations."""
+    rows, reference = as_rows(record), as_rows(majority)
+    judged = {
+        row: criteria.decide(row, diagnostic, reference.get(row), record["samples"]) for row, diagnostic in rows.items()
+    }
+    return criteria.conclude(judged)
+
+
+def as_rows(record: Record) -> dict[str, Diagnostic]:
+    """Return the rows of one line."""
+    return {
+        row: Diagnostic(None, "", {name: Quantity(Estimate(*pair)) for name, pair in entry.items()})
+        for row, entry in record["rows"].items()
+    }
+
+
+def tables() -> None:
+    """Print how many verdicts were right, undecided and wrong."""
+    everything = records()
+    majority = {(r["size"], r["samples"], r["seed"]): r for r in everything if r["map"] == "majority"}
+    counts: dict[tuple[int, int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for record in everything:
+        place = record["size"], record["samples"], record["map"]
+        counts[place][verdict(record, majority[record["size"], record["samples"], record["seed"]]).name] += 1
+    print("| control | known answer | L | samples | sets | right | undecided | wrong |\n" + "|---" * 8 + "|")
+    for (size, samples, name), found in sorted(counts.items(), key=lambda entry: (entry[0][2], *entry[0][:2])):
+        total, right, undecided = sum(found.values()), found[KNOWN[name]], found[criteria.UNDECIDED]
+        cells = (name, KNOWN[name], size, f"{samples:,}", total, right, undecided, total - right - undecided)
+        print("| " + " | ".join(map(str, cells)) + " |")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["tables"]:
+        tables()
+    else:
+        run()

@@ -1,0 +1,111 @@
+"""Do the levels of a critical configuration look alike? Observables that a fixed point keeps from level to level.
+
+    U₄ = 1 − ⟨m⁴⟩ / (3⟨m²⟩²),    ⟨|m|⟩,    ⟨h h'⟩ of nearest neighbours,        m the mean of h over the lattice.
+
+U₄ of the critical Ising model on a square torus tends to 0.61069 (Kamieniarz and Blöte 1993).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rgstep.diagnostics.mcrg import continued, is_real, with_rest
+from rgstep.diagnostics.subject import Row, Subject
+from rgstep.estimates import Estimate, group_bounds, jackknife
+from rgstep.exact import torus
+from rgstep.operators import EVEN_TERMS, Sums, sums
+from rgstep.report import Diagnostic, Quantity
+
+TELLS = (
+    "Whether h stays critical while the map is iterated: U₄ and the product of nearest neighbours settle at a fixed "
+    "point and run off away from it. It does not see a change of the couplings that leaves both where they are, and "
+    "every level is smaller than the one before, so compare with the majority rule at the same level."
+)
+GROUPS = 64
+BINDER = 0.61069  # the critical torus in the limit of large L
+FEW = 200  # samples
+
+
+def observables(level: Sums) -> dict[str, Estimate]:
+    """Return U₄, ⟨|m|⟩, ⟨h h'⟩ of nearest neighbours and ⟨h²⟩ per site of a level, with jackknife errors."""
+    return {name: jackknife(values[0], values[1:]) for name, values in without_each_group(level).items()}
+
+
+def without_each_group(level: Sums) -> dict[str, np.ndarray]:
+    """Return the observables of all samples, then of those outside each group, `(1 + groups,)`."""
+    m = level.odd[:, 0] / level.side**2
+    readings = np.stack([m**2, m**4, np.abs(m), level.even[:, 0], level.square], axis=1)
+    bounds = group_bounds(len(readings), GROUPS)
+    counts = with_rest(np.array([float(b - a) for a, b in bounds]))[:, None]
+    means = with_rest(np.stack([readings[a:b].sum(axis=0) for a, b in bounds])) / counts
+    m2, m4, abs_m, bonds, square = means.T
+    nn, square = bonds / (EVEN_TERMS[0] * level.side**2), square / level.side**2
+
+    def over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+        return np.asarray(np.divide(top, bottom, where=bottom > 0, out=np.full(top.shape, np.nan)))
+
+    return {
+        "U4": 1 - over(m4, 3 * m2**2),
+        "abs_m": abs_m,
+        "nn": nn,
+        "square": square,
+        "abs_m_unit": over(abs_m, np.sqrt(square)),
+        "nn_unit": over(nn, square),
+    }
+
+
+def row(subject: Subject) -> Row:
+    """U₄, ⟨|m|⟩ and the nearest neighbours' product, level by level."""
+    if subject.placed is None:
+        why = "not measured: h has no places; return (sample, l, l), or as many units as fill a square lattice"
+        return Diagnostic(None, why, {}), {}
+    quantities: dict[str, Quantity] = {}
+    arrays: dict[str, np.ndarray] = {}
+    system = subject.ensemble.system
+    levels = [without_each_group(sums(level)) for level in subject.levels]
+    real = is_real(subject.levels)
+    names = ["U4", "abs_m", "nn", *(["abs_m_unit", "nn_unit"] if real else [])]
+    further = [without_each_group(sums(h)) for h in continued(subject.levels, subject.seed)]
+    for name in names:
+        keep(name, levels, quantities, arrays)
+    for name in names[:3] if further else []:
+        keep(name, further, quantities, arrays, first=1, suffix="_majority")
+        del quantities[f"{name}_majority[1]"]  # its own sign, in the arrays as the start of the curve
+    for suffix, later in (("", list(enumerate(levels))[1:]), ("_majority", list(enumerate(further, start=1))[1:])):
+        for n, level in later:  # of the same configurations: known better than either
+            change = level["U4"] - levels[0]["U4"]
+            quantities[f"U4_drift{suffix}[{n}]"] = Quantity(jackknife(change[0], change[1:]))
+    quantities["nn[0]"] = Quantity(quantities["nn[0]"].estimate, torus.nn_correlation(system.size, system.coupling))
+    return Diagnostic(None, "; ".join(said(subject, real, bool(further))), quantities), arrays
+
+
+def keep(
+    name: str,
+    levels: Sequence[dict[str, np.ndarray]],
+    quantities: dict[str, Quantity],
+    arrays: dict[str, np.ndarray],
+    first: int = 0,
+    suffix: str = "",
+) -> None:
+    """Add one observable of all levels to the quantities and to the arrays of the figure."""
+    found = [jackknife(level[name][0], level[name][1:]) for level in levels]
+    quantities |= {f"{name}{suffix}[{n}]": Quantity(estimate) for n, estimate in enumerate(found, start=first)}
+    arrays[f"drift_{name}{suffix}"] = np.array([float(estimate.value) for estimate in found])
+    arrays[f"drift_{name}{suffix}_error"] = np.array([float(estimate.error) for estimate in found])
+    arrays[f"drift_level{suffix}"] = np.arange(first, first + len(levels))
+
+
+def said(subject: Subject, real: bool, further: bool) -> list[str]:
+    """Return what the numbers are, in clauses."""
+    says = ["U₄, ⟨|m|⟩ and nearest neighbours of h as drawn, level by level"]
+    if len(subject.levels) == 1:
+        says.append("h is below 4×4, so that only the configurations are shown; use a larger lattice")
+    if real:
+        says.append("h is real: abs_m and nn shrink with its scale, _unit divides by that of h at unit variance")
+    if subject.gauge is not None:
+        says.append("h has no given places: those found from its pictures")
+    if further:
+        says.append("_majority: the majority rule applied from level 1 on")
+    if len(subject.ensemble) < FEW:
+        says.append(f"only {len(subject.ensemble)} samples: the errors are guesses, use {FEW} or more")
+    return says

@@ -1,0 +1,165 @@
+"""How far is a machine's own law of the spins from the Ising model's? The Kadanoff gap.
+
+A coarse graining p(h | v) keeps the law of the spins: Σ_h p(h | v) = 1, so that summing p(v, h) = p(h | v) p(v) over
+h gives back e^{−K E(v)}/Z. Mehta and Schwab (arXiv:1410.3831) asked this of an RBM, Σ_h e^{−E(v, h)} ∝ e^{−K E(v)}.
+With F its free energy and x = −K E(v), the regression over configurations,
+
+    −F(v) = const + slope · x(v) + residual,    slope = 1 and residual = 0 if the machine has the Ising law,
+
+says how far it is from that. Its p(h | v) is normalised whatever its weights are, so the gap measures the generative
+fit, not whether h is a block spin. With d = −F − x, KL(p_Ising ‖ p_RBM) = Var(d)/2 to second order in d.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from rgstep.diagnostics.subject import Row, Subject
+from rgstep.ensemble import Ensemble
+from rgstep.errors import InputError
+from rgstep.estimates import Estimate, group_bounds, jackknife
+from rgstep.exact import enumeration
+from rgstep.lattice import as_vectors
+from rgstep.nets.assessment import stored
+from rgstep.nets.rbm import RBM, log_2cosh
+from rgstep.nets.sources import FixedSet
+from rgstep.report import Diagnostic, Quantity
+from rgstep.types import Field, Samples
+
+TELLS = (
+    "It tells how well a network models the law of the spins, by comparing the logarithms of the two weights in every "
+    "configuration. It cannot tell whether its hidden units are block spins: every conditional law, a useless one too, "
+    "leaves the law of the spins as it is, so this is a covariate and never a verdict."
+)
+GROUPS = 64
+FEWEST = 3  # configurations for a regression with a residual
+ENUMERABLE = 4
+WITHOUT_ENERGY = ("residual_sd", "gap_sd")  # what is left where the energy does not vary
+
+
+def gap(rbm: RBM, ensemble: Ensemble) -> Mapping[str, Estimate]:
+    """Return the regression of ln p̃_RBM = −F(v) on ln p̃_Ising = −K E(v), with jackknife errors.
+
+    slope         Cov(−F, x) / Var(x), x = −K E; left out where x does not vary, at T = ∞ and T = 0
+    residual_sd   √(Var(residual) / N): both logarithms are extensive, their fluctuations of order √N
+    gap_sd        √(Var(d) / N), d = −F − x: as residual_sd with the slope held at 1
+    explained     the share of Var(F) that the energy accounts for, its squared correlation with x; left out as slope
+
+    Args:
+        rbm: a machine with L² visible units.
+        ensemble: independent configurations of the Ising model of side L.
+
+    Raises:
+        InputError: if the sizes do not fit, or there are fewer than 3 configurations.
+    """
+    if rbm.visible != ensemble.system.size**2:
+        message = (
+            f"configurations of {ensemble.system.size**2} sites given to a network of {rbm.visible} visible units: "
+            "take an ensemble of the size that it was trained on"
+        )
+        raise InputError(message)
+    if len(ensemble) < FEWEST:
+        message = f"{len(ensemble)} configurations given: a regression needs at least {FEWEST}; sample more"
+        raise InputError(message)
+    log_weight = np.concatenate([log_weights(rbm, block) for block in ensemble.blocks(np.float32)])
+    return regression(log_weight, ising_weight(ensemble.energies, ensemble), rbm.visible)
+
+
+def log_weights(rbm: RBM, v: Samples) -> Field:
+    """Return −F of float32 configurations `(sample, row, column)`, float64 `(sample,)`.
+
+    The product is taken in 32 bits, half the time of `RBM.free_energy`; rounding is some 1e-6 a hidden unit.
+    """
+    rows = as_vectors(v)
+    inputs = rows @ rbm.weights + rbm.hidden_bias
+    return np.asarray((rows @ rbm.visible_bias).astype(np.float64) + log_2cosh(inputs).sum(axis=1, dtype=np.float64))
+
+
+def ising_weight(energies: Field, ensemble: Ensemble) -> Field | None:
+    """Return −K E of configurations of given energies per site; None at T = 0, where it is infinite."""
+    coupling = ensemble.system.coupling
+    return None if math.isinf(coupling) else np.asarray(-coupling * ensemble.system.size**2 * energies)
+
+
+def regression(log_weight: Field, x: Field | None, sites: int) -> Mapping[str, Estimate]:
+    """Return the quantities of `gap` from both logarithms, `(sample,)` each; x None stands for one that is constant."""
+    x = np.zeros_like(log_weight) if x is None else x
+    d = log_weight - x  # regressed in the place of −F: where the fit is good nothing cancels
+    x, d = x - x.mean(), d - d.mean()
+    bounds = group_bounds(len(x), GROUPS)
+    columns = np.stack([np.ones_like(x), x, d, x * x, x * d, d * d])
+    sums = np.stack([columns[:, a:b].sum(axis=1) for a, b in bounds])
+    total = sums.sum(axis=0)
+    varies = bool(np.ptp(x) > 0)
+    full, rest = summary(total, sites, varies), [summary(total - s, sites, varies) for s in sums if len(x) > FEWEST]
+    estimates = {name: jackknife(value, (other[name] for other in rest)) for name, value in full.items()}
+    return estimates if varies else {name: estimates[name] for name in WITHOUT_ENERGY}
+
+
+def summary(sums: np.ndarray, sites: int, varies: bool) -> dict[str, float]:
+    """Return slope, residual, gap and explained share from the sums of 1, x, d, x², x d and d²."""
+    n, x, d, xx, xd, dd = sums
+    var_x, cov, var_d = (max(xx / n - (x / n) ** 2, 0.0), xd / n - x * d / n**2, max(dd / n - (d / n) ** 2, 0.0))
+    excess = cov / var_x if varies and var_x > 0 else 0.0
+    residual = max(var_d - excess * cov, 0.0)
+    var_f = var_d + 2 * cov + var_x
+    return {
+        "slope": 1.0 + excess,
+        "residual_sd": math.sqrt(residual / sites),
+        "gap_sd": math.sqrt(var_d / sites),
+        "explained": (cov + var_x) ** 2 / (var_x * var_f) if var_x > 0 and var_f > 0 else 0.0,
+    }
+
+
+def exact_gap(rbm: RBM, size: int, coupling: float) -> dict[str, float]:
+    """Return slope, residual_sd, gap_sd and explained of a machine on the 3×3 or 4×4 torus, over all its states.
+
+    Raises:
+        InputError: unless L is 3 or 4 and the machine has L² visible units.
+    """
+    p = enumeration.probabilities(size, coupling)
+    x = -coupling * enumeration.energies(size).astype(np.float64)
+    d = -rbm.free_energy(enumeration.states(size)) - x
+    x, d = x - p @ x, d - p @ d
+    return summary(np.array([1.0, p @ x, p @ d, p @ x**2, p @ (x * d), p @ d**2]), size**2, varies=coupling > 0)
+
+
+def row(subject: Subject) -> Row | None:
+    """Return the Kadanoff gap of a network on the ensemble's configurations; None for maps without a model."""
+    network, ensemble = subject.original, subject.ensemble
+    if not isinstance(network, RBM):
+        return None
+    lead = (
+        "a covariate, the generative fit and not RG-ness: ln p̃ of the network, −F(v), against −K E(v) of the Ising law"
+    )
+    if len(ensemble) < FEWEST:
+        return Diagnostic(None, f"{lead}; too few configurations, give at least {FEWEST}", {}), {}
+    estimates, system = gap(network, ensemble), ensemble.system
+    exact: Mapping[str, float] = {}
+    if system.size <= ENUMERABLE and math.isfinite(system.coupling):
+        exact = exact_gap(network, system.size, system.coupling)
+    quantities = {name: Quantity(estimate, exact.get(name)) for name, estimate in estimates.items()}
+    remarks = [lead, on_what(network, ensemble)]
+    if "slope" in quantities:
+        remarks.append("a perfect fit has slope 1, residual 0; residual_sd and gap_sd (slope held at 1) are per √N")
+    else:
+        remarks.append(f"K E is constant at T = {system.temperature:g}, so there is no slope; per √N, 0 is perfect")
+    if not np.isfinite(float(estimates["residual_sd"].error)):
+        remarks.append("too few configurations for an error")
+    found = stored(network, system.temperature)
+    if found and found.get("kl_per_spin"):
+        quantities["kl_per_spin"] = Quantity(Estimate(*found["kl_per_spin"]))
+    else:
+        remarks.append("no KL: the network was not assessed at this temperature (rgstep.assess)")
+    return Diagnostic(None, "; ".join(remarks), quantities), {}
+
+
+def on_what(network: RBM, ensemble: Ensemble) -> str:
+    """Return whether the configurations are those that the network was trained on, as far as its record tells."""
+    data = network.origin.get("data")
+    if data is None:
+        return "on the ensemble's configurations, which an untrained or foreign network has no record of"
+    packed = ensemble.packed.bits
+    same = FixedSet(packed, network.visible, 1, [0]).digest == data
+    return f"on {'the very configurations it was trained on' if same else 'configurations other than its training set'}"

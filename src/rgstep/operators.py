@@ -1,0 +1,185 @@
+"""How much of each short-range interaction does a configuration hold?
+
+Sums over the torus of products of neighbouring spins, over all sites and all orientations (terms a site in brackets):
+
+    even    nn Σ s(0,0) s(1,0) [2]         nnn Σ s(0,0) s(1,1) [2]       plaquette Σ s(0,0) s(1,0) s(0,1) s(1,1) [1]
+            20 Σ s(0,0) s(2,0) [2]         21  Σ s(0,0) s(2,1) [4]
+    odd     field Σ s(0,0) [1]             corner Σ of three spins of a plaquette [4]
+            line  Σ s(0,0) s(1,0) s(2,0) [2]
+
+the operators S_α that couplings K_α multiply in a Hamiltonian Σ_α K_α S_α (Swendsen 1979, 1984). Spins ±1 are counted
+in bits, a row of the lattice in a word: a product of spins is an exclusive or, a sum over a row is a count of bits.
+Real variables are multiplied. Kernels and their helpers stay in this one file: numba's cache looks at nothing else.
+"""
+
+import typing
+from typing import NamedTuple
+
+import numpy as np
+
+from rgstep.compiled import count_bits, helper, kernel
+from rgstep.correlators import Source
+from rgstep.ensemble import Ensemble
+from rgstep.errors import InputError
+from rgstep.lattice import first_not_unit
+from rgstep.packed import pack
+from rgstep.types import Samples
+
+EVEN = ("nn", "nnn", "plaquette", "20", "21")
+ODD = ("field", "corner", "line")
+EVEN_TERMS = np.array([2, 2, 1, 2, 4])  # a site
+ODD_TERMS = np.array([1, 4, 2])
+EVEN_SPINS = np.array([2, 2, 4, 2, 2])  # in each term
+ODD_SPINS = np.array([1, 3, 3])
+BLOCK_SITES = 2**22  # spins handled at once
+REACH = 2  # of the operators, in lattice spacings
+
+
+class Sums(NamedTuple):
+    """The operators of each sample, summed over its lattice."""
+
+    even: np.ndarray  # (sample, operator) in the order of EVEN
+    odd: np.ndarray  # (sample, operator) in the order of ODD
+    square: np.ndarray  # (sample,) Σ h², the number of sites for ±1
+    side: int
+
+
+def sums(source: Source) -> Sums:
+    """Return the operators of every sample, float64, reading a block at a time.
+
+    Cost, one core: 0.5 ns a site and sample for an `Ensemble` of side 64, 4 for arrays of ±1, 8 for real variables.
+
+    Args:
+        source: an `Ensemble`, or variables `(sample, row, column)`, ±1 or real.
+
+    Raises:
+        InputError: for an array that is not of square lattices, or holds what is not finite.
+    """
+    side = checked_side(source)
+    even, odd = np.empty((len(source), len(EVEN))), np.empty((len(source), len(ODD)))
+    square = np.full(len(source), float(side**2))
+    step = max(1, BLOCK_SITES // side**2)
+    for start in range(0, len(source), step):
+        part = slice(start, start + step)
+        if isinstance(source, Ensemble):
+            count(source.packed.bits[part], side, even[part], odd[part])
+        elif first_not_unit(source[part]) is None:
+            count(pack(source[part]).bits, side, even[part], odd[part])
+        else:
+            values = np.array(source[part], np.float64, order="C")  # one type, writable: one compilation
+            multiply(values, even[part], odd[part], square[part])
+    if not np.isfinite(square).all():
+        message = "the variables contain values that are not finite: leave those samples out"
+        raise InputError(message)
+    return Sums(even, odd, square, side)
+
+
+def checked_side(source: Source) -> int:
+    """Return the side of the lattices, or raise `InputError` if they are none."""
+    if isinstance(source, Ensemble):
+        return source.system.size
+    array: Samples = source
+    if array.ndim != 3 or array.shape[1] != array.shape[2] or not array.size:
+        message = f"variables of shape {array.shape}: operators need (sample, row, column), rows = columns"
+        raise InputError(message)
+    return int(array.shape[1])
+
+
+@helper
+@typing.no_type_check
+def fill(rows, bits, size):
+    """Write the rows of a packed lattice into words, and each row moved by one and by two sites along itself.
+
+    Whole bytes, where they fit, put a row back to front: the operators do not see reflections.
+    """
+    words = rows.shape[2]
+    last, top = (size - 1) >> 6, np.uint64((size - 1) & 63)
+    for i in range(size):
+        here = rows[i]
+        here[0, :] = 0
+        if size % 8 == 0:
+            for j in range(0, size, 8):
+                place = size - 8 - j
+                here[0, place >> 6] |= np.uint64(bits[(i * size + j) >> 3]) << np.uint64(place & 63)
+        else:
+            for j in range(size):
+                k = i * size + j
+                bit = (np.uint64(bits[k >> 3]) >> np.uint64(7 - (k & 7))) & np.uint64(1)
+                here[0, j >> 6] |= bit << np.uint64(j & 63)
+        for move in range(1, 3):
+            before, after = here[move - 1], here[move]
+            for w in range(words):
+                after[w] = before[w] >> np.uint64(1)
+                if w < last:
+                    after[w] |= before[w + 1] << np.uint64(63)
+            after[last] |= (before[0] & np.uint64(1)) << top
+
+
+@kernel
+@typing.no_type_check
+def count(bits, size, even, odd):
+    """Write the operators of packed lattices of ±1 spins; 0.5 ns a site at L = 64, 0.7 at 32."""
+    words, sites = (size + 63) >> 6, size * size
+    rows = np.zeros((size, 3, words), np.uint64)
+    for n in range(len(bits)):
+        fill(rows, bits[n], size)
+        nn = nnn = plaquette = third = knight = field = corner = line = np.uint64(0)
+        for i in range(size):
+            a, b, c = rows[i], rows[(i + 1) % size], rows[(i + 2) % size]
+            for w in range(words):
+                a0, a1, a2, b0, b1, b2, c0, c1 = a[0, w], a[1, w], a[2, w], b[0, w], b[1, w], b[2, w], c[0, w], c[1, w]
+                four = a0 ^ a1 ^ b0 ^ b1
+                nn += count_bits(a0 ^ a1) + count_bits(a0 ^ b0)
+                nnn += count_bits(a0 ^ b1) + count_bits(a1 ^ b0)
+                plaquette += count_bits(four)
+                third += count_bits(a0 ^ a2) + count_bits(a0 ^ c0)
+                knight += count_bits(a0 ^ b2) + count_bits(a2 ^ b0) + count_bits(a0 ^ c1) + count_bits(a1 ^ c0)
+                field += count_bits(a0)
+                corner += count_bits(four ^ a0) + count_bits(four ^ a1) + count_bits(four ^ b0) + count_bits(four ^ b1)
+                line += count_bits(a0 ^ a1 ^ a2) + count_bits(a0 ^ b0 ^ c0)
+        even[n, 0] = 2 * sites - 2 * np.int64(nn)  # a bit set: the product of an even number of spins is −1
+        even[n, 1] = 2 * sites - 2 * np.int64(nnn)
+        even[n, 2] = sites - 2 * np.int64(plaquette)
+        even[n, 3] = 2 * sites - 2 * np.int64(third)
+        even[n, 4] = 4 * sites - 2 * np.int64(knight)
+        odd[n, 0] = 2 * np.int64(field) - sites  # of an odd number: +1
+        odd[n, 1] = 2 * np.int64(corner) - 4 * sites
+        odd[n, 2] = 2 * np.int64(line) - 2 * sites
+
+
+@kernel
+@typing.no_type_check
+def multiply(h, even, odd, square):
+    """Write the operators of real variables `(sample, row, column)`, and the sums of their squares; 7 ns a site."""
+    size = h.shape[1]
+    p = np.empty((size + 2, size + 2))
+    for n in range(len(h)):
+        for i in range(size + 2):
+            row = h[n, i % size]
+            p[i, :size] = row
+            p[i, size], p[i, size + 1] = row[0], row[1 % size]
+        nn = nnn = plaquette = third = knight = field = corner = line = power = 0.0
+        for i in range(size):
+            for j in range(size):
+                a0, a1, a2, b0, b1, b2 = (
+                    p[i, j],
+                    p[i, j + 1],
+                    p[i, j + 2],
+                    p[i + 1, j],
+                    p[i + 1, j + 1],
+                    p[i + 1, j + 2],
+                )
+                c0, c1 = p[i + 2, j], p[i + 2, j + 1]
+                upper, lower = a0 * a1, b0 * b1
+                nn += upper + a0 * b0
+                nnn += a0 * b1 + a1 * b0
+                plaquette += upper * lower
+                third += a0 * a2 + a0 * c0
+                knight += a0 * b2 + a2 * b0 + a0 * c1 + a1 * c0
+                field += a0
+                power += a0 * a0
+                corner += upper * (b0 + b1) + lower * (a0 + a1)
+                line += upper * a2 + a0 * b0 * c0
+        even[n, 0], even[n, 1], even[n, 2], even[n, 3], even[n, 4] = nn, nnn, plaquette, third, knight
+        odd[n, 0], odd[n, 1], odd[n, 2] = field, corner, line
+        square[n] = power

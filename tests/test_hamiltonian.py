@@ -1,0 +1,426 @@
+"""The couplings of coarse variables: by pseudolikelihood against laws known exactly, and by enumeration of 2×2."""
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+from scipy import special
+
+import rgstep as rg
+from rgstep.correlators import measure
+from rgstep.diagnostics import hamiltonian, pairwise
+from rgstep.diagnostics import pseudolikelihood as pl
+from rgstep.diagnostics.subject import Subject
+from rgstep.ensemble import ensemble_from_array
+from rgstep.exact import enumeration, hidden
+from rgstep.lattice import block_sums
+from rgstep.nets.adapters import as_map
+from rgstep.page.plates import hamiltonian as plates
+from rgstep.report import MapReport
+
+K_C = 0.5 * np.log(1 + np.sqrt(2))
+KNOWN = np.array([0.3, 0.08, -0.02, 0.015, -0.01, 0.03])  # of a law that has all six couplings
+STEPS = {"nn": (0, 1), "nnn": (1, 1), "20": (0, 2), "21": (1, 2), "22": (2, 2)}
+
+
+def images(step):
+    """Return all displacements of one length: 4, or 8 where row and column differ and neither is 0."""
+    x, y = step
+    return {(a * p, b * q) for p, q in ((x, y), (y, x)) for a in (1, -1) for b in (1, -1)}
+
+
+def slow_fields(s):
+    """Return u of every site, `(sample, row, column, 6)`, from shifted copies."""
+    pairs = [sum(s * np.roll(s, d, (1, 2)) for d in images(step)) for step in STEPS.values()]
+    plaquette = sum(s * np.roll(s, (0, y), (1, 2)) * np.roll(s, (x, 0), (1, 2)) * np.roll(s, (x, y), (1, 2))
+                    for x in (1, -1) for y in (1, -1))  # fmt: skip
+    return np.stack([*pairs, plaquette], axis=-1)
+
+
+@functools.cache
+def fields_of_all():
+    """Return u of every site of every state of the 4×4 torus."""
+    return slow_fields(enumeration.states(4).astype(np.int16))
+
+
+@functools.cache
+def law_of(K):
+    """Return the probability of every state of the 4×4 torus under six couplings, each image of a pair counted."""
+    sums = fields_of_all().sum(axis=(1, 2)) / np.array([2, 2, 2, 2, 2, 4])
+    weight = sums @ np.asarray(K)
+    p = np.exp(weight - weight.max())
+    return p / p.sum()
+
+
+def drawn(K, samples, seed):
+    """Return independent configurations of the 4×4 torus."""
+    rng = np.random.default_rng(seed)
+    return enumeration.states(4)[rng.choice(2**16, samples, p=law_of(tuple(map(float, K))))]
+
+
+def chi_squared(found, K):
+    """Return Δᵀ C⁻¹ Δ of six measured couplings against six others."""
+    d = np.asarray(found.estimate.value) - K
+    return d @ np.linalg.solve(found.covariance, d)
+
+
+@pytest.mark.parametrize("side", [4, 5, 8])
+def test_the_kernel_counts_what_shifted_copies_say(side, rng):
+    s = rng.choice(np.array([-1, 1], np.int8), (30, side, side))
+    keep = rng.random((side, side)) < 0.7
+    counts, zeros = pl.histogram(s, [(0, 10), (10, 30)], keep, None)
+    assert zeros == 0
+    for found, part in zip(counts, (s[:10], s[10:]), strict=True):
+        u = slow_fields(part.astype(int))[:, keep].reshape(-1, 6)
+        expected, times = np.unique(u, axis=0, return_counts=True)
+        occupied = np.flatnonzero(found)
+        order = np.lexsort(pl.FIELDS[occupied].T[::-1])
+        np.testing.assert_array_equal(pl.FIELDS[occupied][order], expected)
+        np.testing.assert_array_equal(found[occupied][order], times)
+
+
+def test_infinitely_many_samples_give_the_couplings_exactly():
+    digits = (fields_of_all().reshape(-1, 6) + np.array(pl.SIZES) - 1) // 2
+    bins = digits @ np.cumprod([1, *pl.SIZES[:-1]])
+    weights = np.bincount(bins, np.repeat(law_of(tuple(map(float, KNOWN))), 16), pl.BINS)
+    fields, weights = pl.FIELDS[weights > 0], weights[weights > 0]
+    K = pl.newton(weights[None], fields.astype(float), np.zeros((1, 6)))
+    np.testing.assert_allclose(K[0], KNOWN, atol=1e-9)
+
+
+def test_samples_give_the_couplings_within_errors():
+    found = pl.couplings(drawn(KNOWN, 20_000, 1))
+    assert chi_squared(found, KNOWN) < 25
+    assert chi_squared(found, KNOWN + 0.015 * np.eye(6)[0]) > 50  # a bond 5 % too strong is seen
+    shuffled = drawn(KNOWN, 20_000, 1)[:, :, [0, 2, 1, 3]]
+    assert chi_squared(pl.couplings(shuffled), KNOWN) > 1000
+
+
+def test_errors_are_the_scatter():
+    scores = [chi_squared(pl.couplings(drawn(KNOWN, 640, seed)), KNOWN) for seed in range(24)]
+    assert 4.0 < np.mean(scores) < 9.5  # 6, a little more with 64 groups; ± 0.7
+    halved = [chi_squared(pl.couplings(np.repeat(drawn(KNOWN, 320, seed), 4, axis=0)[::2]), KNOWN) for seed in range(9)]
+    assert 4.0 < np.mean(halved) < 12.0  # samples that come twice, side by side in a group, do not shrink the error
+    strewn = [chi_squared(pl.couplings(np.tile(drawn(KNOWN, 320, seed), (4, 1, 1))), KNOWN) for seed in range(9)]
+    assert np.mean(strewn) > 15  # the twin: strewn over the groups, they do
+
+
+def test_critical_spins_have_the_coupling_that_made_them(critical4, critical8):
+    for ensemble in (critical4, critical8):
+        found = pl.couplings(ensemble)
+        assert chi_squared(found, np.array([K_C, 0, 0, 0, 0, 0])) < 25
+        assert chi_squared(found, np.array([0.9 * K_C, 0, 0, 0, 0, 0])) > 50
+        np.testing.assert_array_equal(found.left_out, pl.couplings(ensemble.spins).left_out)
+
+
+def test_locality_has_no_bias_where_no_coupling_is():
+    near = np.array([0.3, 0.08, 0, 0, 0, 0])
+    found = [pl.couplings(drawn(near, 640, seed)) for seed in range(40)]
+    q = np.array([(f.locality().value, f.locality().error) for f in found])
+    plain = [np.abs(np.asarray(f.estimate.value)[:5]) * pl.BONDS for f in found]
+    naive = np.array([p[pl.FAR].sum() / p.sum() for p in plain])
+    assert abs(q[:, 0].mean()) < 4 * q[:, 0].std() / np.sqrt(40)
+    assert naive.mean() > 10 * naive.std() / np.sqrt(40)  # the twin: plain moduli
+    assert 0.5 < q[:, 0].std() / q[:, 1].mean() < 1.1
+
+
+def test_the_modulus_of_a_noisy_number():
+    z, weight = np.polynomial.hermite_e.hermegauss(80)
+    for K, error in ((0.0, 0.3), (0.2, 0.3), (-1.0, 0.3), (5.0, 0.3)):
+        size, slope = pl.modulus(K + error * z, np.full(80, error))
+        mean = (weight * size).sum() / np.sqrt(2 * np.pi)
+        assert mean == pytest.approx(abs(K) * special.erf(abs(K) / (2 * error)), abs=1e-9)
+        spread = (weight * (size - mean) ** 2).sum() / np.sqrt(2 * np.pi)
+        assert np.sqrt(spread) < 1.05 * error * np.sqrt((weight * slope**2).sum() / np.sqrt(2 * np.pi))
+    naive = (weight * np.abs(0.3 * z)).sum() / np.sqrt(2 * np.pi)
+    assert naive > 0.2  # the twin: of pure noise
+
+
+def test_locality_of_known_couplings():
+    size = pl.BONDS * np.abs(KNOWN[:5])
+    q = pl.couplings(drawn(KNOWN, 20_000, 3)).locality()
+    assert abs(q.value - size[pl.FAR].sum() / size.sum()) < 4 * q.error < 0.15
+    free = pl.couplings(drawn(np.zeros(6), 2_000, 3))
+    assert np.isnan(free.locality().value)  # noise over noise
+
+
+def test_the_change_between_levels_without_its_noise():
+    pairs = [(pl.couplings(drawn(KNOWN, 640, s)), pl.couplings(drawn(KNOWN, 640, 100 + s))) for s in range(40)]
+    squares = [d @ d - np.trace(c) for d, c in (a.change(b) for a, b in pairs)]
+    assert abs(np.mean(squares)) < 4 * np.std(squares) / np.sqrt(40)
+    plain = [d @ d for d, _ in (a.change(b) for a, b in pairs)]
+    assert np.mean(plain) > 5 * np.std(plain) / np.sqrt(40)  # the twin: the noise alone
+    moved = pl.couplings(drawn(KNOWN, 20_000, 1)).distance(pl.couplings(drawn(0.8 * KNOWN, 20_000, 2)))
+    assert abs(moved.value - 0.2 * np.linalg.norm(KNOWN)) < 4 * moved.error < 0.04
+    same = pairs[0][0].distance(pairs[0][0])
+    assert (same.value, same.error) == (0, 0)
+    with pytest.raises(rg.InputError, match="same groups"):
+        pairs[0][0].change(pl.couplings(drawn(KNOWN, 10, 0)))
+
+
+def test_real_values_are_read_by_sign(critical8, rng):
+    h = rg.Average().sample_h(critical8.spins, rng)
+    with pytest.raises(rg.InputError, match="fair coin"):
+        pl.couplings(h)
+    found = pl.couplings(h, rng)
+    assert found.zeros == (h == 0).sum() > 0
+    signs, ties = pl.signs(h, rng)
+    assert ties == found.zeros
+    np.testing.assert_array_equal(signs[h != 0], np.sign(h[h != 0]))
+    assert abs(signs[h == 0].mean()) < 4 / np.sqrt(ties)
+
+
+def test_what_has_no_couplings_is_refused(rng):
+    with pytest.raises(rg.InputError, match="side 3"):
+        pl.couplings(rng.choice(np.array([-1, 1], np.int8), (10, 3, 3)))
+    with pytest.raises(rg.InputError):
+        pl.couplings(np.full((10, 4, 4), np.nan))
+    aligned = np.repeat(np.array([1, -1], np.int8), 20)[:, None, None] * np.ones((4, 4), np.int8)
+    assert np.isnan(pl.couplings(aligned).estimate.value).all()
+    assert np.isnan(pl.couplings(aligned).locality().value)
+    one = pl.couplings(rng.choice(np.array([-1, 1], np.int8), (1, 16, 16)))
+    assert np.isfinite(one.estimate.value).all()
+    assert np.isnan(one.estimate.error).all()
+
+
+def test_units_that_never_change_are_found(rng):
+    h = rng.choice(np.array([-1, 1], np.int8), (200, 4, 4))
+    h[:, 1, 2] = 1
+    assert np.argwhere(pl.constant_units(h)).tolist() == [[1, 2]]
+    assert not pl.constant_units(h[:10]).any()  # may be an accident
+    assert pl.constant_units(np.ones_like(h)).all()
+
+
+# Pairs
+
+
+def pair_law(units, seed):
+    """Return couplings and fields of a small system, symmetric, and p of all its states."""
+    rng = np.random.default_rng(seed)
+    J = np.triu(rng.normal(0, 0.4, (units, units)), 1)
+    theta = rng.normal(0, 0.2, units)
+    states = np.array(list(itertools.product((-1, 1), repeat=units)), np.int8)
+    weight = np.exp(np.einsum("sa,ab,sb->s", states, J, states) + states @ theta)
+    return J + J.T, states, weight / weight.sum()
+
+
+def test_pairs_of_a_small_system():
+    J, states, p = pair_law(7, 5)
+    upper = np.triu_indices(7, 1)
+    pulls = []
+    for seed in range(12):
+        found = pairwise.pairwise(states[np.random.default_rng(seed).choice(len(p), 4_000, p=p)])
+        assert found.converged
+        pulls.append((found.J - J)[upper] / found.error[upper])
+    pulls = np.array(pulls)
+    assert np.abs(pulls).max() < 4.5
+    assert 0.6 < pulls.std() < 1.1  # the errors are no smaller than the scatter
+    assert np.abs(pulls.mean(axis=0)).max() < 4 / np.sqrt(12)
+    wrong = (found.J - 1.2 * J)[upper] / found.error[upper]  # the twin
+    assert (wrong**2).sum() > 50 + (pulls[-1] ** 2).sum()
+    noiseless = np.sqrt((J**2).sum() / 42)
+    strength = found.estimate_of_halves(pairwise.strength)
+    assert abs(strength.value - noiseless) < 4 * strength.error < 0.2
+
+
+def test_constant_units_have_no_pairs(rng):
+    h = rng.choice(np.array([-1, 1], np.int8), (500, 6))
+    h[:, 2] = 1
+    found = pairwise.pairwise(h)
+    assert found.constant.tolist() == [2]
+    assert found.units.tolist() == [0, 1, 3, 4, 5]
+    h[:, 5] = h[:, 4]  # one unit follows from another: large, but finite
+    assert np.isfinite(pairwise.pairwise(h).J).all()
+    for wrong in (h * 0, h[:1], rng.choice(np.array([-1, 1], np.int8), (4, 600))):
+        with pytest.raises(rg.InputError):
+            pairwise.pairwise(wrong)
+
+
+def test_partners_are_counted():
+    ring = np.roll(np.eye(12), 1, axis=1) + np.roll(np.eye(12), -1, axis=1)
+    assert pairwise.partners(np.stack([ring, ring])) == pytest.approx(2)
+    assert np.isnan(pairwise.partners(np.zeros((2, 3, 3))))
+
+
+# Exact couplings of a 2×2 coarse lattice
+
+TILING = np.random.default_rng(3).permutation(16)
+MEANS = {
+    "majority": lambda v: np.sign(block_sums(v, 2)),
+    "decimation": lambda v: v[:, ::2, ::2].astype(np.float64),
+    "bernoulli": lambda v: np.tanh(0.7 * block_sums(v, 2).astype(np.float64)),
+    "tiling": lambda v: np.sign(block_sums(v.reshape(-1, 16)[:, TILING].reshape(-1, 4, 4), 2)),
+}
+STATES = np.array([[1 if k >> a & 1 else -1 for a in range(4)] for k in range(16)])
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_exact_couplings_of_four_units(name):
+    K = hidden.couplings(hidden.law(MEANS[name], 4, K_C))
+    mean = MEANS[name](enumeration.states(4)).reshape(-1, 4)
+    products = np.stack([np.prod(mean[:, [a for a in range(4) if k >> a & 1]], axis=1) for k in range(16)], axis=1)
+    moments = enumeration.expectation(products, 4, K_C)
+    characters = np.array([[np.prod([h[a] for a in range(4) if k >> a & 1]) for k in range(16)] for h in STATES])
+    p = characters @ moments / 16  # p(h) from its moments
+    np.testing.assert_allclose(K, np.log(p) @ characters / 16, atol=1e-9)
+    np.testing.assert_allclose(np.exp(characters @ K), p, rtol=1e-9)
+    odd = [k for k in range(16) if k.bit_count() % 2]
+    np.testing.assert_allclose(K[odd], 0, atol=1e-12)
+    assert abs(hidden.couplings(hidden.law(MEANS[name], 4, 0.99 * K_C))[3] - K[3]) > 1e-4
+
+
+def test_decimation_of_4x4_summed_by_hand():
+    even = [(x, y) for x in range(4) for y in range(4) if (x + y) % 2 == 0]
+    odd = [(x, y) for x in range(4) for y in range(4) if (x + y) % 2]
+    kept = [(0, 0), (0, 2), (2, 0), (2, 2)]
+    p = np.zeros(16)
+    for spins in itertools.product((-1, 1), repeat=8):
+        s = dict(zip(even, spins, strict=True))
+        fields = [s[(x - 1) % 4, y] + s[(x + 1) % 4, y] + s[x, (y - 1) % 4] + s[x, (y + 1) % 4] for x, y in odd]
+        p[sum((s[site] > 0) << a for a, site in enumerate(kept))] += np.prod(2 * np.cosh(K_C * np.array(fields)))
+    found = hidden.law(MEANS["decimation"], 4, K_C)
+    np.testing.assert_allclose(found, p / p.sum(), atol=1e-12)
+    np.testing.assert_allclose(hidden.couplings(found), hidden.couplings(p / p.sum()), atol=1e-9)
+
+
+def test_exact_couplings_refuse_what_has_none():
+    with pytest.raises(rg.InputError, match="probability 0"):
+        hidden.couplings(np.array([0.5, 0.5, 0.0, 0.0]))
+    with pytest.raises(rg.InputError, match="2\\^m"):
+        hidden.couplings(np.ones(3) / 3)
+    with pytest.raises(rg.InputError, match="9 units"):
+        hidden.law(lambda v: v[:, :3, :3].astype(float), 3, 0.3)
+    with pytest.raises(rg.InputError, match="between"):
+        hidden.law(lambda v: 2.0 * v[:, :1, :1], 3, 0.3)
+
+
+def test_counted_couplings_are_the_exact_ones(critical4, rng):
+    for name, coarse in (("majority", rg.Majority()), ("bernoulli", rg.BernoulliBlock(0.7))):
+        exact = hidden.couplings(hidden.law(MEANS[name], 4, K_C))
+        K, left_out = hamiltonian.counted(coarse.sample_h(critical4.spins, rng).reshape(-1, 4))
+        spread = pl.covariance(left_out[:, 1:])
+        assert (((K - exact)[1:] / np.sqrt(np.diag(spread))) ** 2).sum() < 40  # 15 numbers
+        warmer = hidden.couplings(hidden.law(MEANS[name], 4, 0.93 * K_C))
+        assert (((K - warmer)[1:] / np.sqrt(np.diag(spread))) ** 2).sum() > 60
+    with pytest.raises(rg.InputError, match="16 units"):
+        hamiltonian.counted(critical4.spins)
+
+
+# The row and its figure
+
+
+class Flat:
+    """Majority without its places, and without those that are not wanted."""
+
+    def __init__(self, units, constant=0):
+        self.units, self.constant = units, constant
+
+    def mean_h(self, v):
+        return self.cut(rg.Majority().mean_h(v))
+
+    def sample_h(self, v, rng):
+        return self.cut(rg.Majority().sample_h(v, rng))
+
+    def cut(self, h):
+        h = h.reshape(len(h), -1)[:, : self.units].copy()
+        h[:, : self.constant] = 1
+        return h
+
+
+def row_of(ensemble, given, seed=0):
+    """Return the row of a map on an ensemble."""
+    coarse = as_map(given, "h")
+    return hamiltonian.row(Subject(ensemble, coarse, given, measure(ensemble, coarse), "h", seed))
+
+
+def few(samples, size, seed=0):
+    """Return a few critical configurations."""
+    return rg.sample(size=size, temperature=rg.CRITICAL_TEMPERATURE, samples=samples, seed=seed)
+
+
+def test_the_row_of_a_majority_rule(critical8):
+    diagnostic, arrays = row_of(critical8, rg.Majority())
+    names = {f"K_{kind}[{n}]" for kind in pl.KINDS for n in (0, 1)} | {"locality_q[0]", "locality_q[1]"}
+    assert set(diagnostic.estimates) == names | {"stationarity[0]"}
+    assert diagnostic.passed is None
+    assert diagnostic.estimates["K_nn[0]"].exact == pytest.approx(K_C)
+    assert diagnostic.estimates["K_nn[1]"].exact is None
+    assert "read as sampled" in diagnostic.why
+    assert "side of 4" in diagnostic.why
+    assert arrays["hamiltonian_K"].shape == (2, 6)
+    assert arrays["hamiltonian_K_left_out"].shape == (2, 64, 6)
+    again = row_of(critical8, rg.Majority())[0]
+    assert again.to_dict() == diagnostic.to_dict()
+    assert "by a fair coin" in row_of(critical8, rg.Average())[0].why
+
+
+def test_the_row_of_a_network(critical8):
+    diagnostic, arrays = row_of(critical8, Flat(16))
+    assert "on found places" in diagnostic.why
+    assert {"K_nn[1]", "J_rms", "J_partners", "J_nn", "J_nn_spread"} <= set(diagnostic.estimates)
+    assert arrays["hamiltonian_J"].shape == (16, 16)
+    assert arrays["hamiltonian_J_distance"][0] == 1
+    assert {a.shape for n, a in arrays.items() if n.startswith("hamiltonian_J_") and "units" not in n} == {(5,)}
+    dead = row_of(critical8, Flat(16, constant=2))[0]
+    assert "2 of 16 units are constant" in dead.why
+    assert np.isfinite(dead.estimates["K_nn[1]"].estimate.value)
+    unplaced, arrays = row_of(critical8, Flat(11))
+    assert "do not fill a square lattice" in unplaced.why
+    assert "J_rms" in unplaced.estimates
+    assert "K_nn[1]" not in unplaced.estimates
+    assert "J_nn" not in unplaced.estimates
+    assert "hamiltonian_J_mean" not in arrays
+
+
+def test_the_row_of_a_2x2_lattice(critical4):
+    for coarse in (rg.Majority(), rg.Average(), rg.Decimation(), rg.BernoulliBlock(0.7)):
+        diagnostic, _ = row_of(critical4, coarse)
+        assert "below 4" in diagnostic.why
+        for name in ("J_nn[1]", "J_diagonal[1]", "J_four[1]"):
+            quantity = diagnostic.estimates[name]
+            assert abs(quantity.estimate.value - quantity.exact) < 4.5 * quantity.estimate.error < 0.2
+
+
+def test_four_units_of_a_larger_lattice_have_no_exact_couplings(critical8):
+    diagnostic, _ = row_of(critical8, rg.Majority(block=4))
+    assert diagnostic.estimates["J_nn[1]"].exact is None
+    assert np.isfinite(diagnostic.estimates["J_nn[1]"].estimate.value)
+    assert "some occur too rarely" in diagnostic.why  # one state once: no error without its group
+
+
+@pytest.mark.parametrize("samples", [1, 2, 10])
+def test_few_samples_give_a_row(samples):
+    for given in (rg.Majority(), rg.Average(), Flat(16), Flat(11), Flat(16, constant=16)):
+        diagnostic, _ = row_of(few(samples, 8), given)
+        assert diagnostic.why
+        assert diagnostic.to_dict()
+    assert "some occur too rarely" in row_of(few(samples, 4), rg.Majority())[0].why
+
+
+def test_frozen_spins_give_a_row():
+    spins = np.repeat(np.array([1, -1], np.int8), 20)[:, None, None] * np.ones((8, 8), np.int8)
+    diagnostic, _ = row_of(ensemble_from_array(spins, 0.5), rg.Majority())
+    assert "determine no couplings" in diagnostic.why
+    assert np.isnan(diagnostic.estimates["K_nn[1]"].estimate.value)
+    frozen = rg.sample(size=8, temperature=0.0, samples=20, seed=0)
+    assert row_of(frozen, rg.Decimation())[0].estimates["K_nn[0]"].exact is None
+    assert "within their noise" in row_of(rg.sample(size=8, temperature=1e9, samples=64, seed=0), rg.Majority())[0].why
+
+
+def test_the_figure_shows_the_numbers(critical8):
+    maps = {
+        name: MapReport("", "", "", {"hidden_hamiltonian": row[0]}, row[1])
+        for name, given in (("majority", rg.Majority()), ("net", Flat(16)), ("odd", Flat(11)))
+        if (row := row_of(critical8, given))
+    }
+    plate = plates.plate(maps)
+    left, right = plate.figure.axes
+    assert plate.section == "hidden_hamiltonian"
+    heights = [line.get_ydata() for line in left.get_lines()]
+    for name in ("majority", "net"):
+        assert any(np.array_equal(y, maps[name].arrays["hamiltonian_K"][1, :5]) for y in heights)
+    labels = [label.get_text() for label in left.get_legend().get_texts()]
+    assert labels == ["spins, exact", "spins", "majority", "net"]
+    assert any(np.allclose(line.get_ydata(), K_C) for line in right.get_lines())
+    assert plates.plate({"odd": maps["odd"]}) is None

@@ -1,0 +1,134 @@
+"""Sums of local operators: against products of shifted lattices, by hand, and by symmetry."""
+
+import numpy as np
+import pytest
+
+import rgstep as rg
+from rgstep import operators
+from rgstep.exact import enumeration
+from rgstep.operators import EVEN, EVEN_TERMS, ODD, ODD_TERMS, sums
+
+SIDES = (2, 3, 4, 6, 8, 10, 16, 64, 65, 72)
+
+
+def naive(h):
+    """All operators from shifted copies of the lattice, each orientation once."""
+    h = h.astype(np.float64)
+
+    def product(*places):
+        return np.prod([np.roll(h, (-i, -j), axis=(1, 2)) for i, j in places], axis=0).sum(axis=(1, 2))
+
+    here = (0, 0)
+    even = {
+        "nn": product(here, (0, 1)) + product(here, (1, 0)),
+        "nnn": product(here, (1, 1)) + product(here, (1, -1)),
+        "plaquette": product(here, (0, 1), (1, 0), (1, 1)),
+        "20": product(here, (2, 0)) + product(here, (0, 2)),
+        "21": sum(product(here, place) for place in ((1, 2), (2, 1), (1, -2), (2, -1))),
+    }
+    odd = {
+        "field": product(here),
+        "corner": sum(product(here, (i, 0), (0, j)) for i in (1, -1) for j in (1, -1)),
+        "line": product(here, (1, 0), (2, 0)) + product(here, (0, 1), (0, 2)),
+    }
+    return np.stack([even[name] for name in EVEN], axis=1), np.stack([odd[name] for name in ODD], axis=1)
+
+
+def spins(rng, side, samples=5):
+    return rng.choice(np.array([-1, 1], np.int8), (samples, side, side))
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_of_spins(rng, side):
+    v = spins(rng, side)
+    found, (even, odd) = sums(v), naive(v)
+    np.testing.assert_array_equal(found.even, even)
+    np.testing.assert_array_equal(found.odd, odd)
+    np.testing.assert_array_equal(found.square, side**2)
+    assert found.side == side
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_of_real_variables(rng, side):
+    h = rng.standard_normal((3, side, side)).astype(np.float32)
+    found, (even, odd) = sums(h), naive(h)
+    np.testing.assert_allclose(found.even, even, atol=1e-9 * side**2)
+    np.testing.assert_allclose(found.odd, odd, atol=1e-9 * side**2)
+    np.testing.assert_allclose(found.square, (h.astype(np.float64) ** 2).sum(axis=(1, 2)))
+
+
+def test_the_check_sees_an_operator_that_forgets_an_orientation(rng):
+    v = spins(rng, 8)
+    forgetful = naive(v)[0]
+    forgetful[:, EVEN.index("21")] -= (v * np.roll(v, (-2, -1), axis=(1, 2))).sum(axis=(1, 2))
+    assert (forgetful != sums(v).even).any()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
+def test_the_ordered_state_has_every_term(dtype):
+    for up in (1, -1):
+        found = sums(np.full((1, 10, 10), up, dtype))
+        np.testing.assert_array_equal(found.even[0], 100 * EVEN_TERMS)
+        np.testing.assert_array_equal(found.odd[0], 100 * up * ODD_TERMS)
+
+
+def test_flips_and_the_symmetries_of_the_square(rng):
+    v = spins(rng, 12)
+    found = sums(v)
+    np.testing.assert_array_equal(sums(-v).even, found.even)
+    np.testing.assert_array_equal(sums(-v).odd, -found.odd)
+    for moved in (np.rot90(v, axes=(1, 2)), v[:, ::-1], v.transpose(0, 2, 1), np.roll(v, (3, 5), axis=(1, 2))):
+        np.testing.assert_array_equal(sums(moved).even, found.even)
+        np.testing.assert_array_equal(sums(moved).odd, found.odd)
+
+
+def test_the_powers_of_a_scale():
+    h = np.random.default_rng(0).standard_normal((4, 6, 6))
+    np.testing.assert_allclose(sums(2 * h).even, sums(h).even * 2.0**operators.EVEN_SPINS)
+    np.testing.assert_allclose(sums(2 * h).odd, sums(h).odd * 2.0**operators.ODD_SPINS)
+
+
+@pytest.mark.parametrize("side", [4, 6, 8, 12])
+def test_an_ensemble_is_read_without_unpacking(side):
+    ensemble = rg.sample(size=side, temperature=rg.CRITICAL_TEMPERATURE, samples=300, seed=1)
+    found, (even, odd) = sums(ensemble), naive(ensemble.spins)
+    np.testing.assert_array_equal(found.even, even)
+    np.testing.assert_array_equal(found.odd, odd)
+    np.testing.assert_array_equal(found.even[:, 0], -(side**2) * ensemble.energies)
+    np.testing.assert_array_equal(found.odd[:, 0], side**2 * ensemble.magnetisations)
+
+
+def test_blocks_do_not_matter(rng, monkeypatch):
+    v, h = spins(rng, 6, 40), rng.standard_normal((40, 6, 6))
+    whole = [sums(v), sums(h)]
+    monkeypatch.setattr(operators, "BLOCK_SITES", 7 * 36)
+    for found, expected in zip([sums(v), sums(h)], whole, strict=True):
+        for part, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(part, other)
+
+
+def test_values_between_the_spins_are_multiplied(rng):
+    h = rng.integers(-1, 2, (6, 5, 5)).astype(np.int8)  # majority with ties left at zero
+    np.testing.assert_allclose(sums(h).even, naive(h)[0])
+    np.testing.assert_array_equal(sums(h).square, np.abs(h).sum(axis=(1, 2)))
+
+
+def test_known_averages_of_the_4_by_4_torus():
+    """ln Z of the 4×4 torus by enumeration: energy per bond 0.782811894 at K_c; no odd operator has a mean."""
+    p = enumeration.probabilities(4, 1 / rg.CRITICAL_TEMPERATURE)
+    found = sums(enumeration.states(4))
+    assert p @ found.even[:, 0] / 32 == pytest.approx(0.782811894, abs=1e-9)
+    np.testing.assert_allclose(p @ found.odd, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((3, 16), np.int8), np.ones((3, 4, 5)), np.ones((0, 4, 4))])
+def test_what_is_no_lattice(wrong):
+    with pytest.raises(rg.InputError, match="rows = columns"):
+        sums(wrong)
+
+
+def test_what_is_not_finite():
+    h = np.ones((3, 4, 4))
+    h[1, 2, 2] = np.nan
+    with pytest.raises(rg.InputError, match="not finite"):
+        sums(h)

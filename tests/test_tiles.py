@@ -1,0 +1,268 @@
+"""Tiles: coefficients against enumeration, geometry of constructed units, and what is not local must show."""
+
+import math
+
+import numpy as np
+import pytest
+
+import rgstep as rg
+from rgstep import patterns
+from rgstep.correlators import Means, Moments, measure
+from rgstep.correlators import two_point as rg_two_point
+from rgstep.diagnostics import coefficients, tiles
+from rgstep.diagnostics.subject import Subject
+from rgstep.exact import enumeration
+from rgstep.nets.adapters import as_map
+from rgstep.page.plates import tiles as figure
+from rgstep.report import Diagnostic, MapReport
+
+K = 1 / rg.CRITICAL_TEMPERATURE
+
+
+def subject(ensemble, coarse):
+    checked = as_map(coarse, "h")
+    return Subject(ensemble, checked, coarse, measure(ensemble, checked), "h")
+
+
+def random_tiling(size, seed=5):
+    """The majority rule after a fixed permutation of the sites: with places, and not local."""
+    order = np.random.default_rng(seed).permutation(size**2)
+    return lambda v: rg.Majority().mean_h(v.astype(np.int8).reshape(len(v), -1)[:, order].reshape(v.shape))
+
+
+@pytest.fixture(scope="module")
+def critical16():
+    return rg.sample(16, temperature=rg.CRITICAL_TEMPERATURE, samples=3000, seed=16)
+
+
+def two_point(ensemble):
+    return np.asarray(rg_two_point(ensemble).value)
+
+
+# --- coefficients
+
+
+def exact_coefficients(mean_h, size=4):
+    """C⁻¹⟨v h⟩ with the full matrix C of all pairs, no Fourier transform."""
+    v, p = enumeration.states(size), enumeration.probabilities(size, K)
+    flat = v.reshape(len(v), -1).astype(float)
+    h = np.asarray(mean_h(v)).reshape(len(v), -1)
+    return np.linalg.solve(flat.T @ (p[:, None] * flat), flat.T @ (p[:, None] * h)).T.reshape(-1, size, size)
+
+
+@pytest.mark.parametrize("coarse", [rg.Majority(), rg.Average(), rg.Decimation()], ids=str)
+def test_exact_coefficients_by_enumeration(critical4, coarse):
+    """β by enumeration: the sample's agrees within five standard errors, and is exact where h is linear in v."""
+    expected = exact_coefficients(coarse.mean_h)
+    moments = measure(critical4, coarse)
+    beta = coefficients.coefficients(critical4, moments, two_point(critical4), np.arange(4))
+    error = beta.std(axis=0, ddof=1) / math.sqrt(len(beta))
+    assert (np.abs(beta.mean(axis=0) - expected) < 5 * error + 2e-4).all()
+    if isinstance(coarse, rg.Average):
+        np.testing.assert_allclose(expected, np.kron(np.eye(4).reshape(4, 2, 2), np.full((2, 2), 0.25)), atol=1e-12)
+
+
+def test_coefficients_of_another_map_are_found_out(critical4):
+    """The twin: against the coefficients of decimation those of the majority rule are far outside their errors."""
+    wrong = exact_coefficients(rg.Decimation().mean_h)
+    beta = coefficients.coefficients(critical4, measure(critical4, rg.Majority()), two_point(critical4), np.arange(4))
+    error = beta.std(axis=0, ddof=1) / math.sqrt(len(beta))
+    assert (np.abs(beta.mean(axis=0) - wrong) > 20 * error).any()
+
+
+def test_what_is_explained_is_the_sum_over_samples(critical8, rng):
+    first = rng.standard_normal((5, 8, 8)).astype(np.float32)
+    v = critical8.unpack(3, 50).reshape(47, -1).astype(float)
+    expected = (first.reshape(5, -1) @ v.T) @ v / 47
+    np.testing.assert_allclose(coefficients.explained(critical8, 3, 50, first).reshape(5, -1), expected, atol=1e-4)
+    first[:, 1:] = 0  # thin enough for a sparse product
+    first[:, 0, 1:] = 0
+    expected = (first.reshape(5, -1) @ v.T) @ v / 47
+    np.testing.assert_allclose(coefficients.explained(critical8, 3, 50, first).reshape(5, -1), expected, atol=1e-5)
+
+
+def test_the_control_variate_takes_the_noise(critical16):
+    """Most of the noise of C⁻¹⟨v h⟩ goes for the majority rule, nearly all for the average; the value stays."""
+    correlation = two_point(critical16)
+    for coarse, left in ((rg.Majority(), 0.35), (rg.Average(), 0.03)):
+        moments = measure(critical16, coarse)
+        plain = np.stack([patterns.partial_correlations(p.reshape(-1, 16, 16), correlation) for p in moments.groups.vh])
+        better = coefficients.coefficients(critical16, moments, correlation, np.arange(64))
+        noise = [x.std(axis=0, ddof=1).mean() / math.sqrt(len(x)) for x in (plain, better)]
+        assert noise[1] < left * noise[0]
+        assert np.abs(plain.mean(axis=0) - better.mean(axis=0)).max() < 6 * noise[0]
+
+
+def test_weights_have_no_bias(rng):
+    """Σ_{g≠g′} β_g β_g′/G(G−1) is β² on average; the plain square is too large by the noise, and must fail."""
+    truth = np.array([0.0, 0.25])
+    beta = truth + rng.standard_normal((16, 4000, 2))  # noise of ¼ in the mean
+    q = coefficients.weights(beta.sum(axis=0), coefficients.squares(beta), 16)
+    error = q.std(axis=0) / math.sqrt(4000)
+    assert (np.abs(q.mean(axis=0) - truth**2) < 4 * error).all()
+    assert (beta.mean(axis=0) ** 2).mean(axis=0)[0] > 20 * error[0]
+
+
+# --- geometry
+
+
+def noiseless(pictures, hidden_shape, size):
+    """The geometry of given coefficients, all groups alike."""
+    beta = np.repeat(pictures[None].astype(float), 8, axis=0)
+    moments = Moments(Means(*np.zeros((5, 1))), np.ones(1), size, hidden_shape)
+    found = coefficients.placed(beta, moments, np.arange(len(pictures)))
+    constant = np.zeros(len(pictures), bool)
+    return tiles.concluded(tiles.readings(beta, found), found.centre, pictures, constant)
+
+
+@pytest.mark.parametrize("coarse", [rg.Majority(), rg.Average(), rg.Decimation()], ids=str)
+def test_quantities_by_enumeration(critical4, coarse):
+    """On 4×4 every quantity agrees with the one of the exact coefficients; a random tiling's do not."""
+    quantities, arrays, _ = tiles.row(subject(critical4, coarse))
+    compared = {name: q for name, q in quantities.items() if q.exact is not None}
+    assert len(compared) == 11
+    for name, q in compared.items():
+        assert abs(q.estimate.value - q.exact) < 4.5 * q.estimate.error + 3e-5, name
+    assert arrays["beta"].shape == (4, 4, 4)
+    other, _, _ = tiles.row(subject(critical4, random_tiling(4)))
+    far = [abs(q.exact - other[name].estimate.value) > 20 * other[name].estimate.error for name, q in compared.items()]
+    assert sum(far) >= 5
+
+
+def test_known_values_of_linear_maps(critical16):
+    """Average and decimation have closed forms at any size: radius √((b²−1)/6), one tile, b² sites, no overlap."""
+    for coarse in (rg.Average(), rg.Average(4), rg.Decimation()):
+        quantities, _, _ = tiles.row(subject(critical16, coarse))
+        for name, q in quantities.items():
+            if q.exact is not None:
+                assert q.estimate.value == pytest.approx(q.exact, abs=5 * q.estimate.error + 2e-3), (coarse, name)
+    assert tiles.row(subject(critical16, rg.Average()))[0]["tile_radius"].exact == pytest.approx(math.sqrt(0.5))
+
+
+def test_the_majority_rule_has_tiles_and_others_have_not(critical16):
+    own = {name: q.estimate for name, q in tiles.row(subject(critical16, rg.Majority()))[0].items()}
+    assert abs(own["tile_radius"].value - 0.707) < 4 * own["tile_radius"].error < 0.5
+    assert abs(own["tile_share"].value - 1) < 0.02
+    assert own["local_units"].value == 1
+    assert abs(own["coverage"].value - 1) < 4 * own["coverage"].error + 1e-3
+    assert own["equivariance"].value < 4 * own["equivariance"].error + 0.02
+    untrained = rg.untrained_rbm(visible=256, hidden=64, seed=0)
+    for coarse, share in ((random_tiling(16), 0.5), (untrained, 0.15)):
+        broken = {name: q.estimate for name, q in tiles.row(subject(critical16, coarse))[0].items()}
+        assert broken["tile_radius"].value > 4
+        assert broken["tile_share"].value < share
+        assert broken["local_units"].value < 0.3  # on 16×16 some units thrown at random have all four sites near
+        assert broken["equivariance"].value > 0.9
+
+
+def test_geometry_does_not_follow_the_noise():
+    """From 1000 to 8000 samples the tile share of the majority rule stays within errors; that of β̄² is far below."""
+    shares = []
+    for samples in (1000, 8000):
+        ensemble = rg.sample(8, temperature=rg.CRITICAL_TEMPERATURE, samples=samples, seed=samples)
+        found = tiles.geometry(ensemble, measure(ensemble, rg.Majority()))
+        shares.append(found.quantities["tile_share_mean"])
+        naive = found.beta.astype(float) ** 2
+    difference = abs(shares[0].value - shares[1].value)
+    assert difference < 4 * math.hypot(shares[0].error, shares[1].error)
+    blocks = naive.reshape(4, 4, 4, 2, 4, 2).transpose(0, 1, 2, 4, 3, 5).sum(axis=(4, 5))
+    biased = np.einsum("abab->ab", blocks).sum() / naive.sum()
+    assert biased < shares[1].value - 4 * shares[1].error
+
+
+def test_constructed_units():
+    """A 3×3 spot, a ring around the torus and an even picture, on 8×8."""
+    spot, stripe = np.zeros((8, 8)), np.zeros((8, 8))
+    spot[:3, 7:] = spot[:3, :2] = 0.1
+    stripe[4] = 0.2
+    pictures = np.stack([spot, stripe, np.full((8, 8), 0.05), -spot])
+    found = noiseless(pictures, (4,), 8)
+    np.testing.assert_allclose(found.participation.value, [9, 8, 64, 9])
+    np.testing.assert_allclose(found.radius.value[[0, 3]], math.sqrt(4 / 3), atol=1e-6)  # ⟨x²⟩ + ⟨y²⟩ of −1, 0, 1
+    np.testing.assert_allclose(found.share.value[2], 16 / 64)  # four units on 64 sites: tiles of 4×4
+    q = np.abs(pictures) ** 2
+    expected = 1 - (q**2).sum() / (q.sum(axis=0) ** 2).sum()
+    assert found.quantities["overlap"].value == pytest.approx(expected)
+    covered = q.sum(axis=0)
+    assert found.quantities["coverage"].value == pytest.approx(covered.sum() ** 2 / (64 * (covered**2).sum()))
+    np.testing.assert_allclose(found.coverage, covered / covered.mean(), rtol=1e-6)
+
+
+def test_duplicate_units_overlap():
+    """Two units on each tile: half of the coincidences are between different units; one unit each: none."""
+    tile = np.kron(np.eye(16).reshape(16, 4, 4), np.full((2, 2), 0.25))
+    once, twice = noiseless(tile, (4, 4), 8), noiseless(np.concatenate([tile, tile]), (32,), 8)
+    assert once.quantities["overlap"].value == pytest.approx(0, abs=1e-12)
+    assert twice.quantities["overlap"].value == pytest.approx(0.5)
+    assert once.quantities["coverage"].value == pytest.approx(1)
+    assert once.quantities["equivariance"].value == pytest.approx(0, abs=1e-6)
+
+
+# --- what is to be minded
+
+
+def test_constant_and_faint_units_are_named(critical16):
+    def constant(v):
+        h = rg.Majority().mean_h(v.astype(np.int8)).reshape(len(v), -1)
+        h[:, 3] = 1
+        h[:, 5] = v[:, 0, 0] * v[:, 5, 5] * v[:, 9, 3] * v[:, 2, 11]  # even: no coefficient
+        return h
+
+    quantities, arrays, says = tiles.row(subject(critical16, constant))
+    assert "1 of 64 units constant and left out (4)" in says
+    assert "(6)" in says
+    assert np.isnan(arrays["unit_tile_radius"][[3, 5]]).all()
+    assert np.isfinite(arrays["unit_tile_radius"]).sum() == 62
+    assert quantities["local_units"].estimate.value == 1
+    assert quantities["faint_units"].estimate.value == pytest.approx(1 / 63)
+
+
+@pytest.mark.parametrize("samples", [1, 4, 10, 40])
+def test_few_samples_give_rows(samples):
+    ensemble = rg.sample(8, temperature=rg.CRITICAL_TEMPERATURE, samples=samples, seed=1)
+    for coarse in (rg.Majority(), rg.untrained_rbm(visible=64, hidden=16, seed=0)):
+        quantities, _, says = tiles.row(subject(ensemble, coarse))
+        assert says
+        assert all(np.isfinite(q.estimate.value) for q in quantities.values())
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, math.inf])
+def test_all_temperatures_give_rows(temperature):
+    ensemble = rg.sample(8, temperature=temperature, samples=500, seed=2)
+    quantities, _, says = tiles.row(subject(ensemble, rg.Majority()))
+    assert ("T = 0" in says) == (temperature == 0)
+    if temperature == math.inf:
+        assert quantities["tile_share"].estimate.value == pytest.approx(1, abs=0.05)
+
+
+def test_other_shapes_give_rows(critical8):
+    for shape in ((len(critical8), 5), (len(critical8), 1), (len(critical8), 3, 3)):
+        h = np.random.default_rng(0).choice([-1.0, 1.0], shape)
+        h.reshape(len(h), -1)[:, 0] = critical8.unpack(0, len(critical8))[:, 0, 0]
+        moments = measure(critical8, h)
+        found = tiles.geometry(critical8, moments)
+        assert found.beta.shape == (math.prod(shape[1:]), 8, 8)
+
+
+def test_what_does_not_belong_together_is_refused(critical8, critical4):
+    with pytest.raises(rg.InputError, match="configurations and moments"):
+        tiles.geometry(critical4, measure(critical8, rg.Majority()))
+    with pytest.raises(rg.InputError, match="constant"):
+        tiles.geometry(critical8, measure(critical8, np.ones((640, 4))))
+
+
+# --- figure
+
+
+def test_figure_shows_every_map(critical8):
+    maps = {}
+    for name, coarse in {"majority": rg.Majority(), "net": rg.untrained_rbm(visible=64, hidden=16, seed=0)}.items():
+        quantities, arrays, says = tiles.row(subject(critical8, coarse))
+        maps[name] = MapReport("not judged", "judged", "", {"vh_pattern": Diagnostic(None, says, quantities)}, arrays)
+    plate = figure.plate(maps)
+    left, right = plate.figure.axes
+    assert left.get_xlabel()
+    assert "spacings" in left.get_ylabel()
+    assert {line.get_label() for line in left.lines} >= {"majority", "net"}
+    np.testing.assert_array_equal(right.lines[0].get_xdata(), maps["majority"].arrays["unit_participation_beta"])
+    assert figure.plate({"none": MapReport("", "", "", {}, {})}) is None
