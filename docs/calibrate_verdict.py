@@ -36,7 +36,7 @@ PLAN = {  # (L, samples): seeds, in the order of measuring
     (64, 100_000): 5,  # a quarter of an hour each
 }
 KEPT = re.compile(
-    r"(tile_radius|local_units|coverage|core_share|g_half_ratio|shape_deviation|locality_q|stationarity|K_nnn?|y_[th]|U4_drift)"
+    r"(tile_radius|local_units|faint_units|coverage|core_share|g_half_ratio|shape_deviation|locality_q|stationarity|K_nnn?|y_[th]|U4_drift)"
     r"(\[\d\])?"
 )
 DIGITS = 5

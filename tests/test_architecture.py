@@ -14,7 +14,7 @@ SOURCE = Path(rgstep.__file__).parent
 
 PLATES = (
     "page.plates",
-    *(f"page.plates.{row}" for row in "tiles hamiltonian mcrg drift two_point information entropy".split()),
+    *(f"page.plates.{row}" for row in ("tiles", "hamiltonian", "mcrg", "drift", "two_point", "information", "entropy")),
 )
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
@@ -31,7 +31,16 @@ HOUSE = {
         *("samplers", "samplers.streams", "samplers.chances", "samplers.multispin", "samplers.philox"),
         *("samplers.single", "samplers.cluster", "samplers.chains", "samplers.perfect"),
         *("samplers.jobs", "samplers.request", "samplers.trial", "samplers.plan", "samplers.endless", "blocking"),
-        *("nets", "nets.presets", "nets.adapters", "nets.rbm", "nets.gibbs", "nets.likelihood"),
+        *(
+            "nets",
+            "nets._product_kernels",
+            "nets.products",
+            "nets.presets",
+            "nets.adapters",
+            "nets.rbm",
+            "nets.gibbs",
+            "nets.likelihood",
+        ),
         *("nets.conversion", "nets.localisation", "nets.couplings"),
         *("nets.annealing", "nets.divergence"),
         *("nets.tempering", "nets.bennett"),

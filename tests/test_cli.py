@@ -177,7 +177,7 @@ def test_the_ensemble_and_the_networks_are_kept(compared):
 def test_the_table_in_the_terminal_and_silence(run, no_page):
     result = run("compare", *LIGHT, "--out", "out")
     assert result.exit_code == 0, result.stderr
-    for word in ("average", "majority", "decimation", "rbm_untrained", "not judged", "report.html"):
+    for word in ("average", "majority", "decimation", "rbm_untrained", "undecided", "report.html"):
         assert word in result.stdout
     quiet = run("compare", *LIGHT, "--out", "quiet", "--quiet")
     assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
@@ -216,7 +216,7 @@ def test_two_maps_of_one_name_are_both_measured(run, no_page):
     result = run("compare", *LIGHT, *(x for m in maps for x in ("--map", m)), "--out", "out", "--quiet")
     assert result.exit_code == 0, result.stderr
     report = rg.load_report("out")
-    assert len(report.maps) == 4 + len(maps)
+    assert len(report.maps) == 5 + len(maps)
     pictures = [entry.arrays["vh"] for name, entry in report.maps.items() if "user" in entry.about]
     assert len(pictures) == len(maps)
     for picture in pictures:

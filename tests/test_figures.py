@@ -388,7 +388,7 @@ def test_drawing_reports_its_progress_with_many_networks(critical8, tmp_path, mo
 
 def test_a_saved_report_gives_the_same_page(small, tmp_path, monkeypatch):
     """Its text, that is: the figures are left out here."""
-    monkeypatch.setattr(render, "plates", lambda report: iter(()))
+    monkeypatch.setattr(render, "attempts", lambda report: iter(()))
     small.save(tmp_path / "saved")
     for folder, report in (("one", small), ("other", rg.load_report(tmp_path / "saved"))):
         (tmp_path / folder).mkdir()

@@ -6,7 +6,6 @@ to the rows afterwards, beside the majority rule on the same configurations.
 """
 
 import functools
-import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
@@ -38,8 +37,6 @@ from rgstep.nets.adapters import as_map
 from rgstep.report import DECIDING, NOT_JUDGED, Diagnostic, MapReport, Report
 from rgstep.types import Progress
 
-CRITICAL_COUPLING = 1 / CRITICAL_TEMPERATURE
-CRITICAL = 1e-6  # relative distance from K_c that counts as critical
 TRIAL = 64
 
 
@@ -145,7 +142,7 @@ def measured(subject: Subject, rows: Collection[str], progress: Progress | None)
 def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tuple[Rows, Verdict]:
     """Return the rows with their criteria applied, and the verdict; criteria hold at the critical point alone."""
     system = subject.ensemble.system
-    if not math.isclose(system.coupling, CRITICAL_COUPLING, rel_tol=CRITICAL):
+    if not system.is_critical:
         reason = f"T = {system.temperature:.6g}: a verdict needs configurations at T_c = {CRITICAL_TEMPERATURE:.6f}"
         return rows, Verdict(NOT_JUDGED, (), reason)
     beside = reference(subject.block) if subject.block else {}

@@ -66,7 +66,7 @@ class Moments:
     @cached_property
     def _all(self) -> Means:  # asked for by every statistic
         weights = self.counts / self.counts.sum()
-        return Means(*(np.tensordot(weights, part, axes=(0, 0)) for part in self.groups))
+        return Means(*(weighted_sum(weights, part) for part in self.groups))
 
     def left_out(self) -> Iterator[Means]:
         """Yield the means with one group left out, group after group; nothing if there is one group."""
@@ -84,6 +84,14 @@ class Moments:
         full = statistics(self.all())
         rest = [statistics(means) for means in self.left_out()]
         return {name: jackknife(value, (other[name] for other in rest)) for name, value in full.items()}
+
+
+def weighted_sum(weights: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Return Σ_g w_g x_g in float64, a group at a time: no second copy of all groups."""
+    total = np.zeros(parts.shape[1:])
+    for weight, part in zip(weights, parts, strict=True):
+        total += weight * part
+    return total
 
 
 def visible_hidden(

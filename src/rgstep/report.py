@@ -28,7 +28,7 @@ DECIDING = ("vh_pattern", "two_point", "hidden_hamiltonian", "mcrg", "drift")
 HEADLINES = {  # the quantities of each diagnostic that the table shows, with short labels
     "sampling": {"u": "u"},
     "training": {"kl_per_spin": "KL"},
-    "vh_pattern": {"tile_radius": "r"},
+    "vh_pattern": {"core_share": "core"},
     "two_point": {"shape_deviation": "δ"},
     "hidden_hamiltonian": {"K_nn[1]": "K", "locality_q[1]": "Q"},
     "mcrg": {"y_t[0]": "y_t", "y_h[0]": "y_h"},

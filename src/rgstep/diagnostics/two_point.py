@@ -26,9 +26,9 @@ from rgstep.nets.rbm import RBM
 from rgstep.report import Diagnostic, Quantity
 
 TELLS = (
-    "It tells whether h correlates with itself as critical spins do, at all distances with one amplitude, as every local "
-    "coarse graining of them must. It does not tell on which tiles h lives or where it flows: decimation keeps the "
-    "function exactly, and is no step to the fixed point."
+    "It tells whether h correlates with itself as critical spins do, at all distances with one amplitude, as every "
+    "local coarse graining of them must. It does not tell on which tiles h lives or where it flows: decimation keeps "
+    "the function exactly, and is no step to the fixed point."
 )
 GROUPS = 64
 NEAREST = 2.0  # lattice spacings of h: nearer, the lattice shows (docs/diagnostics/two_point.md)
@@ -138,6 +138,8 @@ def distances(size: int) -> np.ndarray:
 
 def concluded(name: str, values: np.ndarray) -> Estimate:
     """Return a reading with its jackknife error; of the deviation the root, without the part that noise adds."""
+    if not np.isfinite(values).all():  # a group decides whether there is a number at all
+        return Estimate(math.nan, math.nan)
     if name != "shape_deviation":
         estimate = jackknife(values[0], values[1:])
         return Estimate(estimate.value, 0.0 if estimate.error < ROUNDING else estimate.error)
@@ -168,7 +170,7 @@ def row(subject: Subject) -> Row:
         for name, estimate in found.readings.items():
             trusted = estimate if len(subject.ensemble) >= FEW else Estimate(estimate.value, math.nan)
             quantities[name + suffix] = Quantity(trusted, known if name == "g_half_ratio" else None)
-    fractions = {len(np.asarray(found.value.value)) for found in curves[:2]}
+    fractions = {side for found in curves[:2] if (side := len(np.asarray(found.value.value))) > 1}
     expected = " and ".join(f"{half_ratio(size):.5f} on {size}×{size}" for size in sorted(fractions))
     says = (
         f"G of h as drawn, nothing subtracted, against the critical torus with one amplitude; G(½,0)/G(½,½) would be "

@@ -13,7 +13,6 @@ are W₀₁ = 4W, a₀₁ = 2a − 2W1, b₀₁ = 2b − 2Wᵀ1); descent takes 
 Every random number of update t comes from (key, t), so that a run may stop and go on anywhere.
 """
 
-import math
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
@@ -24,9 +23,10 @@ import numpy as np
 import optax
 from jaxtyping import UInt8
 
-from rgstep.nets.gibbs import sample_v, signs
+from rgstep.nets.gibbs import mean_h_from_spins, sample_v, signs
 from rgstep.nets.presets import Training
-from rgstep.nets.rbm import Weights, mean_h_from_v
+from rgstep.nets.products import outer
+from rgstep.nets.rbm import Weights
 from rgstep.nets.tempering import tempering_step
 from rgstep.packed import SPINS_OF_BYTE
 
@@ -35,7 +35,6 @@ EXPLODED = 1e3  # a weight beyond which the hidden units are signs and no likeli
 MEMORY = 0.01  # share of a new batch in the running means of the centred gradient
 WINDOW = 50  # updates over which exchanges are counted
 FEW_EXCHANGES = 0.3  # accepted of those tried with the trained machine, below which it joins the ladder below it
-PIECES = 8  # of the visible layer, in the product of `outer`
 
 Bits: TypeAlias = UInt8[np.ndarray, "n byte"]
 
@@ -111,19 +110,8 @@ def unpacked(bits: jax.Array, visible: int) -> jax.Array:
     return spins.reshape(len(bits), -1)[:, :visible]
 
 
-def outer(v: jax.Array, h: jax.Array) -> jax.Array:
-    """Return vᵀ h, `(n, visible)`, `(n, hidden)` → `(visible, hidden)`.
-
-    In pieces: XLA's product with a transposed first factor runs at two thirds of the speed of one that is not (68
-    and 104 GFLOP/s on an AMD Zen 4), a batched one does not.
-    """
-    pieces = math.gcd(PIECES, v.shape[1])
-    parts = v.reshape(len(v), pieces, v.shape[1] // pieces)
-    return jnp.einsum("npi,na->pia", parts, h).reshape(v.shape[1], h.shape[1])
-
-
 def loss_gradient(v: jax.Array, h: jax.Array, model_v: jax.Array, model_h: jax.Array) -> Weights:
-    """Return the gradient of −ln p on ±1 units: statistics of the model less those of the data."""
+    """Return the gradient of −ln p, v of ±1 and h or its mean: statistics of the model less those of the data."""
     both_v = jnp.concatenate([v, model_v])
     both_h = jnp.concatenate([h / -len(h), model_h / len(model_h)])
     return Weights(outer(both_v, both_h), model_v.mean(axis=0) - v.mean(axis=0), model_h.mean(axis=0) - h.mean(axis=0))
@@ -150,7 +138,7 @@ def run_chains(
     def step(i: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         key_h, key_v = jax.random.split(jax.random.fold_in(key, i))
         v = sample_v(weights, signs(key_h, now[1]), key_v)
-        return v, mean_h_from_v(weights, v)
+        return v, mean_h_from_spins(weights, v)
 
     result: tuple[jax.Array, jax.Array] = jax.lax.fori_loop(0, k, step, (v, mean_h))
     return result
@@ -168,17 +156,17 @@ def update(state: State, v: jax.Array, k: jax.Array, training: Training) -> Stat
     """Do one update from a batch v `(n, visible)` of float32 ±1."""
     weights = spin_weights(state.parameters, training)
     key_data, key_chains, key_model = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
-    h = mean_h_from_v(weights, v)
+    h = mean_h_from_spins(weights, v)
     chains, accepted = state.chains, state.accepted
     if training.method == "cd":
         model_v, model_h = run_chains(weights, v, h, k, key_chains)
     elif training.levels == 1:
-        model_v, model_h = run_chains(weights, chains, mean_h_from_v(weights, chains), k, key_chains)
+        model_v, model_h = run_chains(weights, chains, mean_h_from_spins(weights, chains), k, key_chains)
         chains = model_v
     else:
         ladder = machines(state, weights, training)
         chains, swapped = tempering_step(ladder, chains, key_chains, k, state.step % 2)
-        model_v, model_h = chains[-1], mean_h_from_v(weights, chains[-1])
+        model_v, model_h = chains[-1], mean_h_from_spins(weights, chains[-1])
         accepted = accepted + swapped.mean(axis=1)
     if training.gradient_h == "sampled":
         h, model_h = signs(key_data, h), signs(key_model, model_h)

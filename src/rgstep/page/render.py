@@ -25,9 +25,11 @@ def write_page(report: Report, folder: Path, progress: Progress | None = None) -
     maps = leading(report).values()
     total = len(maps) + sum("weights" in entry.arrays for entry in maps) + sum(map(monitored, maps)) + 7 + len(ROWS)
     shown = []
-    for i, plate in enumerate(plates(report)):
+    for i, plate in enumerate(attempts(report)):
         if progress:
-            progress("drawing", i, total, plate.name)
+            progress("drawing", i, total, plate.name if plate else "")
+        if plate is None:
+            continue
         image = save(plate, folder / "figures")
         shown.append({"section": plate.section, "caption": plate.caption, "name": plate.name, "image": image})
     html = template().render(
@@ -83,6 +85,11 @@ def leading(report: Report) -> Mapping[str, MapReport]:
 
 def plates(report: Report) -> Iterator[Plate]:
     """Yield every figure of the report in the order of the page."""
+    yield from (plate for plate in attempts(report) if plate is not None)
+
+
+def attempts(report: Report) -> Iterator[Plate | None]:
+    """Yield every figure, and None for each row of the battery that has nothing to draw."""
     maps = leading(report)
     size = int(report.origin["size"])
     yield sampler_plate(report)
@@ -100,8 +107,7 @@ def plates(report: Report) -> Iterator[Plate]:
     yield range_plate(maps)
     yield from correlator_plates(report, maps, size)
     for module in ROWS:
-        if (plate := module.plate(maps)) is not None:
-            yield plate
+        yield module.plate(maps)
     yield from network_plates(maps, size)
 
 

@@ -1,0 +1,117 @@
+"""Criteria: three answers for one number, what the rows say together, and verdicts on maps of known answer."""
+
+import math
+
+import pytest
+
+import rgstep as rg
+from rgstep import criteria
+from rgstep.controls import HAND_MADE, KNOWN
+from rgstep.criteria import Comparison, Criterion, conclude, decide
+from rgstep.estimates import Estimate
+from rgstep.report import DECIDING, Diagnostic, Quantity
+
+
+def diagnostic(passed=None, why="x", **estimates):
+    return Diagnostic(passed, why, {name: Quantity(Estimate(*pair)) for name, pair in estimates.items()})
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "passed"),
+    [
+        (0.5, 0.1, True),
+        (0.85, 0.1, None),
+        (1.15, 0.1, None),
+        (1.25, 0.1, False),
+        (-0.3, 0.1, False),
+        (1.0, 0.0, True),
+        (-1.0, 0.0, False),
+        (math.nan, 0.1, None),
+        (0.5, math.nan, None),
+    ],
+)
+def test_a_number_is_inside_outside_or_at_the_edge(value, error, passed):
+    assert Comparison("x", Estimate(value, error), 0.0, 1.0).passed is passed
+
+
+def test_undecided_says_how_many_samples_decide():
+    """Two standard errors must fit into the distance to the edge: 0.1 / 0.05, so 16 times the samples."""
+    comparison = Comparison("x", Estimate(0.95, 0.1), 0.0, 1.0)
+    assert comparison.needed(1000) == pytest.approx(16_000)
+    assert "about 20,000 samples would decide" in comparison.sentence(1000)
+    at_the_edge = Comparison("x", Estimate(1.0, 0.1), 0.0, 1.0)
+    assert "no number of samples" in at_the_edge.sentence(1000)
+    assert Comparison("x", Estimate(0.95, 0.1 / 4.01), 0.0, 1.0).passed is True
+
+
+def test_units_that_cannot_be_seen_are_a_doubt_and_no_failure():
+    assert Comparison("faint_units", Estimate(1.0, 0.0), -math.inf, 0.1).passed is False
+    doubtful = Comparison("faint_units", Estimate(1.0, 0.0), -math.inf, 0.1, doubt=True)
+    assert doubtful.passed is None
+    assert "cannot be seen with 200 samples" in doubtful.sentence(200)
+    assert Comparison("faint_units", Estimate(0.0, 0.0), -math.inf, 0.1, doubt=True).passed is True
+
+
+def test_levels_are_matched_by_their_number():
+    criterion = Criterion("drift", "U4_drift[n]", 0, 1, first=1)
+    matched = [name for name in ("U4_drift[0]", "U4_drift[1]", "U4_drift[2]") if criterion.matches(name)]
+    assert matched == ["U4_drift[1]", "U4_drift[2]"]
+    assert not criterion.matches("U4_drift_majority[1]")
+
+
+def test_a_row_fails_by_one_number_and_passes_by_all(monkeypatch):
+    rules = (Criterion("mcrg", "a", 0, 1), Criterion("mcrg", "b", -0.1, 0.1, "majority"))
+    monkeypatch.setattr(criteria, "CRITERIA", rules)
+    reference = diagnostic(b=(5.0, 0.01))
+    assert decide("mcrg", diagnostic(a=(0.5, 0.01), b=(5.02, 0.01)), reference, 100).passed is True
+    failed = decide("mcrg", diagnostic(a=(0.5, 0.01), b=(5.2, 0.01)), reference, 100)
+    assert failed.passed is False
+    assert failed.why.startswith("b = 5.200(14), outside [4.9, 5.1] by 7 σ")
+    assert decide("mcrg", diagnostic(a=(0.5, 0.6), b=(5.02, 0.01)), reference, 100).passed is None
+    assert decide("mcrg", diagnostic(c=(0.5, 0.01)), reference, 100).passed is None
+    assert decide("mcrg", diagnostic(b=(5.0, 0.01)), None, 100).passed is None  # nothing to compare with
+
+
+def test_errors_of_both_numbers_count(monkeypatch):
+    """A difference from the majority rule has the errors of both."""
+    monkeypatch.setattr(criteria, "CRITERIA", (Criterion("mcrg", "b", -0.1, 0.1, "majority"),))
+    assert decide("mcrg", diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.0)), 100).passed is True
+    assert decide("mcrg", diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.02)), 100).passed is None
+
+
+def rows(**passed):
+    return {name: diagnostic(passed.get(name, True), f"{name} says so; more") for name in DECIDING}
+
+
+def test_what_the_rows_say_together():
+    assert conclude(rows()).name == criteria.RG_STEP
+    assert conclude(rows(mcrg=False)).name == criteria.LOCAL
+    assert conclude(rows(mcrg=False, drift=None)).name == criteria.LOCAL
+    assert conclude(rows(drift=None)).name == criteria.UNDECIDED
+    assert conclude(rows(two_point=False, mcrg=False, drift=None)).name == criteria.FEATURES
+    assert conclude(rows(two_point=None, mcrg=False)).name == criteria.UNDECIDED
+    assert conclude({**rows(), "sampling": diagnostic(False)}).name == "not judged"
+    lost = rows()
+    del lost["two_point"]
+    assert conclude(lost).name == criteria.UNDECIDED
+    verdict = conclude(rows(mcrg=False, hidden_hamiltonian=False))
+    assert list(verdict.rows) == ["hidden_hamiltonian", "mcrg"]
+    assert verdict.reason == "hidden_hamiltonian: hidden_hamiltonian says so; mcrg: mcrg says so"
+
+
+def test_verdicts_need_the_critical_point():
+    report = rg.judge(rg.sample(8, 3.0, 200, seed=0), {"majority": rg.Majority()})
+    entry = report.maps["majority"]
+    assert entry.verdict == "not judged"
+    assert "T_c" in entry.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["majority", "scrambled_majority", "average", "decimation", "random_tiling", "far_majority"]
+)
+def test_controls_get_the_verdict_that_is_known(name):
+    """The rates over many seeds: docs/verdict.md."""
+    critical = rg.sample(32, rg.CRITICAL_TEMPERATURE, 20_000, seed=1)
+    report = rg.judge(critical, {name: HAND_MADE[name](2)}, seed=1)
+    assert report.maps[name].verdict == KNOWN[name]
