@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rgstep.nets import _product_kernels, products, updates
+from rgstep.nets import _product_kernels, gibbs, products, updates
 from rgstep.nets.presets import Training
 from rgstep.nets.rbm import Weights
 
@@ -156,15 +156,28 @@ def trained(settings, least, monkeypatch):
     return [np.asarray(x) for x in run(state).parameters]
 
 
+def test_gibbs_steps_with_tables_are_gibbs_steps(monkeypatch):
+    """Two steps draw the same units with and without tables, and others with W turned round."""
+    v, _, w, _ = case((40, 48, 36), whole=False)
+    weights = Weights(jnp.asarray(0.1 * w), jnp.linspace(-1, 1, 48), jnp.linspace(-1, 1, 36))
+
+    def after(weights, least):
+        monkeypatch.setattr(products, "LEAST", least)
+        run = jax.jit(lambda v: gibbs.gibbs(weights, v, jnp.int32(2), jax.random.key(0)))
+        assert by_tables(run, v) == (least == 32)
+        return np.asarray(run(v))
+
+    np.testing.assert_array_equal(after(weights, 32), after(weights, 1000))
+    assert (after(weights._replace(w=-weights.w), 32) != after(weights, 1000)).any()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
         Training(method="cd", k=2, batch=40, steps=4),
         Training(method="pcd", chains=33, batch=40, steps=4, units="binary"),
-        pytest.param(
-            Training(method="pcd", chains=40, batch=40, steps=4, levels=3, tempering="trajectory"),
-            marks=pytest.mark.slow,
-        ),
+        Training(method="pcd", chains=40, batch=40, steps=4, levels=3, tempering="trajectory"),
     ],
     ids=["cd", "pcd", "tempered"],
 )

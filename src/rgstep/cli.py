@@ -122,6 +122,15 @@ def compare(
     seeds: Annotated[int, typer.Option(help="Networks trained per preset, with seeds SEED, SEED+1, …")] = 1,
     hidden: Hidden = None,
     steps: Steps = None,
+    controls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--control",
+            metavar="NAME",
+            help="Train each preset on data of known answer, too: permuted, infinite, zero_and_infinite or gaussian.",
+        ),
+    ] = None,
+    decoy: Annotated[bool, typer.Option("--decoy", help="Train each preset on a lattice with decoys, too.")] = False,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -141,6 +150,8 @@ def compare(
             seeds=seeds,
             hidden=hidden,
             steps=steps,
+            controls=tuple(controls or ()),
+            decoy=decoy,
         )
         report = run(comparison, out, force=force, command=command_line(), progress=progress)
     if as_json:

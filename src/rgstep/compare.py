@@ -14,8 +14,9 @@ from typing import Any
 
 from rgstep import memory
 from rgstep.battery import judge
-from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED
+from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control
 from rgstep.correlators import number_of_groups
+from rgstep.diagnostics.decoy import decoy_test, with_decoy
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
 from rgstep.files import check_output, output_folder
@@ -27,6 +28,7 @@ from rgstep.nets.conversion import load_rbms
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
+from rgstep.nulls import CONTROLS, trained_on
 from rgstep.page.render import write_page
 from rgstep.report import Report, file_name, load_report
 from rgstep.samplers.endless import IsingStream
@@ -55,6 +57,8 @@ class Comparison:
         maps: the judged maps: a preset's network ("rbm_koch2020"), a rule made by hand,
             `file.py:object`, or the file of a network.
         block: side of the blocks; networks get as many hidden units as there are blocks unless `hidden` says otherwise.
+        controls: data of known answer (`nulls.CONTROLS`) to train one more network of each preset on.
+        decoy: whether to train each preset once more on a lattice with decoys (`diagnostics.decoy`).
         seeds: how many networks of each preset, with seeds seed, seed + 1, …
         steps: updates of every training, instead of the preset's own.
     """
@@ -68,6 +72,8 @@ class Comparison:
     seeds: int = 1
     hidden: int | None = None
     steps: int | None = None
+    controls: tuple[str, ...] = ()
+    decoy: bool = False
 
     @property
     def units(self) -> int:
@@ -123,6 +129,10 @@ def check(comparison: Comparison) -> dict[str, object]:
     require_positive("hidden", comparison.units)
     if comparison.steps is not None:
         require_positive("steps", comparison.steps)
+    for control in comparison.controls:
+        if control not in CONTROLS:
+            kind = "training control"
+            raise unknown_name(kind, control, CONTROLS)
     user_maps: dict[str, object] = {}
     for name in comparison.maps:
         if names_a_file(name):
@@ -204,17 +214,33 @@ def build(
     judged = [preset_of(n) if preset_of(n) in PRESETS else n for n in comparison.maps]
     by_hand = [*SHOWN, *(n for n in judged if n in HAND_MADE and n not in SHOWN)]
     maps: dict[str, object] = {name: HAND_MADE[name](comparison.block) for name in by_hand}
-    seeds = [(s, "" if s == 0 else f"~{s + 1}") for s in range(comparison.seeds)]
-    sites, units = comparison.size**2, comparison.units
-    for s, suffix in seeds:
-        maps[UNTRAINED + suffix] = untrained_rbm(sites, units, comparison.seed + s)
+    for s in range(comparison.seeds):
+        suffix = "" if s == 0 else f"~{s + 1}"
+        maps[UNTRAINED + suffix] = untrained_rbm(comparison.size**2, comparison.units, comparison.seed + s)
     for preset in dict.fromkeys(n for n in judged if n in PRESETS):
-        for s, suffix in seeds:
-            stage_of = labelled(progress, suffix)
-            data = fresh(comparison, s) if preset == ON_FRESH else ensemble
-            rbm = train_rbm(data, units, comparison.seed + s, preset=preset, steps=comparison.steps, progress=stage_of)
-            maps[PREFIX + preset + suffix] = rbm
+        maps |= trained(preset, comparison, ensemble, progress)
     return assessed({**maps, **user_maps}, comparison, progress)
+
+
+def trained(preset: str, comparison: Comparison, ensemble: Ensemble, progress: Progress | None) -> dict[str, RBM]:
+    """Return the networks of one preset by name: one for each seed, and one for each training control."""
+    units, seed, steps = comparison.units, comparison.seed, comparison.steps
+    networks = {}
+    for s in range(comparison.seeds):
+        suffix = "" if s == 0 else f"~{s + 1}"
+        data = fresh(comparison, s) if preset == ON_FRESH else ensemble
+        networks[PREFIX + preset + suffix] = train_rbm(
+            data, units, seed + s, preset=preset, steps=steps, progress=labelled(progress, suffix)
+        )
+    if comparison.decoy:
+        stage_of = labelled(progress, "with decoys")
+        test = decoy_test(ensemble, units, seed, preset=preset, steps=steps, progress=stage_of)
+        networks = {name: with_decoy(rbm, test) for name, rbm in networks.items()}
+    for control in comparison.controls:
+        networks[f"{PREFIX}{preset}@{control}"] = trained_on(
+            control, ensemble, units, seed, preset=preset, steps=steps, progress=labelled(progress, f"on {control}")
+        )
+    return networks
 
 
 def fresh(comparison: Comparison, s: int) -> IsingStream:
@@ -230,7 +256,7 @@ def assessed(maps: Mapping[str, object], comparison: Comparison, progress: Progr
     networks = {
         name: given
         for name, given in maps.items()
-        if isinstance(given, RBM) and given.origin.get("steps") != 0 and not stored(given, comparison.temperature)
+        if isinstance(given, RBM) and not is_control(given) and not stored(given, comparison.temperature)
     }
     if not networks:
         return dict(maps)

@@ -57,7 +57,7 @@ def is_control(given: object) -> bool:
     if isinstance(given, Scrambled):
         return is_control(given.coarse)
     if isinstance(given, RBM):
-        return given.origin.get("preset") == "untrained"
+        return given.origin.get("preset") == "untrained" or "control" in given.origin
     return isinstance(given, Average | Majority | Decimation | BernoulliBlock | RandomTiling | FarMajority)
 
 

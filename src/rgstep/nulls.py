@@ -21,10 +21,11 @@ from scipy import fft
 from rgstep.blocking import permutation
 from rgstep.correlators import two_point
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_positive, require_seed
+from rgstep.errors import InputError, require_positive, require_seed, unknown_name
 from rgstep.nets.rbm import RBM
+from rgstep.nets.training import train_rbm
 from rgstep.samplers.plan import sample
-from rgstep.types import Spins
+from rgstep.types import Progress, Spins
 
 BLOCK_SITES = 2**22  # spins handled at once
 PIXELS, ORDER, FIELD = 2, 3, 4  # what a seed is used for
@@ -35,6 +36,9 @@ class Dichotomised(NamedTuple):
 
     spins: Spins
     clipped: float
+
+
+CONTROLS = ("permuted", "infinite", "zero_and_infinite", "gaussian")
 
 
 def permuted(ensemble: Ensemble, seed: int = 0) -> tuple[Spins, np.ndarray]:
@@ -128,3 +132,40 @@ def signs_of_field(spectrum: np.ndarray, samples: int, seed: int) -> Spins:
         field = fft.irfft2(fft.rfft2(noise) * amplitude, s=(size, size))
         out[start : start + step] = np.where(field < 0, np.int8(-1), np.int8(1))
     return out
+
+
+def trained_on(
+    control: str,
+    ensemble: Ensemble,
+    hidden: int,
+    seed: int = 0,
+    *,
+    preset: str = "default",
+    steps: int | None = None,
+    progress: Progress | None = None,
+) -> RBM:
+    """Return a network trained as another, on a fixed set of data whose answer is known; `CONTROLS` are their names.
+
+    On permuted pixels a dense network must do as well as on the lattice, which it does not know; its weights are put
+    back before it is returned. On the others it must not come out as an RG step.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if control not in CONTROLS:
+        kind = "training control"
+        raise unknown_name(kind, control, CONTROLS)
+    size, samples = ensemble.system.size, len(ensemble)
+    order: np.ndarray | None = None
+    data: Ensemble | Spins
+    if control == "permuted":
+        data, order = permuted(ensemble, seed)
+    elif control == "infinite":
+        data = infinite_temperature(size, samples, seed)
+    elif control == "zero_and_infinite":
+        data = zero_and_infinite(size, samples, seed)
+    else:
+        data = dichotomised_gaussian(ensemble, seed).spins
+    rbm = train_rbm(data, hidden, seed, preset=preset, steps=steps, progress=progress)
+    rbm = rbm if order is None else unpermuted(rbm, order)
+    return replace(rbm, origin={**rbm.origin, "control": control})
