@@ -36,7 +36,11 @@ def write_page(report: Report, folder: Path, progress: Progress | None = None) -
         report=report,
         origin=report.origin,
         headlines=HEADLINES,
-        shown=[name for name in HEADLINES if any(name in entry.diagnostics for entry in report.maps.values())],
+        shown=[
+            name
+            for name in HEADLINES
+            if name != "sampling" and any(name in entry.diagnostics for entry in report.maps.values())
+        ],
         mark=mark,
         battery=TELLS,
         plates=shown,
