@@ -11,6 +11,8 @@ from rgstep.criteria import Comparison, Criterion, conclude, decide
 from rgstep.estimates import Estimate
 from rgstep.report import DECIDING, Diagnostic, Quantity
 
+SCALE = (16, 2)  # side and factor
+
 
 def diagnostic(passed=None, why="x", **estimates):
     return Diagnostic(passed, why, {name: Quantity(Estimate(*pair)) for name, pair in estimates.items()})
@@ -53,30 +55,31 @@ def test_units_that_cannot_be_seen_are_a_doubt_and_no_failure():
 
 
 def test_levels_are_matched_by_their_number():
-    criterion = Criterion("drift", "U4_drift[n]", 0, 1, first=1)
-    matched = [name for name in ("U4_drift[0]", "U4_drift[1]", "U4_drift[2]") if criterion.matches(name)]
-    assert matched == ["U4_drift[1]", "U4_drift[2]"]
-    assert not criterion.matches("U4_drift_majority[1]")
+    criterion = Criterion("drift", "U4_drift[n]", 0, 1, first=1, side=8)
+    matched = [name for name in ("U4_drift[0]", "U4_drift[1]", "U4_drift[2]") if criterion.matches(name, *SCALE)]
+    assert matched == ["U4_drift[1]"]  # level 2 of 16×16 is 4×4
+    assert criterion.matches("U4_drift[2]", 32, 2)
+    assert not criterion.matches("U4_drift_majority[1]", *SCALE)
 
 
 def test_a_row_fails_by_one_number_and_passes_by_all(monkeypatch):
     rules = (Criterion("mcrg", "a", 0, 1), Criterion("mcrg", "b", -0.1, 0.1, "majority"))
     monkeypatch.setattr(criteria, "CRITERIA", rules)
     reference = diagnostic(b=(5.0, 0.01))
-    assert decide("mcrg", diagnostic(a=(0.5, 0.01), b=(5.02, 0.01)), reference, 100).passed is True
-    failed = decide("mcrg", diagnostic(a=(0.5, 0.01), b=(5.2, 0.01)), reference, 100)
+    assert decide("mcrg", diagnostic(a=(0.5, 0.01), b=(5.02, 0.01)), reference, 100, SCALE).passed is True
+    failed = decide("mcrg", diagnostic(a=(0.5, 0.01), b=(5.2, 0.01)), reference, 100, SCALE)
     assert failed.passed is False
     assert failed.why.startswith("b = 5.200(14), outside [4.9, 5.1] by 7 σ")
-    assert decide("mcrg", diagnostic(a=(0.5, 0.6), b=(5.02, 0.01)), reference, 100).passed is None
-    assert decide("mcrg", diagnostic(c=(0.5, 0.01)), reference, 100).passed is None
-    assert decide("mcrg", diagnostic(b=(5.0, 0.01)), None, 100).passed is None  # nothing to compare with
+    assert decide("mcrg", diagnostic(a=(0.5, 0.6), b=(5.02, 0.01)), reference, 100, SCALE).passed is None
+    assert decide("mcrg", diagnostic(c=(0.5, 0.01)), reference, 100, SCALE).passed is None
+    assert decide("mcrg", diagnostic(b=(5.0, 0.01)), None, 100, SCALE).passed is None  # nothing to compare with
 
 
 def test_errors_of_both_numbers_count(monkeypatch):
     """A difference from the majority rule has the errors of both."""
     monkeypatch.setattr(criteria, "CRITERIA", (Criterion("mcrg", "b", -0.1, 0.1, "majority"),))
-    assert decide("mcrg", diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.0)), 100).passed is True
-    assert decide("mcrg", diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.02)), 100).passed is None
+    assert decide("mcrg", diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.0)), 100, SCALE).passed is True
+    assert decide("mcrg", diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.02)), 100, SCALE).passed is None
 
 
 def rows(**passed):
@@ -108,7 +111,8 @@ def test_verdicts_need_the_critical_point():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["majority", "scrambled_majority", "average", "decimation", "random_tiling", "far_majority"]
+    "name",
+    ["majority", "cross_majority", "scrambled_majority", "average", "decimation", "random_tiling", "far_majority"],
 )
 def test_controls_get_the_verdict_that_is_known(name):
     """The rates over many seeds: docs/verdict.md."""

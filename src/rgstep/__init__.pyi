@@ -1,6 +1,7 @@
 from .battery import judge as judge
 from .blocking import Average as Average
 from .blocking import BernoulliBlock as BernoulliBlock
+from .blocking import CrossMajority as CrossMajority
 from .blocking import Decimation as Decimation
 from .blocking import FarMajority as FarMajority
 from .blocking import Majority as Majority

@@ -147,7 +147,8 @@ def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tu
         return rows, Verdict(NOT_JUDGED, (), reason)
     beside = reference(subject.block) if subject.block else {}
     samples = len(subject.ensemble)
-    decided = {name: decide(name, row, beside.get(name), samples) for name, row in rows.items()}
+    scale = system.size, subject.block or system.size
+    decided = {name: decide(name, row, beside.get(name), samples, scale) for name, row in rows.items()}
     return decided, conclude(decided)
 
 

@@ -6,6 +6,7 @@ A block rule replaces every b-by-b block B of spins by one variable. With S_B = 
     majority     h_B = sign S_B, and a tie broken by the rule named (Swendsen 1979)
     decimation   h_B = the spin in the block's first corner
     Bernoulli    p(h_B = ±1 | s) ∝ exp(± w S_B), a majority with noise (Swendsen 1984)
+    cross        h_x = sign of the sum over a site and its four neighbours, at every b-th site: windows that overlap
 
 Each commutes with translations by b, and with the global flip in law. The maps whose known answer is "no":
 
@@ -122,6 +123,34 @@ class Decimation:
         """Return every b-th spin of every b-th row."""
         check_blocks(v, self.block)
         return v[:, :: self.block, :: self.block]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossMajority:
+    """The sign of the sum over a site and its four neighbours, at every b-th site of every b-th row.
+
+    Five spins have no ties. The windows touch but do not tile, so that its fixed point is another than that of the
+    majority rule of blocks, of the same universality class.
+    """
+
+    block: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the spacing."""
+        object.__setattr__(self, "block", require_positive("block", self.block))
+
+    def mean_h(self, v: Spins) -> Field:
+        """Return the sign of each sum, `(sample, L/b, L/b)`."""
+        check_blocks(v, self.block)
+        total = v.astype(np.float32)
+        for axis in (1, 2):
+            for shift in (1, -1):
+                total += np.roll(v, shift, axis)
+        return np.sign(total[:, :: self.block, :: self.block])
+
+    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+        """Return the signs, int8: nothing is random."""
+        return self.mean_h(v).astype(np.int8)
 
 
 @dataclass(frozen=True, slots=True)

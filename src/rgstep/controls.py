@@ -12,10 +12,20 @@ from types import MappingProxyType
 
 import numpy as np
 
-from rgstep.blocking import Average, BernoulliBlock, Decimation, FarMajority, Majority, RandomTiling, Scrambled
+from rgstep.blocking import (
+    Average,
+    BernoulliBlock,
+    CrossMajority,
+    Decimation,
+    FarMajority,
+    Majority,
+    RandomTiling,
+    Scrambled,
+)
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.types import CoarseGraining
 
+HAND_MADE_CLASSES = (Average, Majority, CrossMajority, Decimation, BernoulliBlock, RandomTiling, FarMajority)
 LADDER = (0.1, 0.25, 0.5, 1.0, 2.0)  # weights of the Bernoulli block: from little but noise to nearly the majority rule
 
 HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
@@ -25,6 +35,7 @@ HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
         "decimation": lambda block: Decimation(block),
         "bernoulli": lambda block: BernoulliBlock(block=block),
         **{f"bernoulli_{weight}": partial(BernoulliBlock, weight) for weight in LADDER},
+        "cross_majority": lambda block: CrossMajority(block),
         "scrambled_majority": lambda block: Scrambled(Majority(block)),
         "random_tiling": lambda block: RandomTiling(block),
         "far_majority": lambda block: FarMajority(block),
@@ -38,6 +49,7 @@ _FEATURES = "feature extractor, not RG"
 KNOWN: Mapping[str, str] = MappingProxyType(
     {
         "majority": _RG_STEP,
+        "cross_majority": _RG_STEP,
         "scrambled_majority": _RG_STEP,
         "bernoulli_2.0": _RG_STEP,
         "bernoulli_1.0": _RG_STEP,
@@ -58,7 +70,7 @@ def is_control(given: object) -> bool:
         return is_control(given.coarse)
     if isinstance(given, RBM):
         return given.origin.get("preset") == "untrained" or "control" in given.origin
-    return isinstance(given, Average | Majority | Decimation | BernoulliBlock | RandomTiling | FarMajority)
+    return isinstance(given, HAND_MADE_CLASSES)
 
 
 def untrained_like(rbm: RBM, seed: int = 0) -> RBM:

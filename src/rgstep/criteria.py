@@ -30,7 +30,8 @@ class Criterion:
     """A band for one quantity of one row; `[n]` in its name stands for every level from `first` on.
 
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
-    on the same configurations. A number outside its band fails the row, or leaves it undecided (`doubt`).
+    on the same configurations. Levels of a smaller side than `side` are left out. A number outside its band fails the
+    row, or leaves it undecided (`doubt`).
     """
 
     row: str
@@ -39,13 +40,15 @@ class Criterion:
     high: float
     about: Literal["value", "majority"] = "value"
     first: int = 0
+    side: int = 0
     doubt: bool = False
 
-    def matches(self, name: str) -> bool:
-        """Whether the criterion applies to a quantity of its row."""
+    def matches(self, name: str, side: int, block: int) -> bool:
+        """Whether the criterion applies to a quantity of its row, for spins of side L and a map of scale b."""
         pattern = re.escape(self.quantity).replace(r"\[n\]", r"\[(\d+)\]")
         match = re.fullmatch(pattern, name)
-        return match is not None and (not match.groups() or int(match[1]) >= self.first)
+        level = int(match[1]) if match and match.groups() else self.first
+        return match is not None and level >= self.first and side >= self.side * block**level
 
 
 LOCALITY, FIXED_POINT = DECIDING[:2], DECIDING[2:]
@@ -55,11 +58,12 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion("vh_pattern", "faint_units", -math.inf, 0.1, doubt=True),
     Criterion("vh_pattern", "coverage", 0.1, math.inf),
     Criterion("two_point", "shape_deviation", -math.inf, 0.006),
-    Criterion("hidden_hamiltonian", "locality_q[1]", -math.inf, 0.03, "majority"),
+    Criterion("hidden_hamiltonian", "locality_q[1]", -math.inf, 0.15),
     Criterion("hidden_hamiltonian", "stationarity[1]", -math.inf, 0.034),
-    Criterion("mcrg", "y_h[n]", 1.855, 1.895),
+    Criterion("mcrg", "y_h[0]", 1.80, 1.91),
+    Criterion("mcrg", "y_h[n]", 1.855, 1.895, first=1),
     Criterion("mcrg", "y_t[n]", 0.9, 1.1),
-    Criterion("drift", "U4_drift[n]", -0.006, 0.006, "majority", first=1),
+    Criterion("drift", "U4_drift[n]", -0.006, 0.006, "majority", first=1, side=8),
 )
 
 
@@ -123,11 +127,13 @@ def rounded(count: float) -> str:
     return f"{math.ceil(count / unit) * unit:,.0f}"
 
 
-def comparisons(row: str, measured: Diagnostic, reference: Diagnostic | None) -> Iterator[Comparison]:
+def comparisons(
+    row: str, measured: Diagnostic, reference: Diagnostic | None, scale: tuple[int, int]
+) -> Iterator[Comparison]:
     """Yield the comparisons of one row: every criterion, at every level that was measured."""
     for criterion in (c for c in CRITERIA if c.row == row):
         for name, quantity in measured.estimates.items():
-            if not criterion.matches(name):
+            if not criterion.matches(name, *scale):
                 continue
             low, high, estimate = criterion.low, criterion.high, quantity.estimate
             if criterion.about == "majority":
@@ -139,9 +145,19 @@ def comparisons(row: str, measured: Diagnostic, reference: Diagnostic | None) ->
             yield Comparison(name, estimate, low, high, criterion.doubt)
 
 
-def decide(row: str, measured: Diagnostic, reference: Diagnostic | None, samples: int) -> Diagnostic:
-    """Return a row with its criteria applied: failed if one number is outside its band, passed if all are inside."""
-    found = list(comparisons(row, measured, reference))
+def decide(
+    row: str, measured: Diagnostic, reference: Diagnostic | None, samples: int, scale: tuple[int, int]
+) -> Diagnostic:
+    """Return a row with its criteria applied: failed if one number is outside its band, passed if all are inside.
+
+    Args:
+        row: its name.
+        measured: the row without criteria.
+        reference: the same row of the majority rule on the same configurations; None where there is none.
+        samples: the number of configurations.
+        scale: the side L of the spins' lattice and the factor b of the map.
+    """
+    found = list(comparisons(row, measured, reference, scale))
     if not found:
         return measured
     outcomes = [c.passed for c in found]

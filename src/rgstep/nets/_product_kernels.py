@@ -20,11 +20,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import (
-    carray,  # type: ignore[attr-defined]
-    cfunc,
-    types,
-)
+from numba import carray, cfunc, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
 from rgstep.compiled import helper

@@ -63,8 +63,8 @@ def _plain_outer(x: jax.Array, y: jax.Array) -> jax.Array:
 def _chosen(mode: int, plain: Product, x: jax.Array, w: jax.Array) -> jax.Array:
     """Return a product by tables where these pay, by XLA elsewhere.
 
-    XLA, one core of an AMD Zen 4, time over that of tables, for x W, x Wᵀ, xᵀ y: 2.3, 2.0, 2.5 for 100 samples and 1024
-    → 256 units, 2.0, 2.0, 2.4 for 64 → 64, 1.2, 1.3, 1.2 for 20 samples, 0.8, 0.8, 2.0 for 1024 → 16 units.
+    Time of XLA over that of tables on one core of an AMD Zen 4, for x W, x Wᵀ, xᵀ y: 2.3, 2.0, 2.5 for 100 samples and
+    1024 → 256 units, 2.0, 2.0, 2.4 for 64 → 64, 1.2, 1.3, 1.2 for 20 samples, 0.8, 0.8, 2.0 for 1024 → 16 units.
     """
     floats = x.dtype == w.dtype == jnp.float32
     if not floats or min(*x.shape, *w.shape) < LEAST or jax.default_backend() != "cpu" or _target() is None:
