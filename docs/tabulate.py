@@ -21,6 +21,19 @@ QUANTITIES = (
     "C_pooled[2]",
     "C_pooled[4]",
     "pseudo_likelihood",
+    "kl_per_spin",
+    "core_share",
+    "local_units",
+    "faint_units",
+    "shape_deviation",
+    "K_nn[1]",
+    "locality_q[1]",
+    "y_t[0]",
+    "y_h[0]",
+    "U4_drift[1]",
+    "I_ratio",
+    "I_hE_given_V",
+    "entropy",
 )
 
 
@@ -37,5 +50,8 @@ if __name__ == "__main__":
     for quantity in QUANTITIES:
         cells: list[Estimate | str] = [pooled(report, n, quantity) if has(report, n, quantity) else "–" for n in names]
         print(f"| `{quantity}` | " + " | ".join(map(str, cells)) + " |")
+    print("\n| map | verdict | because |\n|---|---|---|")
+    for name, entry in report.maps.items():
+        print(f"| {name} | {entry.verdict} | {entry.reason} |")
     for finding in findings(report):
         print(f"\n- {finding.sentence}")
