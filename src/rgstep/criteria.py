@@ -59,7 +59,7 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion("vh_pattern", "coverage", 0.1, math.inf),
     Criterion("two_point", "shape_deviation", -math.inf, 0.006),
     Criterion("hidden_hamiltonian", "locality_q[1]", -math.inf, 0.15),
-    Criterion("hidden_hamiltonian", "stationarity[1]", -math.inf, 0.034),
+    Criterion("hidden_hamiltonian", "stationarity[n]", -math.inf, 0.04, first=1, side=16),
     Criterion("mcrg", "y_h[0]", 1.80, 1.91),
     Criterion("mcrg", "y_h[n]", 1.855, 1.895, first=1),
     Criterion("mcrg", "y_t[n]", 0.9, 1.1),
