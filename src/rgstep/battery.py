@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
 
+import numpy as np
+
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
 from rgstep.correlators import measure
-from rgstep.criteria import Rows, Verdict, conclude, decide
+from rgstep.criteria import CRITERIA, Rows, Scale, Verdict, conclude, decide
 from rgstep.diagnostics import (
     decoy,
     drift,
@@ -35,7 +37,7 @@ from rgstep.errors import InputError, require_seed
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.adapters import as_map
 from rgstep.report import DECIDING, NOT_JUDGED, Diagnostic, MapReport, Report
-from rgstep.types import Progress
+from rgstep.types import CoarseGraining, Progress, Spins
 
 TRIAL = 64
 
@@ -64,8 +66,9 @@ def judge(
 
     @functools.cache
     def reference(block: int) -> Rows:
-        """Return the deciding rows of the majority rule on the same configurations."""
-        return measure_map(ensemble, "majority", Majority(block), seed)
+        """Return the rows of the majority rule on the same configurations that criteria look at."""
+        rows = {criterion.row for criterion in CRITERIA if criterion.about == "majority"}
+        return measure_map(ensemble, "majority", Majority(block), seed, rows)
 
     entries = {name: judge_map(ensemble, name, given, seed, reference, progress) for name, given in maps.items()}
     origin = {
@@ -121,9 +124,25 @@ def measure_map(
 def prepare(ensemble: Ensemble, name: str, given: object, seed: int, progress: Progress | None) -> Subject:
     """Return a map made ready: checked, its moments with the spins measured."""
     coarse = as_map(given, name)
-    coarse.mean_h(ensemble.unpack(0, TRIAL))  # more rows at once than a group may have
+    try_out(coarse, ensemble.unpack(0, TRIAL), name)
     moments = measure(ensemble, coarse, name=name, progress=progress)
     return Subject(ensemble, coarse, given, moments, name, seed)
+
+
+def try_out(coarse: CoarseGraining, v: Spins, name: str) -> None:
+    """Raise `InputError` for a map that draws h where it should give its mean, or whose h is 0 and 1.
+
+    More rows are given at once than a group of samples may have.
+    """
+    h = coarse.mean_h(v)
+    if not np.array_equal(h, coarse.mean_h(v)):
+        message = (
+            f"map {name!r} answers the same v in two ways: draw h in sample_h(v, rng), return E[h | v] in mean_h(v)"
+        )
+        raise InputError(message)
+    if set(np.unique(h)) == {0.0, 1.0}:
+        message = f"map {name!r} returns h of 0 and 1: hidden spins are ±1 here, return 2 * h - 1"
+        raise InputError(message)
 
 
 def measured(subject: Subject, rows: Collection[str], progress: Progress | None) -> dict[str, Row]:
@@ -147,7 +166,8 @@ def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tu
         return rows, Verdict(NOT_JUDGED, (), reason)
     beside = reference(subject.block) if subject.block else {}
     samples = len(subject.ensemble)
-    scale = system.size, subject.block or system.size
+    real = subject.placed is not None and subject.placed.dtype != np.int8
+    scale = Scale(system.size, subject.block or system.size, real)
     decided = {name: decide(name, row, beside.get(name), samples, scale) for name, row in rows.items()}
     return decided, conclude(decided)
 

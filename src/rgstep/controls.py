@@ -49,12 +49,12 @@ _FEATURES = "feature extractor, not RG"
 KNOWN: Mapping[str, str] = MappingProxyType(
     {
         "majority": _RG_STEP,
+        "average": _RG_STEP,  # by its sign, the majority rule
         "cross_majority": _RG_STEP,
         "scrambled_majority": _RG_STEP,
         "bernoulli_2.0": _RG_STEP,
         "bernoulli_1.0": _RG_STEP,
         "bernoulli": _RG_STEP,
-        "average": _LOCAL,
         "decimation": _LOCAL,
         **{f"bernoulli_{weight}": _LOCAL for weight in LADDER if weight <= 0.5},
         "random_tiling": _FEATURES,

@@ -26,12 +26,21 @@ Rows = Mapping[str, Diagnostic]
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The side L of the spins' lattice, the factor b of the map, and whether its h is other than ±1."""
+
+    side: int
+    block: int
+    real: bool = False
+
+
+@dataclass(frozen=True)
 class Criterion:
     """A band for one quantity of one row; `[n]` in its name stands for every level from `first` on.
 
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
     on the same configurations. Levels of a smaller side than `side` are left out. A number outside its band fails the
-    row, or leaves it undecided (`doubt`).
+    row, or leaves the whole row undecided (`doubt`). Where h is real, `of_real` stands for `quantity` ("": none).
     """
 
     row: str
@@ -42,27 +51,30 @@ class Criterion:
     first: int = 0
     side: int = 0
     doubt: bool = False
+    of_real: str | None = None
 
-    def matches(self, name: str, side: int, block: int) -> bool:
-        """Whether the criterion applies to a quantity of its row, for spins of side L and a map of scale b."""
-        pattern = re.escape(self.quantity).replace(r"\[n\]", r"\[(\d+)\]")
+    def matches(self, name: str, scale: Scale) -> bool:
+        """Whether the criterion applies to a quantity of its row."""
+        quantity = self.of_real if scale.real and self.of_real is not None else self.quantity
+        pattern = re.escape(quantity).replace(r"\[n\]", r"\[(\d+)\]")
         match = re.fullmatch(pattern, name)
         level = int(match[1]) if match and match.groups() else self.first
-        return match is not None and level >= self.first and side >= self.side * block**level
+        return match is not None and level >= self.first and scale.side >= self.side * scale.block**level
 
 
 LOCALITY, FIXED_POINT = DECIDING[:2], DECIDING[2:]
 CRITERIA: tuple[Criterion, ...] = (
     Criterion("vh_pattern", "core_share", 0.7, math.inf),
-    Criterion("vh_pattern", "local_units", 0.9, math.inf),
+    Criterion("vh_pattern", "extended_units", -math.inf, 0.1),
+    Criterion("vh_pattern", "local_units", 0.9, math.inf, doubt=True),
     Criterion("vh_pattern", "faint_units", -math.inf, 0.1, doubt=True),
     Criterion("vh_pattern", "coverage", 0.1, math.inf),
     Criterion("two_point", "shape_deviation", -math.inf, 0.006),
     Criterion("hidden_hamiltonian", "locality_q[1]", -math.inf, 0.15),
-    Criterion("hidden_hamiltonian", "stationarity[n]", -math.inf, 0.04, first=1, side=16),
-    Criterion("mcrg", "y_h[0]", 1.80, 1.91),
-    Criterion("mcrg", "y_h[n]", 1.855, 1.895, first=1),
-    Criterion("mcrg", "y_t[n]", 0.9, 1.1),
+    Criterion("hidden_hamiltonian", "stationarity[n]", -math.inf, 0.04, first=1, side=16, of_real=""),
+    Criterion("mcrg", "y_h[0]", 1.80, 1.91, of_real="y_h_sign[0]"),
+    Criterion("mcrg", "y_h[n]", 1.855, 1.895, first=1, of_real="y_h_sign[n]"),
+    Criterion("mcrg", "y_t[n]", 0.9, 1.1, of_real="y_t_sign[n]"),
     Criterion("drift", "U4_drift[n]", -0.006, 0.006, "majority", first=1, side=8),
 )
 
@@ -101,8 +113,10 @@ class Comparison:
         """Return the comparison in words."""
         band = f"[{self.low:.4g}, {self.high:.4g}]".replace("[-inf, ", "(−∞, ").replace(", inf]", ", ∞)")
         number, error = f"{self.quantity} = {self.estimate}", float(self.estimate.error)
+        if not (math.isfinite(self.room) and math.isfinite(error)):
+            return f"{number}, no error bar: take more samples"
         if self.doubt and self.room < 0:
-            return f"{number}, outside {band}: too many units cannot be seen with {samples:,} samples"
+            return f"{number}, outside {band}: not enough is seen of the units with {samples:,} samples"
         if self.passed is None:
             needed = self.needed(samples)
             if not math.isfinite(needed) or needed > MOST * samples:
@@ -127,13 +141,11 @@ def rounded(count: float) -> str:
     return f"{math.ceil(count / unit) * unit:,.0f}"
 
 
-def comparisons(
-    row: str, measured: Diagnostic, reference: Diagnostic | None, scale: tuple[int, int]
-) -> Iterator[Comparison]:
+def comparisons(row: str, measured: Diagnostic, reference: Diagnostic | None, scale: Scale) -> Iterator[Comparison]:
     """Yield the comparisons of one row: every criterion, at every level that was measured."""
     for criterion in (c for c in CRITERIA if c.row == row):
         for name, quantity in measured.estimates.items():
-            if not criterion.matches(name, *scale):
+            if not criterion.matches(name, scale):
                 continue
             low, high, estimate = criterion.low, criterion.high, quantity.estimate
             if criterion.about == "majority":
@@ -145,9 +157,7 @@ def comparisons(
             yield Comparison(name, estimate, low, high, criterion.doubt)
 
 
-def decide(
-    row: str, measured: Diagnostic, reference: Diagnostic | None, samples: int, scale: tuple[int, int]
-) -> Diagnostic:
+def decide(row: str, measured: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale) -> Diagnostic:
     """Return a row with its criteria applied: failed if one number is outside its band, passed if all are inside.
 
     Args:
@@ -155,13 +165,17 @@ def decide(
         measured: the row without criteria.
         reference: the same row of the majority rule on the same configurations; None where there is none.
         samples: the number of configurations.
-        scale: the side L of the spins' lattice and the factor b of the map.
+        scale: of the lattice and the map.
     """
     found = list(comparisons(row, measured, reference, scale))
     if not found:
-        return measured
+        lacking = (
+            f"no criterion applies at L = {scale.side}, b = {scale.block}: use a larger lattice, or a map with places"
+        )
+        return replace(measured, why=f"{lacking}; {measured.why}") if row in DECIDING else measured
     outcomes = [c.passed for c in found]
-    passed = False if False in outcomes else None if None in outcomes else True
+    doubtful = any(c.doubt and c.passed is None for c in found)
+    passed = None if doubtful else False if False in outcomes else None if None in outcomes else True
     telling = [c for c in found if c.passed is passed]
     shown = telling if passed is not True else [min(telling, key=margin)]
     return replace(measured, passed=passed, why="; ".join([*(c.sentence(samples) for c in shown), measured.why]))

@@ -26,7 +26,7 @@ from rgstep.errors import InputError
 from rgstep.types import Samples
 
 WIDTH = 0.5  # of the smoothing, in coarse spacings: 0.3 takes noise for a peak, 0.7 blunts the peak
-MOVES = 1e-6  # the variance of E[h | v] below which a unit is constant: what float32 moments resolve
+MOVES = 1e-6  # the variance of E[h | v], in units of the largest, that float32 moments resolve
 SMALLEST = float(np.finfo(np.float64).tiny)
 THROWN = 1024  # centres, in all, for what random ones give
 LEAST = 1e-12  # of the largest weight: of a centre without height
@@ -100,9 +100,10 @@ def find(pictures: np.ndarray, variance: np.ndarray | None = None) -> Gauge:
     check(pictures, variance)
     units, size = len(pictures), pictures.shape[1]
     side = math.isqrt(units)
-    moves = np.ptp(pictures.reshape(units, -1), axis=1) > MOVES
+    contrast = np.ptp(pictures.reshape(units, -1), axis=1)
+    moves = contrast > MOVES * contrast.max(initial=0.0)
     if variance is not None:
-        moves &= variance > MOVES
+        moves &= variance > MOVES * variance.max(initial=0.0)
     total = pictures.sum(axis=(1, 2), dtype=np.float64)
     sign = np.where(moves & (total < 0), -1, 1).astype(np.int8)
     centre, height = centres(pictures, size / side)

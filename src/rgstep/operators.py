@@ -32,7 +32,6 @@ ODD_TERMS = np.array([1, 4, 2])
 EVEN_SPINS = np.array([2, 2, 4, 2, 2])  # in each term
 ODD_SPINS = np.array([1, 3, 3])
 BLOCK_SITES = 2**22  # spins handled at once
-REACH = 2  # of the operators, in lattice spacings
 
 
 class Sums(NamedTuple):

@@ -80,7 +80,8 @@ def step(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators
     moments = without_each_group(columns, centred=sector == "even")
     if unit:  # an operator of k variables is divided by the k-th power of their root mean square
         powers = SPINS[sector][:operators] / 2
-        scales = [mean_square(level)[:, None] ** -powers for level in (coarse, fine)]
+        squares = [mean_square(level)[:, None] for level in (coarse, fine)]
+        scales = [np.where(square > 0, square, 1.0) ** -powers for square in squares]  # h that is 0 stays 0
         factors = np.concatenate(scales, axis=1)
         moments *= factors[:, :, None] * factors[:, None, :]
     ratio = math.log(fine.side / coarse.side) if fine.side != coarse.side else math.nan
@@ -140,6 +141,7 @@ def leading(moments: np.ndarray, operators: int) -> tuple[np.ndarray, np.ndarray
     scale = np.sqrt(np.einsum("gii->gi", own))
     scale = np.where(scale > 0, scale, 1.0)
     correlations = own / (scale[:, :, None] * scale[:, None, :])
+    correlations = np.where(np.isfinite(correlations).all(axis=(1, 2), keepdims=True), correlations, 0.0)
     condition = np.linalg.cond(correlations)
     usable = condition < SINGULAR
     correlations = np.where(usable[:, None, None], correlations, np.eye(operators))

@@ -42,13 +42,14 @@ TELLS = (
 FEWEST = 8  # groups: each half keeps three when one is left out
 SEEN = 3.0  # standard errors of Σβ² below which a unit has no picture
 CHUNK_BYTES = 2**27  # room for the coefficients of some units in all groups
-CONSTANT = 1e-6  # variance of E[h | v] below which a unit is constant: what float32 moments resolve
+CONSTANT = 1e-6  # variance of E[h | v], in units of the largest ⟨h²⟩, that float32 moments resolve
 LOCAL = 0.75  # of its weights a local unit has in its core: more than three sites of four thrown at random
 ROUNDING = 1e-5  # errors below are those of float32
 EXACT_SIZE = 4
 UNLIKE = (
     "coverage_min",
     "local_units",
+    "extended_units",
     "faint_units",
     "tile_amplitude",
 )  # read with the sample's noise, or with a bias of order 1/n
@@ -114,7 +115,7 @@ def geometry(v: Source, moments: Moments, two_point: np.ndarray | None = None) -
     `coverage_min`, the smallest Q over the mean, found in one half of the samples and read in the other; `overlap` =
     1 − Σ_a Σ_x q_a²/Σ_x Q², how often two weights on one site are of different units; `equivariance` =
     √(Σ_a |β_a − β̄|²/Σ_a |β_a|²), β̄ the mean of all pictures shifted to one place; `local_units`, the share of units of
-    whose weights more than ¾, by two standard errors, are in the core; `faint_units`, the share of those whose Σq is
+    whose weights more than ¾, by two standard errors, are in the core, `extended_units` less; `faint_units`, the share of those whose Σq is
     less than three standard errors, which are in no other number of units.
 
     Args:
@@ -130,7 +131,7 @@ def geometry(v: Source, moments: Moments, two_point: np.ndarray | None = None) -
         raise InputError(message)
     correlation = np.asarray(two_point_of(v).value) if two_point is None else two_point
     means = moments.all()
-    constant = means.hh - means.h**2 < CONSTANT
+    constant = means.hh - means.h**2 <= CONSTANT * means.hh.max()
     moving = np.flatnonzero(~constant)
     if not len(moving):
         message = "every hidden unit is constant: nothing of v is in h"
@@ -216,7 +217,8 @@ def concluded(found: Readings, centre: np.ndarray, beta: np.ndarray, constant: n
         quantities[name] = shown(estimated(np.median(ratio[:, seen], axis=1)))
         quantities[f"{name}_mean"] = shown(estimated(above[:, seen].sum(axis=1) / below[:, seen].sum(axis=1)))
         if name == "core_share":
-            quantities["local_units"] = local(single[seen])
+            quantities["local_units"] = share_above(single[seen], 1)
+            quantities["extended_units"] = share_above(single[seen], -1)
     quantities["faint_units"] = Estimate(float((~seen).mean()), 0.0)
     if seen.any():
         quantities["tile_amplitude"] = estimated(found.amplitude[:, seen].mean(axis=1))
@@ -285,12 +287,12 @@ def root(squared: Estimate) -> Estimate:
     return Estimate(scalar(np.sqrt(value)), scalar(spread))
 
 
-def local(core: Estimate) -> Estimate:
-    """Return the share of units of whose weights more than ¾, by two standard errors, are in the core.
+def share_above(core: Estimate, sign: int) -> Estimate:
+    """Return the share of units of whose weights more than ¾ (sign −1: less), by two standard errors, are in the core.
 
     Its error is that of as many independent units, each above with the chance that a normal error gives it.
     """
-    room, error = np.asarray(core.value) - LOCAL, np.maximum(core.error, 1e-300)
+    room, error = sign * (np.asarray(core.value) - LOCAL), np.maximum(core.error, 1e-300)
     chance, units = ndtr(room / error), len(error)
     spread = math.sqrt(float((chance * (1 - chance)).sum())) / units
     return Estimate(float((room > 2 * error).sum() / units), spread if spread > ROUNDING else 0.0)
@@ -301,7 +303,7 @@ def row(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarray], s
     ensemble, moments = subject.ensemble, subject.moments
     if len(ensemble) < FEWEST:
         return {}, {}, f"tiles not measured: {len(ensemble)} samples, at least {FEWEST} are needed"
-    if not (moments.all().hh - moments.all().h ** 2 >= CONSTANT).any():
+    if not (moments.all().hh - moments.all().h ** 2 > CONSTANT * moments.all().hh.max()).any():
         return {}, {}, "tiles not measured: every unit is constant, nothing of v is in h"
     found = geometry(ensemble, moments)
     known = exact(subject)
@@ -378,7 +380,8 @@ def by_enumeration(subject: Subject, coupling: float) -> Geometry:
     two_point = np.tensordot(p, v[:, :1, :1] * v, axes=1)  # of the corner with each site
     pictures = enumeration.visible_hidden(subject.coarse.mean_h, EXACT_SIZE, coupling)
     beta = patterns.partial_correlations(pictures, two_point)
-    moves = (pictures**2).sum(axis=(1, 2)) > CONSTANT
+    norms = (pictures**2).sum(axis=(1, 2))
+    moves = norms > CONSTANT * norms.max()
     same = np.repeat(beta[moves][None], FEWEST, axis=0)  # no noise: all groups alike
     places = placed(same, subject.moments, np.flatnonzero(moves))
     return concluded(readings(same, places), places.centre, beta[moves], ~moves)
