@@ -115,8 +115,8 @@ def geometry(v: Source, moments: Moments, two_point: np.ndarray | None = None) -
     `coverage_min`, the smallest Q over the mean, found in one half of the samples and read in the other; `overlap` =
     1 − Σ_a Σ_x q_a²/Σ_x Q², how often two weights on one site are of different units; `equivariance` =
     √(Σ_a |β_a − β̄|²/Σ_a |β_a|²), β̄ the mean of all pictures shifted to one place; `local_units`, the share of units of
-    whose weights more than ¾, by two standard errors, are in the core, `extended_units` less; `faint_units`, the share of those whose Σq is
-    less than three standard errors, which are in no other number of units.
+    whose weights more than ¾, by two standard errors, are in the core, `extended_units` those with less; `faint_units`,
+    the share of those whose Σq is less than three standard errors, which are in no other number of units.
 
     Args:
         v: the configurations, `(sample, L, L)`.
