@@ -235,7 +235,7 @@ def test_any_temperature_gives_a_page(run, temperature, monkeypatch):
 
 
 def test_the_smallest_lattice_gives_a_page(run, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("rgstep.page.render"), "plates", lambda report: iter(()))
+    monkeypatch.setattr(importlib.import_module("rgstep.page.render"), "attempts", lambda report: iter(()))
     tiny = ["--size", "4", "--samples", "200", "--steps", "100", "--map", "rbm_koch2020"]
     result = run("compare", *tiny, "--out", "out", "--quiet")
     assert result.exit_code == 0, result.stderr
