@@ -40,7 +40,7 @@ class Criterion:
 
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
     on the same configurations. Levels of a smaller side than `side` are left out. A number outside its band fails the
-    row, or leaves the whole row undecided (`doubt`). Where h is real, `of_real` stands for `quantity` ("": none).
+    row, or leaves it undecided (`doubt`). Where h is real, `of_real` stands for `quantity` ("": none).
     """
 
     row: str
@@ -174,8 +174,7 @@ def decide(row: str, measured: Diagnostic, reference: Diagnostic | None, samples
         )
         return replace(measured, why=f"{lacking}; {measured.why}") if row in DECIDING else measured
     outcomes = [c.passed for c in found]
-    doubtful = any(c.doubt and c.passed is None for c in found)
-    passed = None if doubtful else False if False in outcomes else None if None in outcomes else True
+    passed = False if False in outcomes else None if None in outcomes else True
     telling = [c for c in found if c.passed is passed]
     shown = telling if passed is not True else [min(telling, key=margin)]
     return replace(measured, passed=passed, why="; ".join([*(c.sentence(samples) for c in shown), measured.why]))
