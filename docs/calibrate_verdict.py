@@ -40,6 +40,7 @@ KEPT = re.compile(
     r"(\[\d\])?"
 )
 DIGITS = 5
+FRESH = 100  # seeds from here on were not looked at when the bands were set
 Record = dict[str, Any]
 
 
@@ -111,15 +112,29 @@ def tables() -> None:
     """Print how many verdicts were right, undecided and wrong."""
     everything = records()
     majority = {(r["size"], r["samples"], r["seed"]): r for r in everything if r["map"] == "majority"}
-    counts: dict[tuple[int, int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    counts: dict[tuple[int, int, bool, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for record in everything:
-        place = record["size"], record["samples"], record["map"]
+        place = record["size"], record["samples"], record["seed"] >= FRESH, record["map"]
         counts[place][verdict(record, majority[record["size"], record["samples"], record["seed"]]).name] += 1
-    print("| control | known answer | L | samples | sets | right | undecided | wrong |\n" + "|---" * 8 + "|")
-    for (size, samples, name), found in sorted(counts.items(), key=lambda entry: (entry[0][2], *entry[0][:2])):
-        total, right, undecided = sum(found.values()), found[KNOWN[name]], found[criteria.UNDECIDED]
-        cells = (name, KNOWN[name], size, f"{samples:,}", total, right, undecided, total - right - undecided)
-        print("| " + " | ".join(map(str, cells)) + " |")
+    sets = dict.fromkeys(sorted(place[:3] for place in counts))
+    names = list(dict.fromkeys(name for *_, name in sorted(counts, key=lambda place: (KNOWN[place[3]], place[3]))))
+    print(
+        "| control | known answer | " + " | ".join(heading(*s) for s in sets) + " |\n" + "|---" * (2 + len(sets)) + "|"
+    )
+    for name in names:
+        cells = [cell(counts.get((*s, name), {}), KNOWN[name]) for s in sets]
+        print(f"| `{name}` | {KNOWN[name]} | " + " | ".join(cells) + " |")
+
+
+def heading(size: int, samples: int, fresh: bool) -> str:
+    """Return the head of a column."""
+    return f"L = {size}, {samples:,}{'' if fresh or size == 64 else ', seeds the bands were set on'}"
+
+
+def cell(found: dict[str, int], known: str) -> str:
+    """Return right / undecided / wrong."""
+    total, right, undecided = sum(found.values()), found.get(known, 0), found.get(criteria.UNDECIDED, 0)
+    return f"{right} / {undecided} / {total - right - undecided}" if total else "–"
 
 
 if __name__ == "__main__":
