@@ -43,10 +43,7 @@ convolution = Convolution()
 def main() -> None:
     """Judge it beside the majority rule, on critical configurations."""
     ensemble = rg.sample(size=32, temperature=rg.CRITICAL_TEMPERATURE, samples=10_000, seed=0)
-    report = rg.judge(ensemble, {"convolution": convolution, "majority": rg.Majority()}, seed=0)
-    print(report)
-    for name, entry in report.maps.items():
-        print(f"{name}: {entry.verdict}, because {entry.reason}\n")
+    print(rg.judge(ensemble, {"convolution": convolution, "majority": rg.Majority()}, seed=0))
 
 
 if __name__ == "__main__":

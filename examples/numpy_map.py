@@ -23,10 +23,7 @@ def main() -> None:
     """Judge it beside the majority rule and decimation, on critical configurations."""
     ensemble = rg.sample(size=32, temperature=rg.CRITICAL_TEMPERATURE, samples=10_000, seed=0)
     maps = {"cross": cross_majority, "majority": rg.Majority(), "decimation": rg.Decimation()}
-    report = rg.judge(ensemble, maps, seed=0)
-    print(report)
-    for name, entry in report.maps.items():
-        print(f"{name}: {entry.verdict}, because {entry.reason}\n")
+    print(rg.judge(ensemble, maps, seed=0))
 
 
 if __name__ == "__main__":

@@ -37,10 +37,7 @@ def main() -> None:
     torch.manual_seed(0)
     before = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(SIZE**2, UNITS), torch.nn.Tanh())
     maps = {"encoder": trained_encoder(), "before training": before, "majority": rg.Majority()}
-    report = rg.judge(ensemble, maps, seed=0)
-    print(report)
-    for name, entry in report.maps.items():
-        print(f"{name}: {entry.verdict}, because {entry.reason}\n")
+    print(rg.judge(ensemble, maps, seed=0))
 
 
 if __name__ == "__main__":

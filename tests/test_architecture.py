@@ -50,7 +50,7 @@ HOUSE = {
     ),
     6: ("correlators", "patterns", "gauge", "operators"),
     7: (
-        *("controls", "nulls", "report", "criteria", "diagnostics", "diagnostics.subject", "diagnostics.sampling"),
+        *("report", "criteria", "controls", "nulls", "diagnostics", "diagnostics.subject", "diagnostics.sampling"),
         *("diagnostics.training", "diagnostics.pictures", "diagnostics.coefficients", "diagnostics.tiles"),
         *("diagnostics.pseudolikelihood", "diagnostics.pairwise", "diagnostics.hamiltonian"),
         *("diagnostics.mcrg", "diagnostics.drift", "diagnostics.tangent", "diagnostics.two_point"),

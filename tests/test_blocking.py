@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rgstep as rg
-from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority, signs_with_mean
+from rgstep.blocking import Average, BernoulliBlock, CrossMajority, Decimation, Majority, signs_with_mean
 from rgstep.errors import InputError
 from rgstep.exact import blocks, enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
@@ -23,6 +23,7 @@ RULES = {
     "majority, first": (lambda block: Majority(block, ties="first"), (-1, 1)),
     "majority, zero": (lambda block: Majority(block, ties="zero"), (-1, 0, 1)),
     "decimation": (Decimation, (-1, 1)),
+    "cross": (CrossMajority, (-1, 1)),
     "bernoulli": (lambda block: BernoulliBlock(1.0, block), (-1, 1)),
     "bernoulli, weak": (lambda block: BernoulliBlock(weight=0.2, block=block), (-1, 1)),
     "bernoulli, inverted": (lambda block: BernoulliBlock(weight=-0.7, block=block), (-1, 1)),

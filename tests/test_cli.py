@@ -501,3 +501,20 @@ def test_wrong_usage_is_one_line_of_the_command_itself(typed, rule):
     assert done.stderr.startswith("rgstep: ")
     assert rule in done.stderr
     assert done.stdout == ""
+
+
+def test_controls_of_the_training_and_decoys_stand_beside_the_network(run, no_page):
+    flags = ["--control", "permuted", "--control", "gaussian", "--decoy", "--map", "koch2020", "--quiet"]
+    result = run("compare", "--size", "4", "--samples", "200", "--steps", "20", *flags, "--out", "out")
+    assert result.exit_code == 0, result.stderr
+    maps = rg.load_report("out").maps
+    kinds = {name: maps[f"rbm_koch2020{name}"].kind for name in ("", "@permuted", "@gaussian", "@untrained")}
+    assert kinds == {"": "judged", "@permuted": "control", "@gaussian": "control", "@untrained": "control"}
+    assert "decoy" in maps["rbm_koch2020"].diagnostics
+    assert "decoy" not in maps["rbm_koch2020@gaussian"].diagnostics
+    trained, null = rg.load_rbm("out/data/networks/rbm_koch2020.npz"), "out/data/networks/rbm_koch2020%40untrained.npz"
+    assert np.linalg.norm(rg.load_rbm(null).weights) == pytest.approx(np.linalg.norm(trained.weights), rel=1e-5)
+
+
+def test_an_unknown_training_control_is_one_line(run):
+    says(run("compare", "--control", "gauss", "--out", "out"), "gaussian")

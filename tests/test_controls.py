@@ -303,3 +303,21 @@ def test_seeds_of_data_are_checked(critical8):
             make(critical8, seed=-1)
     one, two = (nulls.dichotomised_gaussian(critical8, seed=s).spins for s in (0, 1))
     assert not np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("control", nulls.CONTROLS)
+def test_a_network_is_trained_on_data_of_known_answer(critical8, control):
+    """It is a control; on permuted pixels it is that of `permuted`, put back; another seed gives another network."""
+    rbm = nulls.trained_on(control, critical8, 4, seed=1, preset="koch2020", steps=20)
+    assert controls.is_control(rbm)
+    assert (rbm.visible, rbm.hidden, rbm.origin["control"]) == (64, 4, control)
+    assert (rbm.weights != nulls.trained_on(control, critical8, 4, seed=2, preset="koch2020", steps=20).weights).any()
+    if control == "permuted":
+        data, order = nulls.permuted(critical8, 1)
+        again = nulls.unpermuted(rg.train_rbm(data, 4, 1, preset="koch2020", steps=20), order)
+        np.testing.assert_array_equal(rbm.weights, again.weights)
+
+
+def test_an_unknown_training_control_is_named(critical8):
+    with pytest.raises(InputError, match="did you mean 'permuted'"):
+        nulls.trained_on("permute", critical8, 4)

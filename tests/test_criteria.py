@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 import rgstep as rg
@@ -107,6 +108,52 @@ def test_verdicts_need_the_critical_point():
     entry = report.maps["majority"]
     assert entry.verdict == "not judged"
     assert "T_c" in entry.reason
+
+
+def sampled16():
+    return rg.sample(16, rg.CRITICAL_TEMPERATURE, 3000, seed=5)
+
+
+def by_hand(v):
+    """The majority rule, ties by the first spin."""
+    total = sum(v[:, i::2, j::2] for i in (0, 1) for j in (0, 1))
+    return np.where(total == 0, v[:, ::2, ::2], np.sign(total))
+
+
+def test_the_unit_of_h_does_not_matter():
+    critical16 = sampled16()
+    maps = {"plain": by_hand, "times ten": lambda v: 10 * by_hand(v), "small": lambda v: 1e-4 * by_hand(v)}
+    report = rg.judge(critical16, maps)
+    y_h = [report.maps["plain"].diagnostics["mcrg"].estimates["y_h[0]"]]
+    y_h += [report.maps[name].diagnostics["mcrg"].estimates["y_h_sign[0]"] for name in ("times ten", "small")]
+    assert len({float(q.estimate.value) for q in y_h}) == 1
+    assert len({entry.verdict for entry in report.maps.values()}) == 1
+    assert {tuple(row.passed for row in entry.diagnostics.values()) for entry in report.maps.values()} == {
+        tuple(row.passed for row in report.maps["plain"].diagnostics.values())
+    }
+
+
+def test_the_average_is_judged_by_its_sign_and_shows_its_own_exponent():
+    critical16 = sampled16()
+    row = rg.judge(critical16, {"average": rg.Average()}).maps["average"].diagnostics["mcrg"]
+    assert row.passed is not False
+    assert float(row.estimates["y_h[0]"].estimate.value) == pytest.approx(2, abs=1e-9)
+
+
+def test_maps_that_are_not_what_they_should_be_are_refused(critical8):
+    rng = np.random.default_rng(0)
+    with pytest.raises(rg.InputError, match="two ways"):
+        rg.judge(critical8, {"coins": lambda v: rg.Majority().sample_h(v, rng)})
+    with pytest.raises(rg.InputError, match=r"2 \* h - 1"):
+        rg.judge(critical8, {"bits": lambda v: (by_hand(v) + 1) / 2})
+
+
+def test_one_configuration_with_ties_is_no_map_of_bits():
+    """All blocks up or tied: E[h | v] is 0 and 1 there, and the map is still the majority rule."""
+    v = np.ones((1, 8, 8), np.int8)
+    v[0, :2, 0] = -1
+    assert set(np.unique(rg.Majority().mean_h(v))) == {0, 1}
+    rg.judge(rg.ensemble_from_array(v, rg.CRITICAL_TEMPERATURE), {"majority": rg.Majority()})
 
 
 @pytest.mark.slow

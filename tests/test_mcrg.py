@@ -8,7 +8,7 @@ import pytest
 import rgstep as rg
 from rgstep.correlators import measure
 from rgstep.diagnostics import mcrg, tangent
-from rgstep.diagnostics.subject import Subject, draw
+from rgstep.diagnostics.subject import Subject, continued, draw, signs
 from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.nets.adapters import as_map
@@ -280,23 +280,23 @@ def test_a_map_without_places_has_one_step_and_goes_on_by_majority(critical16):
 
 def test_the_continuation(critical16):
     h = draw(critical16, rg.Majority(), np.random.default_rng(0))
-    further = mcrg.continued([critical16, h], seed=3)
+    further = continued([critical16, h], seed=3)
     assert [level.shape[1] for level in further] == [8, 4]
     np.testing.assert_array_equal(further[0], h)
-    np.testing.assert_array_equal(mcrg.continued([critical16, h], seed=3)[1], further[1])
-    assert (mcrg.continued([critical16, h], seed=4)[1] != further[1]).any()
-    assert mcrg.continued([critical16], seed=3) == []
-    assert mcrg.continued([critical16, h, further[1]], seed=3) == []  # goes on by itself
-    assert mcrg.continued([critical16, h[:, :7, :7]], seed=3) == []
-    assert mcrg.continued([critical16, h[:, :4, :4]], seed=3) == []
-    real = mcrg.continued([critical16, h * np.float32(0.3)], seed=3)
+    np.testing.assert_array_equal(continued([critical16, h], seed=3)[1], further[1])
+    assert (continued([critical16, h], seed=4)[1] != further[1]).any()
+    assert continued([critical16], seed=3) == []
+    assert continued([critical16, h, further[1]], seed=3) == []  # goes on by itself
+    assert continued([critical16, h[:, :7, :7]], seed=3) == []
+    assert continued([critical16, h[:, :4, :4]], seed=3) == []
+    real = continued([critical16, h * np.float32(0.3)], seed=3)
     np.testing.assert_array_equal(real[0], h)
 
 
 def test_signs_of_zero_are_fair(rng):
     h = np.zeros((1000, 4, 4), np.float32)
     h[:, 0] = [0.5, -0.5, 2, -2]
-    found = mcrg.signs(h, rng)
+    found = signs(h, rng)
     assert found.dtype == np.int8
     np.testing.assert_array_equal(found[:, 0], np.broadcast_to([1, -1, 1, -1], (1000, 4)))
     assert abs(found[:, 1:].mean()) < 4 / math.sqrt(12000)

@@ -59,11 +59,11 @@ class Average:
         """Check the block side."""
         object.__setattr__(self, "block", require_positive("block", self.block))
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return S_B / b², `(sample, L/b, L/b)`."""
         return block_sums(v, self.block) / np.float32(self.block**2)
 
-    def sample_h(self, v: Spins, rng: Rng) -> Field:
+    def sample_h(self, v: Samples, rng: Rng) -> Field:
         """Return S_B / b²: nothing is random."""
         return self.mean_h(v)
 
@@ -86,14 +86,14 @@ class Majority:
             kind = "rule for ties"
             raise unknown_name(kind, self.ties, TIES)
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return E[h | v], `(sample, L/b, L/b)`: the sign of each sum; a tie gives 0 or the first spin."""
         mean = np.sign(block_sums(v, self.block))
         if self.ties == "first":
             mean = np.where(mean == 0, v[:, :: self.block, :: self.block], mean)
         return np.asarray(mean, dtype=np.float32)
 
-    def sample_h(self, v: Spins, rng: Rng) -> Samples:
+    def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Draw h, int8 ±1 (0 too where ties give zero)."""
         mean = self.mean_h(v)
         if self.ties == "random":
@@ -111,15 +111,15 @@ class Decimation:
         """Check the block side."""
         object.__setattr__(self, "block", require_positive("block", self.block))
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return the kept spins as floats, `(sample, L/b, L/b)`."""
         return self.kept(v).astype(np.float32)
 
-    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+    def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Return the kept spins: nothing is random."""
         return self.kept(v).copy()
 
-    def kept(self, v: Spins) -> Spins:
+    def kept(self, v: Samples) -> Samples:
         """Return every b-th spin of every b-th row."""
         check_blocks(v, self.block)
         return v[:, :: self.block, :: self.block]
@@ -139,7 +139,7 @@ class CrossMajority:
         """Check the spacing."""
         object.__setattr__(self, "block", require_positive("block", self.block))
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
         total = v.astype(np.float32)
@@ -148,7 +148,7 @@ class CrossMajority:
                 total += np.roll(v, shift, axis)
         return np.sign(total[:, :: self.block, :: self.block])
 
-    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+    def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Return the signs, int8: nothing is random."""
         return self.mean_h(v).astype(np.int8)
 
@@ -167,12 +167,12 @@ class BernoulliBlock:
             message = f"weight = {self.weight}: must be a finite number; Majority is the limit of large weights"
             raise InputError(message)
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return tanh(w S_B), `(sample, L/b, L/b)`."""
         weight = np.clip(self.weight, -LARGEST_WEIGHT, LARGEST_WEIGHT)
         return np.tanh(np.float32(weight) * block_sums(v, self.block))
 
-    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+    def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return signs_with_mean(self.mean_h(v), rng)
 
@@ -194,14 +194,14 @@ class RandomTiling:
         object.__setattr__(self, "block", require_positive("block", self.block))
         require_seed(self.seed)
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum of b² scattered spins, 0 for a tie, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
         sites = v.shape[1] * v.shape[2]
         shuffled = v.reshape(len(v), sites)[:, permutation(sites, self.seed)]
         return Majority(self.block).mean_h(shuffled.reshape(v.shape))
 
-    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+    def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return fair_ties(self.mean_h(v), rng).astype(np.int8)
 
@@ -220,7 +220,7 @@ class FarMajority:
         """Check the number of sites."""
         object.__setattr__(self, "block", require_positive("block", self.block))
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum, 0 for a tie, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
         coarse = v.shape[1] // self.block
@@ -230,7 +230,7 @@ class FarMajority:
                 total += v[:, row : row + coarse, column : column + coarse]
         return np.sign(total)
 
-    def sample_h(self, v: Spins, rng: Rng) -> Spins:
+    def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return fair_ties(self.mean_h(v), rng).astype(np.int8)
 
@@ -254,11 +254,11 @@ class Scrambled:
             message = f"coarse = {what}: give a map with mean_h(v) and sample_h(v, rng), Scrambled(Majority())"
             raise InputError(message)
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return E[h | v], `(sample, unit)`."""
         return self.scrambled(self.coarse.mean_h(v))
 
-    def sample_h(self, v: Spins, rng: Rng) -> Samples:
+    def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Draw h, `(sample, unit)`, of the type that the map draws."""
         return self.scrambled(self.coarse.sample_h(v, rng))
 

@@ -315,6 +315,7 @@ def show(report: "Report", folder: Path) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(report.table(narrow=console.width < 100))
+    typer.echo(report.reasons())
     typer.echo(f"report: {folder / 'report.html'}")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from rgstep import memory
 from rgstep.battery import judge
-from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control
+from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control, untrained_like
 from rgstep.correlators import number_of_groups
 from rgstep.diagnostics.decoy import decoy_test, with_decoy
 from rgstep.ensemble import Ensemble
@@ -196,7 +196,7 @@ def check_memory(comparison: Comparison) -> None:
 def bytes_needed(comparison: Comparison) -> int:
     """Return an estimate of the peak memory of a comparison."""
     sites, units = comparison.size**2, comparison.units
-    networks = 2 + comparison.seeds * (1 + len(comparison.maps))
+    networks = 2 + comparison.seeds + len(comparison.maps) * (comparison.seeds + 1 + len(comparison.controls))
     matrices = 2 * number_of_groups(sites, units) + TRAINING_COPIES + 3 * networks
     configurations = math.ceil(bytes_per_sample(comparison.size) * comparison.samples)
     return LIBRARIES + configurations + 4 * matrices * sites * units
@@ -219,7 +219,14 @@ def build(
         maps[UNTRAINED + suffix] = untrained_rbm(comparison.size**2, comparison.units, comparison.seed + s)
     for preset in dict.fromkeys(n for n in judged if n in PRESETS):
         maps |= trained(preset, comparison, ensemble, progress)
-    return assessed({**maps, **user_maps}, comparison, progress)
+    return with_nulls(assessed({**maps, **user_maps}, comparison, progress), comparison.seed)
+
+
+def with_nulls(maps: Mapping[str, object], seed: int) -> dict[str, object]:
+    """Return the maps, and beside the first network of each kind an untrained one with weights as large as its own."""
+    trained = {name: given for name, given in maps.items() if isinstance(given, RBM) and not is_control(given)}
+    first = {name: given for name, given in trained.items() if "~" not in name}
+    return {**maps, **{f"{name}@untrained": untrained_like(rbm, seed) for name, rbm in first.items()}}
 
 
 def trained(preset: str, comparison: Comparison, ensemble: Ensemble, progress: Progress | None) -> dict[str, RBM]:

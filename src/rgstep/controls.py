@@ -22,6 +22,7 @@ from rgstep.blocking import (
     RandomTiling,
     Scrambled,
 )
+from rgstep.criteria import FEATURES, LOCAL, RG_STEP
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.types import CoarseGraining
 
@@ -44,22 +45,20 @@ HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
 SHOWN = ("average", "majority", "decimation", "random_tiling")
 UNTRAINED = "rbm_untrained"
 
-_RG_STEP, _LOCAL = "RG step", "local coarse graining, not near a fixed point"
-_FEATURES = "feature extractor, not RG"
 KNOWN: Mapping[str, str] = MappingProxyType(
     {
-        "majority": _RG_STEP,
-        "average": _RG_STEP,  # by its sign, the majority rule
-        "cross_majority": _RG_STEP,
-        "scrambled_majority": _RG_STEP,
-        "bernoulli_2.0": _RG_STEP,
-        "bernoulli_1.0": _RG_STEP,
-        "bernoulli": _RG_STEP,
-        "decimation": _LOCAL,
-        **{f"bernoulli_{weight}": _LOCAL for weight in LADDER if weight <= 0.5},
-        "random_tiling": _FEATURES,
-        "far_majority": _FEATURES,
-        UNTRAINED: _FEATURES,
+        "majority": RG_STEP,
+        "average": RG_STEP,  # by its sign, the majority rule
+        "cross_majority": RG_STEP,
+        "scrambled_majority": RG_STEP,
+        "bernoulli_2.0": RG_STEP,
+        "bernoulli_1.0": RG_STEP,
+        "bernoulli": RG_STEP,
+        "decimation": LOCAL,
+        **{f"bernoulli_{weight}": LOCAL for weight in LADDER if weight <= 0.5},
+        "random_tiling": FEATURES,
+        "far_majority": FEATURES,
+        UNTRAINED: FEATURES,
     }
 )
 
@@ -86,9 +85,3 @@ def untrained_like(rbm: RBM, seed: int = 0) -> RBM:
     scale = norm / float(np.linalg.norm(drawn.weights.astype(np.float64)))
     sd = norm / rbm.weights.size**0.5
     return replace(drawn, weights=drawn.weights * np.float32(scale), origin={**drawn.origin, "weights_sd": sd})
-
-
-def calibration(size: int, seed: int) -> dict[str, object]:
-    """Return the controls that the rates of wrong and undecided verdicts are measured with, for one set."""
-    names = [name for name in HAND_MADE if name not in ("bernoulli", "bernoulli_0.1", "bernoulli_2.0")]
-    return {**{name: HAND_MADE[name](2) for name in names}, UNTRAINED: untrained_rbm(size**2, size**2 // 4, seed)}

@@ -9,7 +9,7 @@ The samples are streamed a block at a time into the means of G contiguous groups
 in `patterns` takes its jackknife error; memory grows with G · hidden · sites, not with the number of samples.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -79,11 +79,18 @@ class Moments:
         """Return any function of the means with its jackknife error."""
         return jackknife(statistic(self.all()), (statistic(means) for means in self.left_out()), correct_bias)
 
-    def estimates(self, statistics: Callable[[Means], dict[str, np.ndarray]]) -> dict[str, Estimate]:
-        """Return several functions of the means, computed together, each with its jackknife error."""
+    def estimates(
+        self, statistics: Callable[[Means], dict[str, np.ndarray]], corrected: Collection[str] = ()
+    ) -> dict[str, Estimate]:
+        """Return several functions of the means, computed together, each with its jackknife error.
+
+        Those named in `corrected` are corrected for their O(1/n) bias.
+        """
         full = statistics(self.all())
         rest = [statistics(means) for means in self.left_out()]
-        return {name: jackknife(value, (other[name] for other in rest)) for name, value in full.items()}
+        return {
+            name: jackknife(value, (other[name] for other in rest), name in corrected) for name, value in full.items()
+        }
 
 
 def weighted_sum(weights: np.ndarray, parts: np.ndarray) -> np.ndarray:

@@ -101,7 +101,9 @@ class Comparison:
         error = float(self.estimate.error)
         if not (math.isfinite(self.room) and math.isfinite(error)) or abs(self.room) < SIGMAS * error:
             return None
-        return True if self.room >= 0 else None if self.doubt else False
+        if self.room < 0 and self.doubt:
+            return None
+        return self.room >= 0
 
     def needed(self, samples: int) -> float:
         """Return how many samples would put the number two standard errors from the edge, if it stays where it is."""

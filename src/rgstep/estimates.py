@@ -110,6 +110,12 @@ def group_bounds(samples: int, groups: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
+def with_rest(groups: np.ndarray) -> np.ndarray:
+    """Return sums over groups, group axis first, as the sum over all and the sums without each (if there are two)."""
+    total = groups.sum(axis=0)[None]
+    return np.concatenate([total, total - groups]) if len(groups) > 1 else total
+
+
 def autocorrelation_time(series: np.ndarray) -> Estimate:
     """Return τ = ½ + Σ ρ(t) of readings `(time,)` or `(chain, time)`, pooled over chains that share one mean.
 

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import fft
 
 from rgstep.blocking import permutation
-from rgstep.correlators import two_point
+from rgstep.correlators import BLOCK_SITES, two_point
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
 from rgstep.nets.rbm import RBM
@@ -27,7 +27,6 @@ from rgstep.nets.training import train_rbm
 from rgstep.samplers.plan import sample
 from rgstep.types import Progress, Spins
 
-BLOCK_SITES = 2**22  # spins handled at once
 PIXELS, ORDER, FIELD = 2, 3, 4  # what a seed is used for
 
 

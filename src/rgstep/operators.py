@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rgstep.compiled import count_bits, helper, kernel
-from rgstep.correlators import Source
+from rgstep.correlators import BLOCK_SITES, Source
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.lattice import first_not_unit
@@ -31,7 +31,6 @@ EVEN_TERMS = np.array([2, 2, 1, 2, 4])  # a site
 ODD_TERMS = np.array([1, 4, 2])
 EVEN_SPINS = np.array([2, 2, 4, 2, 2])  # in each term
 ODD_SPINS = np.array([1, 3, 3])
-BLOCK_SITES = 2**22  # spins handled at once
 
 
 class Sums(NamedTuple):

@@ -147,16 +147,29 @@ def spatial_correlator(pictures: np.ndarray, mean_subtracted: bool, pooled: bool
     instead, so that pictures without contrast (little but sampling noise) do not count. A picture without any contrast
     has no correlator and is left out; NaN if that is all of them.
     """
-    rounding = ROUNDING * (pictures**2).sum(axis=(1, 2))
+    return correlator_of_power(power_spectra(pictures), mean_subtracted, pooled)
+
+
+def power_spectra(pictures: np.ndarray) -> np.ndarray:
+    """Return |Σ_x P_a(x) e^{−ikx}|² of every mode, `(unit, row, column)` of k: what all correlators are made of."""
+    return np.asarray(np.abs(fft.fft2(pictures)) ** 2)
+
+
+def correlator_of_power(power: np.ndarray, mean_subtracted: bool, pooled: bool = False) -> np.ndarray:
+    """Return `spatial_correlator` from the power spectra of the pictures: without k = 0 no picture has a mean."""
+    total = power.sum(axis=(1, 2))
+    rounding = ROUNDING * total
     if mean_subtracted:
-        pictures = pictures - pictures.mean(axis=(1, 2), keepdims=True)
-    correlation = fft.irfft2(np.abs(fft.rfft2(pictures)) ** 2, s=pictures.shape[1:])
+        power = power.copy()
+        power[:, 0, 0] = 0
+        total = power.sum(axis=(1, 2))
     if pooled:
-        correlation, rounding = correlation.sum(axis=0, keepdims=True), rounding.sum(keepdims=True)
-    usable = correlation[:, 0, 0] > rounding
+        power, total, rounding = (part.sum(axis=0, keepdims=True) for part in (power, total, rounding))
+    usable = total > rounding
     if not usable.any():
-        return np.full(pictures.shape[1:], np.nan)
-    return np.asarray((correlation[usable] / correlation[usable, :1, :1]).mean(axis=0))
+        return np.full(power.shape[1:], np.nan)
+    shares = np.tensordot(1 / total[usable], power[usable], axes=1) / np.count_nonzero(usable)
+    return np.asarray(fft.ifft2(shares).real * shares.size)
 
 
 def correlator_by_distance(pictures: np.ndarray, mean_subtracted: bool, pooled: bool = False) -> np.ndarray:

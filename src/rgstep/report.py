@@ -133,11 +133,15 @@ class Report:
             table.add_row(name, *cells, entry.verdict, end_section=True)
         return table
 
+    def reasons(self) -> str:
+        """Return a line for each map: its verdict, and the numbers that decided it."""
+        return "\n".join(f"{name}: {entry.verdict}; {entry.reason}" for name, entry in self.maps.items())
+
     def __str__(self) -> str:
-        """Return the table as text."""
+        """Return the table and the reasons as text."""
         text = io.StringIO()
         Console(file=text, width=120, color_system=None).print(self.table())
-        return text.getvalue()
+        return f"{text.getvalue()}{self.reasons()}\n"
 
 
 def cell(name: str, diagnostic: Diagnostic | None, judged: bool) -> str:

@@ -30,6 +30,7 @@ from rgstep.errors import InputError, is_number, require_positive
 from rgstep.estimates import Estimate, jackknife
 from rgstep.ising import Ising
 from rgstep.lattice import as_vectors
+from rgstep.nets.assessment import at_temperature
 from rgstep.nets.checkpoints import load_checkpoints
 from rgstep.nets.presets import settings
 from rgstep.nets.rbm import RBM
@@ -233,10 +234,7 @@ def with_decoy(rbm: RBM, result: DecoyTest) -> RBM:
 
 def stored(rbm: RBM, temperature: float) -> Mapping[str, Any] | None:
     """Return the decoy test in a network's record, None if there is none or it was made at another temperature."""
-    found = rbm.origin.get(KEY)
-    if not isinstance(found, Mapping) or not math.isclose(float(found.get("temperature", math.nan)), temperature):
-        return None
-    return found
+    return at_temperature(rbm.origin.get(KEY), temperature)
 
 
 def row(subject: Subject) -> Row | None:

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rgstep.diagnostics.mcrg import continued, is_real, with_rest
 from rgstep.diagnostics.subject import Row, Subject
-from rgstep.estimates import Estimate, group_bounds, jackknife
+from rgstep.estimates import Estimate, group_bounds, jackknife, with_rest
 from rgstep.exact import torus
-from rgstep.operators import EVEN_TERMS, Sums, sums
+from rgstep.operators import EVEN_TERMS, Sums
 from rgstep.report import Diagnostic, Quantity
 
 TELLS = (
@@ -62,10 +61,9 @@ def row(subject: Subject) -> Row:
     quantities: dict[str, Quantity] = {}
     arrays: dict[str, np.ndarray] = {}
     system = subject.ensemble.system
-    levels = [without_each_group(sums(level)) for level in subject.levels]
-    real = is_real(subject.levels)
-    names = ["U4", "abs_m", "nn", *(["abs_m_unit", "nn_unit"] if real else [])]
-    further = [without_each_group(sums(h)) for h in continued(subject.levels, subject.seed)]
+    levels = [without_each_group(level) for level in subject.sums]
+    names = ["U4", "abs_m", "nn", *(["abs_m_unit", "nn_unit"] if subject.real else [])]
+    further = [without_each_group(level) for level in subject.sums_by_majority]
     for name in names:
         keep(name, levels, quantities, arrays)
     for name in names[:3] if further else []:
@@ -76,7 +74,7 @@ def row(subject: Subject) -> Row:
             change = level["U4"] - levels[0]["U4"]
             quantities[f"U4_drift{suffix}[{n}]"] = Quantity(jackknife(change[0], change[1:]))
     quantities["nn[0]"] = Quantity(quantities["nn[0]"].estimate, torus.nn_correlation(system.size, system.coupling))
-    return Diagnostic(None, "; ".join(said(subject, real, bool(further))), quantities), arrays
+    return Diagnostic(None, "; ".join(said(subject, bool(further))), quantities), arrays
 
 
 def keep(
@@ -95,12 +93,12 @@ def keep(
     arrays[f"drift_level{suffix}"] = np.arange(first, first + len(levels))
 
 
-def said(subject: Subject, real: bool, further: bool) -> list[str]:
+def said(subject: Subject, further: bool) -> list[str]:
     """Return what the numbers are, in clauses."""
     says = ["U₄, ⟨|m|⟩ and nearest neighbours of h as drawn, level by level"]
     if len(subject.levels) == 1:
         says.append("h is below 4×4, so that only the configurations are shown; use a larger lattice")
-    if real:
+    if subject.real:
         says.append("h is real: abs_m and nn shrink with its scale, _unit divides by that of h at unit variance")
     if subject.gauge is not None:
         says.append("h has no given places: those found from its pictures")

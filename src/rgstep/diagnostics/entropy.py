@@ -20,9 +20,9 @@ import numpy as np
 from scipy.special import entr
 
 from rgstep.blocking import BernoulliBlock
-from rgstep.correlators import Source, read
+from rgstep.correlators import BLOCK_SITES, Source, read
 from rgstep.diagnostics import pseudolikelihood
-from rgstep.diagnostics.subject import BLOCK_SITES, SMALLEST_SIDE, STREAM, Row, Subject
+from rgstep.diagnostics.subject import SMALLEST_SIDE, STREAM, Row, Subject
 from rgstep.estimates import Estimate, group_bounds, grouped_mean
 from rgstep.exact import blocks, enumeration
 from rgstep.lattice import as_vectors, block_sums

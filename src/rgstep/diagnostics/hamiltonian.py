@@ -16,8 +16,8 @@ import numpy as np
 from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority
 from rgstep.diagnostics import pairwise
 from rgstep.diagnostics.pairwise import Pairs
-from rgstep.diagnostics.pseudolikelihood import DISTANCES, KINDS, Couplings, constant_units, couplings, signs
-from rgstep.diagnostics.subject import SMALLEST_SIDE, Row, Subject
+from rgstep.diagnostics.pseudolikelihood import DISTANCES, KINDS, Couplings, constant_units, couplings
+from rgstep.diagnostics.subject import SMALLEST_SIDE, Row, Subject, signs
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, jackknife
@@ -136,7 +136,7 @@ def of_four(subject: Subject) -> dict[str, Quantity]:
     `J_nn`, `J_diagonal` and `J_four` belong to a pair of neighbours, a diagonal pair and all four, each met once.
     """
     rng = np.random.default_rng([STREAM, subject.seed, len(subject.levels)])
-    h, _ = signs(subject.hidden, rng)
+    h = signs(subject.hidden, rng)
     value, left_out = counted(h)
     exact = exact_of_four(subject)
     quantities = {}
@@ -191,7 +191,7 @@ def of_pairs(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarra
     """Return the couplings of all pairs of units of a network, against distance where places were found."""
     rng = np.random.default_rng([STREAM, subject.seed])
     placed = subject.placed is not None
-    h, _ = signs(subject.placed if subject.placed is not None else subject.hidden, rng)
+    h = signs(subject.placed if subject.placed is not None else subject.hidden, rng)
     flat = h.reshape(len(h), -1)
     varying = int((flat != flat[0]).any(axis=0).sum())
     if varying < 2 or varying > pairwise.LARGEST_UNITS or len(h) < SAMPLES_A_UNIT * varying:

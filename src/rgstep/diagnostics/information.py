@@ -21,7 +21,7 @@ import numpy as np
 
 from rgstep import gauge
 from rgstep.compiled import kernel
-from rgstep.correlators import Source, given, read
+from rgstep.correlators import BLOCK_SITES, Source, given, read
 from rgstep.diagnostics.mutual import NAMES, Counts
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
@@ -40,7 +40,6 @@ TELLS = (
 GROUPS = 64
 MOST_VALUES = 9  # distinct values of h, counted with their negatives; beyond, its sign is read
 MOST_BITS = 16  # of a pattern that is counted
-BLOCK_SITES = 2**22  # spins handled at once
 ROWS = 2**16  # pairs (h, E) of the lower bound
 FOLDS = 4
 WIDTH = 2  # of the ring whose spins the lower bound reads one by one

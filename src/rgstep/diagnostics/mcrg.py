@@ -15,13 +15,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from rgstep.blocking import Average, Majority
+from rgstep.blocking import Average
 from rgstep.correlators import Source
-from rgstep.diagnostics.subject import BLOCK_SITES, SMALLEST_SIDE, STREAM, Row, Subject, draw, is_spin
+from rgstep.diagnostics.subject import SMALLEST_SIDE, STREAM, Row, Subject, is_spin, signs
 from rgstep.errors import InputError
-from rgstep.estimates import Estimate, group_bounds, grouped_mean, jackknife
+from rgstep.estimates import Estimate, group_bounds, grouped_mean, jackknife, with_rest
 from rgstep.exact import enumeration
-from rgstep.lattice import first_not_unit
 from rgstep.operators import EVEN_SPINS, ODD_SPINS, Sums, sums
 from rgstep.report import Diagnostic, Quantity
 from rgstep.types import CoarseGraining, Samples, Spins
@@ -113,12 +112,6 @@ def without_each_group(columns: np.ndarray, centred: bool) -> np.ndarray:
     return np.asarray(moments)
 
 
-def with_rest(groups: np.ndarray) -> np.ndarray:
-    """Return sums over groups, group axis first, as the sum over all and the sums without each (if there are two)."""
-    total = groups.sum(axis=0)[None]
-    return np.concatenate([total, total - groups]) if len(groups) > 1 else total
-
-
 def mean_square(level: Sums) -> np.ndarray:
     """Return ⟨h²⟩ of a level from all samples, then without each group."""
     bounds = group_bounds(len(level.square), GROUPS)
@@ -193,45 +186,6 @@ def outcomes(coarse: CoarseGraining, v: Spins) -> tuple[np.ndarray | None, np.nd
     return chances.prod(axis=2), h.reshape(-1, *mean.shape[1:])
 
 
-def continued(levels: Sequence[Source], seed: int) -> list[Samples]:
-    """Return the levels that the majority rule makes of level 1, from level 1 itself to a side of 4.
-
-    Empty where the levels go on by themselves, or the side of level 1 is odd or below 8. Real h are replaced by their
-    signs first.
-
-    Args:
-        levels: the configurations, then h, `(sample, l, l)`.
-        seed: decides the ties.
-    """
-    if len(levels) != 2 or not isinstance(h := levels[1], np.ndarray):
-        return []
-    found: list[Samples] = []
-    while h.shape[1] % 2 == 0 and h.shape[1] // 2 >= SMALLEST_SIDE:
-        rng = np.random.default_rng([STREAM, seed, len(found), 2])
-        found = found or [signs(h, rng)]
-        h = draw(found[-1], Majority(), rng)
-        found.append(h)
-    return found
-
-
-def is_real(levels: Sequence[Source]) -> bool:
-    """Whether some level is not of ±1."""
-    return any(isinstance(level, np.ndarray) and first_not_unit(level) is not None for level in levels)
-
-
-def signs(h: Samples, rng: np.random.Generator) -> Samples:
-    """Return the signs of h, a fair coin for 0, int8; ±1 spins as they are."""
-    if first_not_unit(h) is None:
-        return h.astype(np.int8, copy=False)
-    out = np.empty(h.shape, np.int8)
-    block = max(1, BLOCK_SITES // h[0].size)
-    for start in range(0, len(h), block):
-        part = h[start : start + block]
-        coin = 2 * rng.integers(0, 2, part.shape, dtype=np.int8) - 1
-        out[start : start + block] = np.where(part == 0, coin, np.sign(part))
-    return out
-
-
 def row(subject: Subject) -> Row:
     """y_t and y_h of every step, with 1, 2 and 3 operators in the arrays and 3 in the row."""
     missing = hindrance(subject)
@@ -276,16 +230,14 @@ def hindrance(subject: Subject) -> str:
 
 def readings(subject: Subject) -> dict[str, tuple[int, list[Sums]]]:
     """Return for each reading of h, named by the suffix of its quantities, its first level and all its levels."""
-    levels = subject.levels
-    own = [sums(level) for level in levels]
+    own = list(subject.sums)
     found = {}
     if own[1].side < own[0].side:
         found[""] = (0, own)
-        if is_real(levels):
+        if subject.real:
             found |= {"_unit": (0, own), "_sign": (0, [own[0], *map(sums, iterated_signs(subject))])}
-    further = continued(levels, subject.seed)
-    if further:
-        found["_majority"] = (1, [sums(h) for h in further])
+    if subject.sums_by_majority:
+        found["_majority"] = (1, list(subject.sums_by_majority))
     return found
 
 

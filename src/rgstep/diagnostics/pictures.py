@@ -13,6 +13,7 @@ from rgstep.report import Diagnostic, Quantity
 from rgstep.types import Field
 
 ENUMERABLE = 4
+CORRELATORS = {"C": (True, False), "C_plain": (False, False), "C_pooled": (True, True)}  # mean subtracted, pooled
 DESCRIBES = "describes; decides nothing by itself"
 
 
@@ -72,23 +73,24 @@ def weight_pictures(subject: Subject) -> Field | None:
 def spatial_correlator(subject: Subject) -> Row:
     """The autocorrelation of each picture, averaged over units, against periodic distance; the same for W."""
     moments, size = subject.moments, subject.ensemble.system.size
-    distance = shells(size).distance
-    arrays: dict[str, np.ndarray] = {"distance": distance}
+    grid = shells(size)
+
+    def curves(means: Means) -> dict[str, np.ndarray]:
+        power = patterns.power_spectra(means.vh.reshape(-1, size, size))
+        return {
+            label: grid.average(patterns.correlator_of_power(power, mean_subtracted, pooled))
+            for label, (mean_subtracted, pooled) in CORRELATORS.items()
+        }
+
+    arrays: dict[str, np.ndarray] = {"distance": grid.distance}
     quantities = {}
-    for label, subtract, pooled in (("C", True, False), ("C_plain", False, False), ("C_pooled", True, True)):
-
-        def curve(means: Means, subtract: bool = subtract, pooled: bool = pooled) -> np.ndarray:
-            pictures = means.vh.reshape(-1, size, size)
-            return patterns.correlator_by_distance(pictures, subtract, pooled)
-
-        estimate = moments.estimate(curve, correct_bias=pooled)
+    for label, estimate in moments.estimates(curves, corrected=["C_pooled"]).items():
         arrays |= {label: np.asarray(estimate.value), f"{label}_error": np.asarray(estimate.error)}
         for r in (1, 2, 3, 4, 8, 16):
             if r <= size // 2:
-                at = int(np.flatnonzero(np.isclose(distance, r))[0])
-                quantities[f"{label}[{r}]"] = Quantity(
-                    Estimate(float(arrays[label][at]), float(arrays[f"{label}_error"][at]))
-                )
+                at = int(np.flatnonzero(np.isclose(grid.distance, r))[0])
+                value, error = float(arrays[label][at]), float(arrays[f"{label}_error"][at])
+                quantities[f"{label}[{r}]"] = Quantity(Estimate(value, error))
     weights = weight_pictures(subject)
     if weights is not None:
         arrays["C_weights"] = patterns.correlator_by_distance(weights, mean_subtracted=True)

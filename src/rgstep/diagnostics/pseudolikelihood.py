@@ -23,7 +23,7 @@ from scipy import special
 
 from rgstep.compiled import kernel
 from rgstep.correlators import BLOCK_SITES, Source, given, read
-from rgstep.diagnostics.subject import SMALLEST_SIDE
+from rgstep.diagnostics.subject import SMALLEST_SIDE, signs
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, jackknife
@@ -136,29 +136,13 @@ def histogram(
         for a in range(start, stop, block):
             values = read(source, a, min(a + block, stop))
             if not isinstance(source, Ensemble):
-                values, ties = signs(values, rng)
-                zeros += ties
+                ties = 0 if values.dtype == np.int8 else int((values == 0).sum())
+                if ties and rng is None:
+                    message = f"{ties} values are 0, which have no sign: give `rng` for a fair coin"
+                    raise InputError(message)
+                values, zeros = signs(values, rng or np.random.default_rng(0)), zeros + ties
             count(values, once, row, padded, codes)
     return counts, zeros
-
-
-def signs(values: Samples, rng: Rng | None) -> tuple[Samples, int]:
-    """Return the signs of values, a fair coin for each 0, and how many zeros there were.
-
-    Raises:
-        InputError: if there are zeros and no `rng`.
-    """
-    zero = values == 0
-    ties = int(zero.sum())
-    if values.dtype == np.int8 and not ties:
-        return values, 0
-    result = np.sign(values).astype(np.int8)
-    if ties and rng is None:
-        message = f"{ties} values are 0, which have no sign: give `rng` for a fair coin"
-        raise InputError(message)
-    if rng is not None:
-        result[zero] = 2 * rng.integers(0, 2, ties, dtype=np.int8) - 1
-    return result, ties
 
 
 def fit(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,15 +11,16 @@ from functools import cached_property
 import numpy as np
 
 from rgstep import gauge
-from rgstep.correlators import Moments, Source
+from rgstep.blocking import Majority
+from rgstep.correlators import BLOCK_SITES, Moments, Source, read
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
+from rgstep.operators import Sums, sums
 from rgstep.report import Diagnostic
-from rgstep.types import CoarseGraining, Field, Samples
+from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 Row = tuple[Diagnostic, Mapping[str, np.ndarray]]
 SMALLEST_SIDE = 4  # of a level: on 2×2 all couplings but one coincide
-BLOCK_SITES = 2**22  # spins handled at once
 STREAM = 0x5EED  # sets the draws of h apart from other uses of the seed
 
 
@@ -70,6 +71,21 @@ class Subject:
             return self.hidden
         return None if self.gauge is None else self.gauge.apply(self.hidden)
 
+    @property
+    def real(self) -> bool:
+        """Whether h has places and other values than ±1."""
+        return self.placed is not None and self.placed.dtype != np.int8
+
+    @cached_property
+    def sums(self) -> Sequence[Sums]:
+        """The operators of every level."""
+        return [sums(level) for level in self.levels]
+
+    @cached_property
+    def sums_by_majority(self) -> Sequence[Sums]:
+        """The operators of the levels that the majority rule makes of level 1, where the map itself goes no further."""
+        return [sums(h) for h in continued(self.levels, self.seed)]
+
     @cached_property
     def levels(self) -> Sequence[Source]:
         """Lattice-valued variables level by level, the configurations first, down to a side of 4.
@@ -103,13 +119,10 @@ class Subject:
 
 def draw(source: Source, coarse: CoarseGraining, rng: np.random.Generator) -> Samples:
     """Return a draw of h for each configuration, a block at a time; int8 where every value is ±1."""
-    first = source.unpack(0, 1) if isinstance(source, Ensemble) else source[:1]
-    step = max(1, BLOCK_SITES // first.size)
+    step = max(1, BLOCK_SITES // read(source, 0, 1).size)
     parts = []
     for start in range(0, len(source), step):
-        stop = min(start + step, len(source))
-        v = source.unpack(start, stop) if isinstance(source, Ensemble) else source[start:stop]
-        parts.append(compact(coarse.sample_h(v, rng)))
+        parts.append(compact(coarse.sample_h(read(source, start, min(start + step, len(source))), rng)))
     kinds = {part.dtype for part in parts}
     return np.concatenate(parts if len(kinds) == 1 else [part.astype(np.float32) for part in parts])
 
@@ -122,3 +135,37 @@ def compact(h: Samples) -> Samples:
 def is_spin(h: Samples | Field) -> bool:
     """Whether every value is ±1."""
     return bool(np.all(np.abs(h) == 1))
+
+
+def continued(levels: Sequence[Source], seed: int) -> list[Samples]:
+    """Return the levels that the majority rule makes of level 1, from level 1 itself to a side of 4.
+
+    Empty where the levels go on by themselves, or the side of level 1 is odd or below 8. Real h are replaced by their
+    signs first.
+
+    Args:
+        levels: the configurations, then h, `(sample, l, l)`.
+        seed: decides the ties.
+    """
+    if len(levels) != 2 or not isinstance(h := levels[1], np.ndarray):
+        return []
+    found: list[Samples] = []
+    while h.shape[1] % 2 == 0 and h.shape[1] // 2 >= SMALLEST_SIDE:
+        rng = np.random.default_rng([STREAM, seed, len(found), 2])
+        found = found or [signs(h, rng)]
+        h = draw(found[-1], Majority(), rng)
+        found.append(h)
+    return found
+
+
+def signs(h: Samples, rng: Rng) -> Samples:
+    """Return the signs of h, a fair coin for each 0, int8; ±1 spins as they are."""
+    if h.dtype == np.int8 and is_spin(h):
+        return h
+    out = np.empty(h.shape, np.int8)
+    block = max(1, BLOCK_SITES // h[0].size)
+    for start in range(0, len(h), block):
+        part, signed = h[start : start + block], out[start : start + block]
+        signed[:] = np.sign(part)
+        signed[part == 0] = 2 * rng.integers(0, 2, int((part == 0).sum()), dtype=np.int8) - 1
+    return out

@@ -62,7 +62,7 @@ def row(subject: Subject) -> Row:
     missing = hindrance(subject)
     if missing:
         return Diagnostic(None, missing, {}), {}
-    first, *levels = [sums(level) for level in subject.levels]
+    first, *levels = subject.sums
     found = [of_sums(first, level) for level in levels]
     quantities = {
         f"tangent_{name}[{n}]": Quantity(estimate[i])

@@ -357,7 +357,8 @@ def exact(subject: Subject) -> dict[str, float]:
     if system.size == EXACT_SIZE:
         found = by_enumeration(subject, system.coupling)
         values = {name: float(estimate.value) for name, estimate in found.quantities.items()}
-        return {name: value for name, value in values.items() if name not in UNLIKE}
+        ambiguous = () if given_block(subject.moments) else ("equivariance",)  # a unit may fit several tiles alike
+        return {name: value for name, value in values.items() if name not in {*UNLIKE, *ambiguous}}
     if not isinstance(coarse, Average | Decimation):
         return {}
     b = coarse.block

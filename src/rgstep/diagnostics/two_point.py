@@ -20,7 +20,7 @@ from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority
 from rgstep.correlators import Source, correlation_sums, read
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.errors import InputError
-from rgstep.estimates import Estimate, group_bounds, jackknife
+from rgstep.estimates import Estimate, group_bounds, jackknife, with_rest
 from rgstep.exact import enumeration, torus
 from rgstep.nets.rbm import RBM
 from rgstep.report import Diagnostic, Quantity
@@ -93,11 +93,8 @@ def curve(field: Source, nearest: float = NEAREST) -> Curve:
 
 def averages(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the average over all groups, then without each (if there are two): `(set, …)`."""
-    total, n = sums.sum(axis=0)[None], counts.sum()
-    if len(counts) < 2:
-        return np.asarray(total / n)
-    rest = (total - sums) / (n - counts).reshape(-1, *(1,) * (sums.ndim - 1))
-    return np.concatenate([total / n, rest])
+    total = with_rest(sums)
+    return np.asarray(total / with_rest(counts).reshape(-1, *(1,) * (sums.ndim - 1)))
 
 
 def read_all(correlation: np.ndarray, nearest: float = NEAREST) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rgstep.errors import InputError
-from rgstep.types import CoarseGraining, Field, Rng, Samples, Spins
+from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -26,7 +26,7 @@ class Function:
 
     function: Callable[[Any], Any]  # the user's: arrays of any library
 
-    def mean_h(self, v: Spins) -> np.ndarray:
+    def mean_h(self, v: Samples) -> np.ndarray:
         """Return h as the function gives it for float32 configurations."""
         values = v.astype(np.float32)
         torch = sys.modules.get("torch")
@@ -34,7 +34,7 @@ class Function:
             return to_numpy(self.function(values))
         return call_module(torch, self.function, values)
 
-    def sample_h(self, v: Spins, rng: Rng) -> np.ndarray:
+    def sample_h(self, v: Samples, rng: Rng) -> np.ndarray:
         """Return h: nothing is random."""
         return self.mean_h(v)
 
@@ -59,15 +59,15 @@ class Checked:
     inner: CoarseGraining
     name: str
 
-    def mean_h(self, v: Spins) -> Field:
+    def mean_h(self, v: Samples) -> Field:
         """Return the map's E[h | v], checked."""
         return as_floats(self.call(self.inner.mean_h, v))
 
-    def sample_h(self, v: Spins, rng: Rng) -> Samples:
+    def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Return the map's draw of h, checked."""
         return self.call(self.inner.sample_h, v, rng)
 
-    def call(self, method: Callable[..., Any], v: Spins, *rest: Rng) -> np.ndarray:
+    def call(self, method: Callable[..., Any], v: Samples, *rest: Rng) -> np.ndarray:
         """Call the map, turning whatever it raises into one line that names the map."""
         try:
             answer = method(v, *rest)

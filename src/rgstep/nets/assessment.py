@@ -192,7 +192,11 @@ def with_assessment(rbm: RBM, assessment: Assessment) -> RBM:
 
 def stored(rbm: RBM, temperature: float) -> Mapping[str, Any] | None:
     """Return what a network's record says of it as a model of this temperature's law, or None."""
-    found = rbm.origin.get(KEY)
+    return at_temperature(rbm.origin.get(KEY), temperature)
+
+
+def at_temperature(found: object, temperature: float) -> Mapping[str, Any] | None:
+    """Return an entry of a network's record if it was made at this temperature, None otherwise."""
     if not isinstance(found, Mapping) or not math.isclose(float(found.get("temperature", math.nan)), temperature):
         return None
     return found
