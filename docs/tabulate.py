@@ -7,6 +7,9 @@ from rgstep.estimates import Estimate
 from rgstep.findings import family, findings, members, pooled
 
 QUANTITIES = (
+    "own_block",
+    "adjacent",
+    "farthest",
     "pattern_mean_abs",
     "pattern_range",
     "pattern_sd",
@@ -24,6 +27,7 @@ QUANTITIES = (
     "kl_per_spin",
     "core_share",
     "local_units",
+    "extended_units",
     "faint_units",
     "shape_deviation",
     "K_nn[1]",

@@ -11,6 +11,7 @@ import rgstep
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "README.md"]
+PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
 
 
 def code_blocks(text: str) -> list[tuple[str, str]]:
