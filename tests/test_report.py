@@ -21,7 +21,7 @@ from rgstep.exact import blocks, enumeration
 from rgstep.files import check_output, output_folder, write_arrays
 from rgstep.findings import CORRELATORS, PATCHES, findings
 from rgstep.nets.sources import as_bits
-from rgstep.report import Diagnostic, MapReport, Quantity, Report, load_report
+from rgstep.report import Diagnostic, MapReport, Quantity, Report, headline, load_report
 
 COUPLING = 1 / rg.CRITICAL_TEMPERATURE
 U4 = -1.5656237876383  # sampling.md section 4: energy per site, L = 4, T_c
@@ -647,3 +647,15 @@ def test_findings_are_frozen():
     (first, _) = findings(synthetic({**BASE, "rbm_x": 1.0}))
     with pytest.raises(dataclasses.FrozenInstanceError):
         first.supported = False
+
+
+def test_tables_show_what_is_judged(critical8):
+    """Of real h the exponents of its sign; of ±1 its own."""
+    report = rg.judge(critical8, {"average": rg.Average(), "majority": rg.Majority()})
+    rows = {name: entry.diagnostics["mcrg"] for name, entry in report.maps.items()}
+    assert headline("mcrg", rows["average"])["y_h"] is rows["average"].estimates["y_h_sign[0]"]
+    assert headline("mcrg", rows["majority"])["y_h"] is rows["majority"].estimates["y_h[0]"]
+    assert list(headline("vh_pattern", report.maps["majority"].diagnostics["vh_pattern"])) == ["core"]
+    text = str(report)
+    for name, entry in report.maps.items():
+        assert f"{name}: {entry.verdict}; {entry.reason}" in text

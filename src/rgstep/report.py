@@ -148,12 +148,18 @@ def cell(name: str, diagnostic: Diagnostic | None, judged: bool) -> str:
     """Return the headline quantities of one row, a line each, and whether it passed."""
     if diagnostic is None:
         return "–"
-    lines = [
-        f"{'' if lone_label(name) else label + ' '}{diagnostic.estimates[quantity].estimate}"
-        for quantity, label in HEADLINES[name].items()
-        if quantity in diagnostic.estimates
-    ]
+    shown = headline(name, diagnostic).items()
+    lines = [f"{'' if lone_label(name) else label + ' '}{quantity.estimate}" for label, quantity in shown]
     return "\n".join([*lines, *filter(None, [mark(name, diagnostic, judged)])])
+
+
+def headline(name: str, diagnostic: Diagnostic) -> dict[str, Quantity]:
+    """Return the quantities of a row that tables show, by label; of real h those of its sign, which are judged."""
+    found = {}
+    for quantity, label in HEADLINES[name].items():
+        choices = (quantity.replace("[", "_sign["), quantity)
+        found |= {label: diagnostic.estimates[choice] for choice in choices[::-1] if choice in diagnostic.estimates}
+    return found
 
 
 def lone_label(name: str) -> str:

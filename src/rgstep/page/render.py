@@ -13,7 +13,7 @@ from rgstep.battery import TELLS
 from rgstep.findings import family, findings
 from rgstep.page.plate import Plate
 from rgstep.page.plates import drift, entropy, hamiltonian, information, mcrg, tiles, two_point
-from rgstep.report import HEADLINES, MapReport, Report, file_name, mark
+from rgstep.report import HEADLINES, MapReport, Report, file_name, headline, mark
 from rgstep.types import Progress
 
 ROWS = (tiles, two_point, hamiltonian, mcrg, drift, information, entropy)  # the battery's figures, in this order
@@ -35,7 +35,7 @@ def write_page(report: Report, folder: Path, progress: Progress | None = None) -
     html = template().render(
         report=report,
         origin=report.origin,
-        headlines=HEADLINES,
+        headline=headline,
         shown=[
             name
             for name in HEADLINES
