@@ -331,9 +331,12 @@ def momentum_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]], order
 
 
 def look(name: str, order: Sequence[str]) -> dict[str, Any]:
-    """Return the colour and marker of a map: the same in every figure that is given the same order of maps."""
-    i = list(order).index(name) if name in order else 0
-    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+    """Return the colour and marker of a map: the same in every figure that is given the same order of maps.
+
+    The ninth map has the first colour with the second marker, so that 64 maps look different.
+    """
+    turn, i = divmod(list(order).index(name) if name in order else 0, len(COLOURS))
+    return {"color": COLOURS[i], "marker": MARKERS[(i + turn) % len(MARKERS)]}
 
 
 def text(name: str) -> str:

@@ -155,10 +155,11 @@ def cell(name: str, diagnostic: Diagnostic | None, judged: bool) -> str:
 
 def headline(name: str, diagnostic: Diagnostic) -> dict[str, Quantity]:
     """Return the quantities of a row that tables show, by label; of real h those of its sign, which are judged."""
-    found = {}
+    found: dict[str, Quantity] = {}
     for quantity, label in HEADLINES[name].items():
-        choices = (quantity.replace("[", "_sign["), quantity)
-        found |= {label: diagnostic.estimates[choice] for choice in choices[::-1] if choice in diagnostic.estimates}
+        for choice in (quantity, quantity.replace("[", "_sign[")):
+            if choice in diagnostic.estimates:
+                found[label] = diagnostic.estimates[choice]
     return found
 
 
