@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rgstep as rg
-from rgstep.blocking import Average, BernoulliBlock, CrossMajority, Decimation, Majority, signs_with_mean
+from rgstep.blocking import (
+    Average,
+    BernoulliBlock,
+    CrossMajority,
+    Decimation,
+    Majority,
+    WindowMajority,
+    signs_with_mean,
+)
 from rgstep.errors import InputError
 from rgstep.exact import blocks, enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
@@ -24,6 +32,8 @@ RULES = {
     "majority, zero": (lambda block: Majority(block, ties="zero"), (-1, 0, 1)),
     "decimation": (Decimation, (-1, 1)),
     "cross": (CrossMajority, (-1, 1)),
+    "window": (lambda block: WindowMajority(block + 2, block), (-1, 1)),
+    "window of three": (lambda block: WindowMajority(3, block), (-1, 1)),
     "bernoulli": (lambda block: BernoulliBlock(1.0, block), (-1, 1)),
     "bernoulli, weak": (lambda block: BernoulliBlock(weight=0.2, block=block), (-1, 1)),
     "bernoulli, inverted": (lambda block: BernoulliBlock(weight=-0.7, block=block), (-1, 1)),
@@ -142,6 +152,24 @@ def test_rules_against_loops(rng, block):
     np.testing.assert_array_equal(Majority(block, ties="first").sample_h(v, rng), first)
     np.testing.assert_array_equal(Decimation(block).sample_h(v, rng), corners)
     np.testing.assert_allclose(BernoulliBlock(0.3, block).mean_h(v), np.tanh(0.3 * sums), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "block"), [(3, 2), (4, 2), (5, 2), (3, 4), (6, 4)])
+def test_windows_against_loops(rng, width, block):
+    """A window of w×w sites begins ⌊(w − b)/2⌋ before its block, on the torus."""
+    v = rng.choice(np.array([-1, 1], np.int8), (5, 8, 8))
+    found = WindowMajority(width, block).mean_h(v)
+    start = -((width - block) // 2)
+    for row, column in itertools.product(range(8 // block), repeat=2):
+        rows, columns = (np.arange(start, start + width) + block * x for x in (row, column))
+        total = v[:, rows[:, None] % 8, columns % 8].sum(axis=(1, 2))
+        np.testing.assert_array_equal(found[:, row, column], np.sign(total))
+    np.testing.assert_array_equal(WindowMajority(block, block).mean_h(v), Majority(block).mean_h(v))
+
+
+def test_a_window_has_a_width():
+    with pytest.raises(InputError, match="width"):
+        WindowMajority(0)
 
 
 def test_random_ties_are_fair_and_their_own(rng):

@@ -156,10 +156,60 @@ def test_one_configuration_with_ties_is_no_map_of_bits():
     rg.judge(rg.ensemble_from_array(v, rg.CRITICAL_TEMPERATURE), {"majority": rg.Majority()})
 
 
+class Signed:
+    """The majority rule, units of both signs at their places."""
+
+    def signs(self, side):
+        return 1 - 2 * (np.add.outer(np.arange(side), np.arange(side)) % 2).astype(np.int8)
+
+    def mean_h(self, v):
+        return rg.Majority().mean_h(v) * self.signs(v.shape[1] // 2)
+
+    def sample_h(self, v, rng):
+        return rg.Majority().sample_h(v, rng) * self.signs(v.shape[1] // 2)
+
+
+def test_signs_of_units_do_not_matter():
+    """Units of both signs are put right from their pictures, for one step; −h of all units is as good as h."""
+    rows = {
+        name: report.diagnostics
+        for name, report in rg.judge(sampled16(), {"signed": Signed(), "majority": rg.Majority()}).maps.items()
+    }
+    for row, name in (("mcrg", "y_h[0]"), ("drift", "delta_m[0]"), ("hidden_hamiltonian", "K_nn[1]")):
+        own, other = (float(rows[which][row].estimates[name].estimate.value) for which in ("majority", "signed"))
+        assert own == pytest.approx(other, abs=0.02 if row == "hidden_hamiltonian" else 0.003)
+    assert "y_h[1]" not in rows["signed"]["mcrg"].estimates
+    assert "both signs" in rows["signed"]["mcrg"].why
+
+
+def test_an_even_map_has_no_signs_to_put_right():
+    def energy(v):
+        return v[:, ::2, ::2] * v[:, ::2, 1::2]
+
+    entry = rg.judge(sampled16(), {"energy": energy}).maps["energy"]
+    assert "both signs" not in entry.diagnostics["mcrg"].why
+    assert entry.verdict == criteria.FEATURES
+
+
+def test_a_map_that_never_changes_is_no_step():
+    entry = rg.judge(sampled16(), {"constant": lambda v: np.ones((len(v), 8, 8), np.int8)}).maps["constant"]
+    assert entry.verdict == criteria.FEATURES
+    assert "constant_units = 1" in entry.reason
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["majority", "cross_majority", "scrambled_majority", "average", "decimation", "random_tiling", "far_majority"],
+    [
+        "majority",
+        "cross_majority",
+        "window_majority",
+        "scrambled_majority",
+        "average",
+        "decimation",
+        "random_tiling",
+        "far_majority",
+    ],
 )
 def test_controls_get_the_verdict_that_is_known(name):
     """The rates over many seeds: docs/verdict.md."""

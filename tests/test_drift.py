@@ -9,6 +9,7 @@ import rgstep as rg
 from rgstep.correlators import measure
 from rgstep.diagnostics import drift, mcrg
 from rgstep.diagnostics.subject import Subject
+from rgstep.estimates import jackknife
 from rgstep.exact import enumeration, torus, transfer
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.nets.adapters import as_map
@@ -61,11 +62,40 @@ def test_the_first_level_on_4_by_4(critical4):
     assert found["U4"].error < 0.002
 
 
+def rescaled_exactly(coarse):
+    """Δ_m of the step from 4×4 to 2×2 at T_c by enumeration."""
+    v, p = enumeration.states(4), enumeration.probabilities(4, CRITICAL_COUPLING)
+    law, h = mcrg.outcomes(coarse, v)
+    before, after = p @ v.mean(axis=(1, 2)) ** 2, p @ law @ h.mean(axis=(1, 2)) ** 2
+    return math.log(after / before) / (2 * math.log(2))
+
+
+@pytest.mark.parametrize("coarse", [rg.Majority(), rg.Decimation(), rg.BernoulliBlock(0.5)])
+def test_how_the_magnetisation_is_rescaled_on_4_by_4(critical4, coarse):
+    h = coarse.sample_h(critical4.spins, np.random.default_rng(1))
+    levels = [drift.without_each_group(sums(source)) for source in (critical4, h)]
+    found = jackknife(*(lambda g: (g[0], g[1:]))(drift.growth(*levels) / (2 * math.log(2))))
+    assert abs(found.value - rescaled_exactly(coarse)) < 4 * found.error < 0.02
+    assert abs(found.value - rescaled_exactly(rg.BernoulliBlock(0.25))) > 5 * found.error  # the twin: another map
+
+
+def test_decimation_does_not_rescale_the_magnetisation(critical16):
+    """⟨m²⟩ is kept by decimation, but for the share of a site with itself; the majority rule takes it to L^(−1/4)."""
+    kept, blocked = (drift.row(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority()))
+    own = float((critical16.spins.mean(axis=(1, 2)) ** 2).mean())
+    pairs = own - 1 / 256  # of different sites, and at 1/64 of the sites as strong
+    expected = math.log((pairs + 1 / 64) / own) / (2 * math.log(2))
+    assert abs(kept["delta_m[0]"].estimate.value) < 2 * expected
+    for n in (0, 1):
+        assert abs(blocked[f"delta_m[{n}]"].estimate.value - 0.12) < 0.01
+    assert "delta_m[0]" not in drift.row(subject(critical16, rg.Average()))[0].estimates  # it would be that of a unit
+
+
 def test_the_row(critical16):
     row, arrays = drift.row(subject(critical16, rg.Majority()))
     assert row.passed is None
     names = [f"{name}[{n}]" for name in ("U4", "abs_m", "nn") for n in range(3)]
-    assert sorted(row.estimates) == sorted([*names, "U4_drift[1]", "U4_drift[2]"])
+    assert sorted(row.estimates) == sorted([*names, "U4_drift[1]", "U4_drift[2]", "delta_m[0]", "delta_m[1]"])
     assert row.estimates["nn[0]"].exact == pytest.approx(torus.nn_correlation(16, CRITICAL_COUPLING))
     assert (
         abs(row.estimates["nn[0]"].estimate.value - row.estimates["nn[0]"].exact)

@@ -153,6 +153,10 @@ def test_the_change_between_levels_without_its_noise():
     assert np.mean(plain) > 5 * np.std(plain) / np.sqrt(40)  # the twin: the noise alone
     moved = pl.couplings(drawn(KNOWN, 20_000, 1)).distance(pl.couplings(drawn(0.8 * KNOWN, 20_000, 2)))
     assert abs(moved.value - 0.2 * np.linalg.norm(KNOWN)) < 4 * moved.error < 0.04
+    first, second = (pl.couplings(drawn(scale * KNOWN, 20_000, seed)) for scale, seed in ((1.0, 1), (0.8, 2)))
+    share = first.relative_change(second)
+    assert abs(share.value - 0.2) < 4 * share.error < 0.15
+    assert np.isnan(pl.couplings(drawn(np.zeros(6), 2_000, 3)).relative_change(first).value)  # of nothing
     same = pairs[0][0].distance(pairs[0][0])
     assert (same.value, same.error) == (0, 0)
     with pytest.raises(rg.InputError, match="same groups"):

@@ -179,9 +179,7 @@ def test_a_singular_matrix_gives_no_number(rng):
     assert np.isfinite(step.y.value[0])
     assert np.isnan(step.y.value[1:]).all()
     assert (step.condition[1:] > mcrg.SINGULAR).all()
-    assert mcrg.warned({"y_t[0]": step}) == [
-        "not given, since the correlations of the 3 operators are singular: y_t[0]"
-    ]
+    assert mcrg.warned({"y_t[0]": step}) == ["not given, since the correlations of the operators are singular: y_t[0]"]
 
 
 def test_a_number_without_an_error_is_named():
@@ -223,19 +221,20 @@ def test_the_row_of_the_majority_rule(critical16):
     found = values(row)
     assert sorted(found) == ["y_h[0]", "y_h[1]", "y_t[0]", "y_t[1]"]
     assert row.passed is None
-    for name, expected in {"y_t[0]": 0.9648, "y_t[1]": 0.9948, "y_h[0]": 1.88018, "y_h[1]": 1.87468}.items():
+    for name, expected in {"y_t[0]": 0.9638, "y_t[1]": 0.9883, "y_h[0]": 1.88018, "y_h[1]": 1.87468}.items():
         assert abs(found[name].value - expected) < 4 * found[name].error  # measured with 1,000,000 samples
-        assert found[name].error < (0.03 if "t" in name else 0.003)
-    assert arrays["mcrg_y_t"].shape == arrays["mcrg_y_t_error"].shape == arrays["mcrg_y_t_condition"].shape == (2, 3)
+        assert found[name].error < (0.04 if "t" in name else 0.003)
+    assert arrays["mcrg_y_t"].shape == arrays["mcrg_y_t_error"].shape == arrays["mcrg_y_t_condition"].shape == (2, 5)
     np.testing.assert_array_equal(arrays["mcrg_y_h_level"], [0, 1])
-    np.testing.assert_array_equal(arrays["mcrg_y_t"][:, 2], [found["y_t[0]"].value, found["y_t[1]"].value])
+    np.testing.assert_array_equal(arrays["mcrg_y_t"][:, 4], [found["y_t[0]"].value, found["y_t[1]"].value])
 
 
 @pytest.mark.parametrize("name", ["decimation", "random tiling"])
 def test_maps_that_leave_the_fixed_point_are_seen(critical16, name):
     given = rg.Decimation() if name == "decimation" else RandomTiling()
     found = values(mcrg.row(subject(critical16, given))[0])
-    for quantity, exact in (("y_t[1]", 1.0), ("y_h[1]", 15 / 8)):
+    first = "y_t[0]" if name == "decimation" else "y_t[1]"
+    for quantity, exact in ((first, 1.0), ("y_h[1]", 15 / 8)):
         assert abs(found[quantity].value - exact) > 5 * found[quantity].error
 
 
@@ -249,7 +248,7 @@ def test_real_h(critical16, as_users_run):
     spread = float((rg.Average().mean_h(critical16.spins) ** 2).mean())
     assert found["y_h_unit[0]"].value == pytest.approx(2 + math.log2(spread) / 2, abs=1e-6)
     assert abs(found["y_h_sign[0]"].value - 1.88018) < 4 * found["y_h_sign[0]"].error
-    assert abs(found["y_t_sign[1]"].value - 0.9948) < 4 * found["y_t_sign[1]"].error
+    assert abs(found["y_t_sign[1]"].value - 0.9883) < 4 * found["y_t_sign[1]"].error
     assert "h is real" in row.why
     assert arrays["mcrg_y_h_unit"].shape == (2, 3)
 
@@ -272,7 +271,7 @@ def test_a_map_without_places_has_one_step_and_goes_on_by_majority(critical16):
     found = values(row)
     assert sorted(found) == ["y_h[0]", "y_h_majority[1]", "y_t[0]", "y_t_majority[1]"]
     assert abs(found["y_h_majority[1]"].value - 1.87468) < 4 * found["y_h_majority[1]"].error
-    assert abs(found["y_t_majority[1]"].value - 0.9948) < 4 * found["y_t_majority[1]"].error
+    assert abs(found["y_t_majority[1]"].value - 0.9883) < 4 * found["y_t_majority[1]"].error
     np.testing.assert_array_equal(arrays["mcrg_y_t_majority_level"], [1])
     assert "_majority" in row.why
     assert "found from its pictures" in row.why

@@ -120,7 +120,7 @@ def test_quantities_by_enumeration(critical4, coarse):
     """On 4×4 every quantity agrees with the one of the exact coefficients; a random tiling's do not."""
     quantities, arrays, _ = tiles.row(subject(critical4, coarse))
     compared = {name: q for name, q in quantities.items() if q.exact is not None}
-    assert len(compared) == 11
+    assert len(compared) == 12
     for name, q in compared.items():
         assert abs(q.estimate.value - q.exact) < 4.5 * q.estimate.error + 3e-5, name
     assert arrays["beta"].shape == (4, 4, 4)

@@ -6,7 +6,8 @@ A block rule replaces every b-by-b block B of spins by one variable. With S_B = 
     majority     h_B = sign S_B, and a tie broken by the rule named (Swendsen 1979)
     decimation   h_B = the spin in the block's first corner
     Bernoulli    p(h_B = ±1 | s) ∝ exp(± w S_B), a majority with noise (Swendsen 1984)
-    cross        h_x = sign of the sum over a site and its four neighbours, at every b-th site: windows that overlap
+    cross        h_x = sign of the sum over a site and its four neighbours, at every b-th site
+    window       h_B = sign of the sum over a larger square about the block: windows that overlap
 
 Each commutes with translations by b, and with the global flip in law. The maps whose known answer is "no":
 
@@ -151,6 +152,40 @@ class CrossMajority:
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Return the signs, int8: nothing is random."""
         return self.mean_h(v).astype(np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowMajority:
+    """The sign of the sum over a square window about each b-by-b block, wider than the block; ties take a fair coin.
+
+    The windows overlap, so that neighbouring h share spins: the couplings of its fixed point are stronger and reach
+    further than the majority rule's, and the first steps go further to get there. On a torus that is smaller than the
+    window a site counts as often as it is met.
+    """
+
+    width: int = 4
+    block: int = 2
+
+    def __post_init__(self) -> None:
+        """Check both sides."""
+        object.__setattr__(self, "width", require_positive("width", self.width))
+        object.__setattr__(self, "block", require_positive("block", self.block))
+
+    def mean_h(self, v: Samples) -> Field:
+        """Return the sign of each sum, 0 for a tie, `(sample, L/b, L/b)`."""
+        check_blocks(v, self.block)
+        first = -((self.width - self.block) // 2)
+        total = v.astype(np.float32)
+        for axis in (1, 2):
+            along = np.zeros_like(total)
+            for shift in range(first, first + self.width):
+                along += np.roll(total, -shift, axis)
+            total = along
+        return np.sign(total[:, :: self.block, :: self.block])
+
+    def sample_h(self, v: Samples, rng: Rng) -> Spins:
+        """Draw h, int8 ±1."""
+        return fair_ties(self.mean_h(v), rng).astype(np.int8)
 
 
 @dataclass(frozen=True, slots=True)

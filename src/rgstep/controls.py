@@ -21,12 +21,22 @@ from rgstep.blocking import (
     Majority,
     RandomTiling,
     Scrambled,
+    WindowMajority,
 )
 from rgstep.criteria import FEATURES, LOCAL, RG_STEP
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.types import CoarseGraining
 
-HAND_MADE_CLASSES = (Average, Majority, CrossMajority, Decimation, BernoulliBlock, RandomTiling, FarMajority)
+HAND_MADE_CLASSES = (
+    Average,
+    Majority,
+    CrossMajority,
+    WindowMajority,
+    Decimation,
+    BernoulliBlock,
+    RandomTiling,
+    FarMajority,
+)
 LADDER = (0.1, 0.25, 0.5, 1.0, 2.0)  # weights of the Bernoulli block: from little but noise to nearly the majority rule
 
 HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
@@ -37,6 +47,7 @@ HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
         "bernoulli": lambda block: BernoulliBlock(block=block),
         **{f"bernoulli_{weight}": partial(BernoulliBlock, weight) for weight in LADDER},
         "cross_majority": lambda block: CrossMajority(block),
+        "window_majority": lambda block: WindowMajority(2 * block, block),
         "scrambled_majority": lambda block: Scrambled(Majority(block)),
         "random_tiling": lambda block: RandomTiling(block),
         "far_majority": lambda block: FarMajority(block),
@@ -50,6 +61,7 @@ KNOWN: Mapping[str, str] = MappingProxyType(
         "majority": RG_STEP,
         "average": RG_STEP,  # by its sign, the majority rule
         "cross_majority": RG_STEP,
+        "window_majority": RG_STEP,
         "scrambled_majority": RG_STEP,
         "bernoulli_2.0": RG_STEP,
         "bernoulli_1.0": RG_STEP,

@@ -1,11 +1,15 @@
 """Do the levels of a critical configuration look alike? Observables that a fixed point keeps from level to level.
 
-    U₄ = 1 − ⟨m⁴⟩ / (3⟨m²⟩²),    ⟨|m|⟩,    ⟨h h'⟩ of nearest neighbours,        m the mean of h over the lattice.
+    U₄ = 1 − ⟨m⁴⟩ / (3⟨m²⟩²),    ⟨|m|⟩,    ⟨h h'⟩ of nearest neighbours,        m the mean of h over the lattice,
 
+and how the magnetisation is rescaled from a level to the next, Δ_m = ln(⟨m²⟩'/⟨m²⟩) / (2 ln b): a fixed point takes the
+same field of spins to the same one on a lattice smaller by b, and ⟨m²⟩ ∝ L^(−2Δ_σ) at T_c, so that Δ_m → Δ_σ = 1/8.
 U₄ of the critical Ising model on a square torus tends to 0.61069 (Kamieniarz and Blöte 1993).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -44,6 +48,7 @@ def without_each_group(level: Sums) -> dict[str, np.ndarray]:
         return np.asarray(np.divide(top, bottom, where=bottom > 0, out=np.full(top.shape, np.nan)))
 
     return {
+        "m2": m2,
         "U4": 1 - over(m4, 3 * m2**2),
         "abs_m": abs_m,
         "nn": nn,
@@ -73,8 +78,18 @@ def row(subject: Subject) -> Row:
         for n, level in later:  # of the same configurations: known better than either
             change = level["U4"] - levels[0]["U4"]
             quantities[f"U4_drift{suffix}[{n}]"] = Quantity(jackknife(change[0], change[1:]))
+    if not subject.real:  # real h would give that of its unit
+        for n, (before, after) in enumerate(pairwise(levels)):
+            rescaled = growth(before, after) / (2 * math.log(subject.sums[n].side / subject.sums[n + 1].side))
+            quantities[f"delta_m[{n}]"] = Quantity(jackknife(rescaled[0], rescaled[1:]))
     quantities["nn[0]"] = Quantity(quantities["nn[0]"].estimate, torus.nn_correlation(system.size, system.coupling))
     return Diagnostic(None, "; ".join(said(subject, bool(further))), quantities), arrays
+
+
+def growth(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return ln(⟨m²⟩ after / ⟨m²⟩ before) of all samples, then without each group."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log(after["m2"] / before["m2"]))
 
 
 def keep(

@@ -261,5 +261,5 @@ def label(scale: float) -> str:
 def placing(subject: Subject) -> Callable[[Samples], Samples] | None:
     """Return the function that puts h on the coarse lattice as the subject's places have it; None without places."""
     if subject.given_places:
-        return lambda h: h
+        return lambda h: np.asarray(h * subject.given_sign)
     return None if subject.gauge is None else subject.gauge.apply

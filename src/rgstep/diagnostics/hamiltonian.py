@@ -3,7 +3,7 @@
 The couplings K of the spins and of h, level by level (`pseudolikelihood`), and from them
 
     locality       Q = Σ_{|r|>√2} n_r |K_r| / Σ_r n_r |K_r|,        n_r pairs a site at distance r,
-    stationarity   |K^{(n+1)} − K^{(n)}|, over the six couplings (Swendsen 1984).
+    stationarity   |K^{(n+1)} − K^{(n)}| / |K^{(n)}|, over the six couplings (Swendsen 1984).
 
 An RG step gives short-ranged couplings, and at T_c the same ones at each level after the first. Networks without given
 places also get the couplings of all pairs of units (`pairwise`); four units get every coupling.
@@ -117,7 +117,7 @@ def invariant(measured: Sequence[Couplings], coupling: float) -> dict[str, Quant
         exact_locality = 0.0 if n == 0 and coupling > 0 else None
         quantities[f"locality_q[{n}]"] = Quantity(found.locality(), exact_locality)
         if n + 1 < len(measured):
-            quantities[f"stationarity[{n}]"] = Quantity(found.distance(measured[n + 1]))
+            quantities[f"stationarity[{n}]"] = Quantity(found.relative_change(measured[n + 1]))
     return quantities
 
 

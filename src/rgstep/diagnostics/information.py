@@ -268,7 +268,7 @@ def placed(subject: Subject, block: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if subject.given_places:
         side = subject.moments.hidden_shape[0]
-        return tiles_of(side, block), np.ones(side**2, np.int8)
+        return tiles_of(side, block), subject.given_sign.ravel()
     pictures, size = subject.pictures, subject.moments.size
     centre, _ = gauge.centres(pictures, size / math.sqrt(len(pictures)))
     corners = np.floor(centre - (block - 1) / 2 + 0.5).astype(np.int64) % size

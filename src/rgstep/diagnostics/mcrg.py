@@ -29,7 +29,6 @@ TELLS = (
     "Whether couplings grow by b^y_t and b^y_h from each level to the next, as at the Ising fixed point (1 and 15/8), "
     "once transients have died out. It does not tell whether h lives on tiles, and a single step can have any exponent."
 )
-OPERATORS = 3  # of each sector: more are noisier and change no exponent of the majority rule (docs/diagnostics/mcrg.md)
 GROUPS = 64
 ROUNDING = 1e-12
 SINGULAR = 1e10  # condition number of the operators' correlation matrix; 10³ … 10⁵ at T_c
@@ -48,14 +47,14 @@ class Step(NamedTuple):
     condition: np.ndarray  # (operators,) of the correlations of the coarse operators
 
 
-def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: int = OPERATORS) -> Estimate:
+def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: int | None = None) -> Estimate:
     """Return y = ln |λ| / ln b between two levels with its jackknife error; not a number where T cannot be had.
 
     Args:
         fine: the level before, an `Ensemble` or `(sample, row, column)`.
         coarse: the level after, sample by sample, on a smaller lattice.
         sector: "even" for y_t, "odd" for y_h.
-        operators: how many, in the order of `operators.EVEN` and `operators.ODD`.
+        operators: how many, in the order of `operators.EVEN` and `operators.ODD`; by default all.
 
     Raises:
         InputError: if the levels do not belong together, or there are not so many operators.
@@ -63,6 +62,7 @@ def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: i
     if len(fine) != len(coarse):
         message = f"{len(coarse)} coarse configurations of {len(fine)} fine ones: one for each is needed"
         raise InputError(message)
+    operators = len(SPINS[sector]) if operators is None else operators
     if not 1 <= operators <= len(SPINS[sector]):
         message = f"operators = {operators}: the {sector} sector has 1 to {len(SPINS[sector])}"
         raise InputError(message)
@@ -73,8 +73,9 @@ def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: i
     return step(before, after, sector, operators=operators).y[operators - 1]
 
 
-def step(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators: int = OPERATORS) -> Step:
-    """Return one sector of a step with 1, 2, … operators; `unit` scales both levels to ⟨h²⟩ = 1."""
+def step(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators: int | None = None) -> Step:
+    """Return one sector of a step with 1, 2, … operators, by default all; `unit` scales both levels to ⟨h²⟩ = 1."""
+    operators = getattr(coarse, sector).shape[1] if operators is None else operators
     columns = np.concatenate([getattr(coarse, sector)[:, :operators], getattr(fine, sector)[:, :operators]], axis=1)
     moments = without_each_group(columns, centred=sector == "even")
     if unit:  # an operator of k variables is divided by the k-th power of their root mean square
@@ -187,7 +188,7 @@ def outcomes(coarse: CoarseGraining, v: Spins) -> tuple[np.ndarray | None, np.nd
 
 
 def row(subject: Subject) -> Row:
-    """y_t and y_h of every step, with 1, 2 and 3 operators in the arrays and 3 in the row."""
+    """y_t and y_h of every step: with 1, 2, … operators in the arrays, with all in the row."""
     missing = hindrance(subject)
     if missing:
         return Diagnostic(None, missing, {}), {}
@@ -247,13 +248,13 @@ def iterated_signs(subject: Subject) -> list[Samples]:
     h, found = subject.placed, []
     while h is not None:
         found.append(signs(h, rng))
-        h = subject.iterate(found[-1], len(found)) if subject.given_places else None
+        h = subject.iterate(found[-1], len(found)) if subject.given_places and not subject.mixed_signs else None
     return found
 
 
 def said(subject: Subject, found: Mapping[str, object]) -> list[str]:
     """Return what the numbers of these readings are, in clauses."""
-    says = [f"y = ln λ/ln b of h as drawn, {OPERATORS} even and {OPERATORS} odd operators"]
+    says = [f"y = ln λ/ln b of h as drawn, {len(EVEN_SPINS)} even and {len(ODD_SPINS)} odd operators"]
     if "" not in found:
         says = ["not measured: h has as many sites as v or more, no change of scale; use fewer units"]
     if not subject.ensemble.system.is_critical:
@@ -261,6 +262,8 @@ def said(subject: Subject, found: Mapping[str, object]) -> list[str]:
     if subject.gauge is not None:
         residual = f"{subject.gauge.residual:.2f} lattice spacings off (rms)"
         says.append(f"one step, since h has no given places: those found from its pictures, {residual}")
+    if subject.mixed_signs:
+        says.append("one step, since units have both signs, which their pictures put right")
     if "_unit" in found:
         says.append(
             "h is real: y_h = 2 for any sum without rescaling, _unit scales h to unit variance, _sign is the map to "
@@ -288,9 +291,7 @@ def warned(results: Mapping[str, Step]) -> list[str]:
             bare.append(name)
     says = []
     if singular:
-        says.append(
-            f"not given, since the correlations of the {OPERATORS} operators are singular: {', '.join(singular)}"
-        )
+        says.append(f"not given, since the correlations of the operators are singular: {', '.join(singular)}")
     if turning:
         says.append(f"ln |λ|/ln b is no exponent where λ is complex or negative: {', '.join(turning)}")
     if bare:

@@ -14,6 +14,7 @@ and half of (2,1) lead to the same site: each image counts, as for a lattice wra
 K_r mean the same at every size.
 """
 
+import math
 import typing
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,6 +95,15 @@ class Couplings:
             return Estimate(np.sqrt(length), np.nan)
         error = np.sqrt(d @ spread @ d / length) if length > 0 else np.sqrt(np.trace(spread))
         return Estimate(float(np.sqrt(max(length - np.trace(spread), 0.0))), float(error))
+
+    def relative_change(self, other: "Couplings") -> Estimate:
+        """Return |K of `other` − K| / |K|; NaN where K may be noise."""
+        moved, K = self.distance(other), np.asarray(self.estimate.value)
+        length = float(np.linalg.norm(K))
+        error = float(np.sqrt(K @ self.covariance @ K)) / length if length else np.nan
+        if not length > 4 * error:
+            return Estimate(np.nan, np.nan)
+        return Estimate(moved.value / length, math.hypot(moved.error / length, moved.value * error / length**2))
 
 
 def couplings(

@@ -21,6 +21,7 @@ from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 Row = tuple[Diagnostic, Mapping[str, np.ndarray]]
 SMALLEST_SIDE = 4  # of a level: on 2×2 all couplings but one coincide
+CLEAR = 5.0  # standard errors
 STREAM = 0x5EED  # sets the draws of h apart from other uses of the seed
 
 
@@ -65,10 +66,29 @@ class Subject:
         return gauge.find(self.pictures, means.hh - means.h**2)
 
     @cached_property
+    def given_sign(self) -> np.ndarray:
+        """The sign of each unit of a lattice-valued h, int8 `(l, l)`: −1 for those against v where others follow it.
+
+        The sign of Σ_x ⟨v_x h⟩, where it is `CLEAR` standard errors of independent v and h from 0; all +1 where no
+        two units have different ones: −h of a map is as good as h.
+        """
+        means, side = self.moments.all(), self.moments.hidden_shape[0]
+        total = means.vh.reshape(side, side, -1).sum(axis=2)
+        square = means.hh.reshape(side, side) * means.mm
+        clear = total**2 > CLEAR**2 * square / len(self.ensemble)
+        differ = (clear & (total < 0)).any() and (clear & (total > 0)).any()
+        return np.where(clear & (total < 0) & differ, -1, 1).astype(np.int8)
+
+    @property
+    def mixed_signs(self) -> bool:
+        """Whether h has given places and units of both signs, so that h is not what the map takes for v."""
+        return self.given_places and bool((self.given_sign < 0).any())
+
+    @cached_property
     def placed(self) -> Samples | None:
         """h on the coarse lattice, `(sample, l, l)`, from given or found places, signs put right; None without."""
         if self.given_places:
-            return self.hidden
+            return self.hidden * self.given_sign if self.mixed_signs else self.hidden
         return None if self.gauge is None else self.gauge.apply(self.hidden)
 
     @property
@@ -90,13 +110,14 @@ class Subject:
     def levels(self) -> Sequence[Source]:
         """Lattice-valued variables level by level, the configurations first, down to a side of 4.
 
-        A map with given places is applied to its own h, as drawn, while that works; a dense network has one step.
+        A map with given places is applied to its own h, as drawn, while that works; a dense network, or a map whose
+        units have both signs, has one step.
         """
         levels: list[Source] = [self.ensemble]
         if self.placed is None or self.placed.shape[1] < SMALLEST_SIDE:
             return levels
         levels.append(self.placed)
-        while self.given_places:
+        while self.given_places and not self.mixed_signs:
             last = levels[-1]
             further = self.iterate(last, len(levels)) if isinstance(last, np.ndarray) else None
             if further is None:

@@ -115,8 +115,9 @@ def geometry(v: Source, moments: Moments, two_point: np.ndarray | None = None) -
     `coverage_min`, the smallest Q over the mean, found in one half of the samples and read in the other; `overlap` =
     1 − Σ_a Σ_x q_a²/Σ_x Q², how often two weights on one site are of different units; `equivariance` =
     √(Σ_a |β_a − β̄|²/Σ_a |β_a|²), β̄ the mean of all pictures shifted to one place; `local_units`, the share of units of
-    whose weights more than ¾, by two standard errors, are in the core, `extended_units` those with less; `faint_units`,
-    the share of those whose Σq is less than three standard errors, which are in no other number of units.
+    whose weights more than ¾, by two standard errors, are in the core, `extended_units` those with less;
+    `constant_units`, those whose h never changes, and `faint_units`, of the others those whose Σq is less than three
+    standard errors: they are in no other number of units.
 
     Args:
         v: the configurations, `(sample, L, L)`.
@@ -219,6 +220,7 @@ def concluded(found: Readings, centre: np.ndarray, beta: np.ndarray, constant: n
         if name == "core_share":
             quantities["local_units"] = share_above(single[seen], 1)
             quantities["extended_units"] = share_above(single[seen], -1)
+    quantities["constant_units"] = Estimate(float(constant.mean()), 0.0)
     quantities["faint_units"] = Estimate(float((~seen).mean()), 0.0)
     if seen.any():
         quantities["tile_amplitude"] = estimated(found.amplitude[:, seen].mean(axis=1))
@@ -304,7 +306,8 @@ def row(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarray], s
     if len(ensemble) < FEWEST:
         return {}, {}, f"tiles not measured: {len(ensemble)} samples, at least {FEWEST} are needed"
     if not (moments.all().hh - moments.all().h ** 2 > CONSTANT * moments.all().hh.max()).any():
-        return {}, {}, "tiles not measured: every unit is constant, nothing of v is in h"
+        all_of_them = {"constant_units": Quantity(Estimate(1.0, 0.0))}
+        return all_of_them, {}, "tiles not measured: every unit is constant, nothing of v is in h"
     found = geometry(ensemble, moments)
     known = exact(subject)
     quantities = {name: Quantity(e, known.get(name)) for name, e in found.quantities.items()}
