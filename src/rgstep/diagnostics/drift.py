@@ -80,7 +80,10 @@ def row(subject: Subject) -> Row:
             quantities[f"U4_drift{suffix}[{n}]"] = Quantity(jackknife(change[0], change[1:]))
     if not subject.real:  # real h would give that of its unit
         for n, (before, after) in enumerate(pairwise(levels)):
-            rescaled = growth(before, after) / (2 * math.log(subject.sums[n].side / subject.sums[n + 1].side))
+            fine, coarse = subject.sums[n].side, subject.sums[n + 1].side
+            if fine == coarse:
+                continue  # no change of scale
+            rescaled = growth(before, after) / (2 * math.log(fine / coarse))
             quantities[f"delta_m[{n}]"] = Quantity(jackknife(rescaled[0], rescaled[1:]))
     quantities["nn[0]"] = Quantity(quantities["nn[0]"].estimate, torus.nn_correlation(system.size, system.coupling))
     return Diagnostic(None, "; ".join(said(subject, bool(further))), quantities), arrays
