@@ -41,6 +41,7 @@ TELLS = (
 )
 FEWEST = 8  # groups: each half keeps three when one is left out
 SEEN = 3.0  # standard errors of Σβ² below which a unit has no picture
+ENOUGH = 0.1  # share of units that must be seen to speak for all: of a few that noise lifts out, none is typical
 CHUNK_BYTES = 2**27  # room for the coefficients of some units in all groups
 CONSTANT = 1e-6  # variance of E[h | v], in units of the largest ⟨h²⟩, that float32 moments resolve
 LOCAL = 0.75  # of its weights a local unit has in its core: more than three sites of four thrown at random
@@ -213,7 +214,7 @@ def concluded(found: Readings, centre: np.ndarray, beta: np.ndarray, constant: n
         shown: Callable[[Estimate], Estimate] = root if name == "tile_radius" else replace
         own = shown(single)
         numbers[name] = Estimate(each(own.value), each(own.error))
-        if not seen.any():
+        if seen.mean() < ENOUGH:
             continue
         quantities[name] = shown(estimated(np.median(ratio[:, seen], axis=1)))
         quantities[f"{name}_mean"] = shown(estimated(above[:, seen].sum(axis=1) / below[:, seen].sum(axis=1)))
@@ -222,7 +223,7 @@ def concluded(found: Readings, centre: np.ndarray, beta: np.ndarray, constant: n
             quantities["extended_units"] = share_above(single[seen], -1)
     quantities["constant_units"] = Estimate(float(constant.mean()), 0.0)
     quantities["faint_units"] = Estimate(float((~seen).mean()), 0.0)
-    if seen.any():
+    if seen.mean() >= ENOUGH:
         quantities["tile_amplitude"] = estimated(found.amplitude[:, seen].mean(axis=1))
         quantities |= over_sites(found)
     pictures = np.zeros((len(constant), size, size), np.float32)
@@ -346,8 +347,8 @@ def remarks(found: Geometry, subject: Subject) -> Iterator[str]:
         yield "at T = 0 all spins are one, and every reading of them does as well: β is the one that is spread evenly"
     if not given_block(moments):
         yield "no given places: equivariance shifts each picture by its own tile, found from it, its sign put right"
-    if len(found.constant) + len(found.faint) == len(found.beta):
-        yield "no unit has coefficients above the noise: take more samples"
+    if "core_share" not in found.quantities:
+        yield f"fewer than {ENOUGH:.0%} of the units have coefficients above the noise: take more samples"
     elif samples < 4 * moments.size**2:
         yield f"only {samples} samples for {moments.size**2} coefficients a unit: radii are noisy, shares are not"
 
