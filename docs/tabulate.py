@@ -35,6 +35,7 @@ QUANTITIES = (
     "y_t[0]",
     "y_h[0]",
     "U4_drift[1]",
+    "delta_m[0]",
     "I_ratio",
     "I_hE_given_V",
     "entropy",

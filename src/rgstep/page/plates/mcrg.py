@@ -15,8 +15,8 @@ from rgstep.report import MapReport
 PANELS = {"y_t": (1.0, 0.4, 1.6, r"$y_t$, even operators"), "y_h": (15 / 8, 1.78, 2.02, r"$y_h$, odd operators")}
 SPREAD = 0.5  # of the abscissa that the maps of one level share
 CAPTION = (
-    "Exponents of the linearised RG, step by step, three operators in each sector; bars: one standard error; faint: "
-    "one and two operators. Dashed: the Ising fixed point, y_t = 1 and y_h = 15/8. An RG step comes close after a step "
+    "Exponents of the linearised RG, step by step, all operators of each sector; bars: one standard error; faint: "
+    "fewer of them. Dashed: the Ising fixed point, y_t = 1 and y_h = 15/8. An RG step comes close after a step "
     "or two and stays. Dotted lines, open symbols: the majority rule applied from level 1 on, for maps that are not "
     "applied to their own h. Real h are shown by their signs. Triangles at an edge: numbers beyond it."
 )
@@ -58,7 +58,7 @@ def curve(
     label: str,
     style: Mapping[str, str],
 ) -> None:
-    """Draw one exponent of one map: three operators with errors, fewer of them faint, what is outside as triangles."""
+    """Draw one exponent of one map: all operators with errors, fewer of them faint, what is outside as triangles."""
     real = f"{key}_sign" in arrays
     key = f"{key}_sign" if real else key
     level, values, errors = arrays[f"{key}_level"] + shift, arrays[key], arrays[f"{key}_error"]
