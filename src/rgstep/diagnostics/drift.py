@@ -21,8 +21,9 @@ from rgstep.report import Diagnostic, Quantity
 
 TELLS = (
     "Whether h stays critical while the map is iterated: U₄ and the product of nearest neighbours settle at a fixed "
-    "point and run off away from it. It does not see a change of the couplings that leaves both where they are, and "
-    "every level is smaller than the one before, so compare with the majority rule at the same level."
+    "point and run off away from it; the magnetisation is rescaled by the same factor at each step. It does not see "
+    "a change of the couplings that leaves these where they are, and every level is smaller than the one before, so "
+    "compare with the majority rule at the same level."
 )
 GROUPS = 64
 BINDER = 0.61069  # the critical torus in the limit of large L
@@ -78,15 +79,23 @@ def row(subject: Subject) -> Row:
         for n, level in later:  # of the same configurations: known better than either
             change = level["U4"] - levels[0]["U4"]
             quantities[f"U4_drift{suffix}[{n}]"] = Quantity(jackknife(change[0], change[1:]))
-    if not subject.real:  # real h would give that of its unit
-        for n, (before, after) in enumerate(pairwise(levels)):
-            fine, coarse = subject.sums[n].side, subject.sums[n + 1].side
-            if fine == coarse:
-                continue  # no change of scale
-            rescaled = growth(before, after) / (2 * math.log(fine / coarse))
-            quantities[f"delta_m[{n}]"] = Quantity(jackknife(rescaled[0], rescaled[1:]))
+    rescaled = [] if subject.real else rescalings(subject, levels)  # real h would give that of its unit
+    quantities |= {f"delta_m[{n}]": Quantity(estimate) for n, estimate in enumerate(rescaled)}
+    if rescaled:
+        arrays["drift_delta_m"] = np.array([float(estimate.value) for estimate in rescaled])
+        arrays["drift_delta_m_error"] = np.array([float(estimate.error) for estimate in rescaled])
     quantities["nn[0]"] = Quantity(quantities["nn[0]"].estimate, torus.nn_correlation(system.size, system.coupling))
     return Diagnostic(None, "; ".join(said(subject, bool(further))), quantities), arrays
+
+
+def rescalings(subject: Subject, levels: Sequence[dict[str, np.ndarray]]) -> list[Estimate]:
+    """Return Δ_m of every step; none of a step that does not change the scale."""
+    found = []
+    for (before, after), (fine, coarse) in zip(pairwise(levels), pairwise(subject.sums), strict=True):
+        if fine.side != coarse.side:
+            values = growth(before, after) / (2 * math.log(fine.side / coarse.side))
+            found.append(jackknife(values[0], values[1:]))
+    return found
 
 
 def growth(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> np.ndarray:
