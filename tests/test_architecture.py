@@ -53,8 +53,9 @@ HOUSE = {
         *("report", "criteria", "controls", "nulls", "diagnostics", "diagnostics.subject", "diagnostics.sampling"),
         *("diagnostics.training", "diagnostics.pictures", "diagnostics.coefficients", "diagnostics.tiles"),
         *("diagnostics.pseudolikelihood", "diagnostics.pairwise", "diagnostics.hamiltonian"),
-        *("diagnostics.mcrg", "diagnostics.drift", "diagnostics.tangent", "diagnostics.two_point"),
+        *("diagnostics.mcrg", "diagnostics.drift", "diagnostics.tangent", "diagnostics.amplitudes"),
         *(
+            "diagnostics.two_point",
             "diagnostics.mutual",
             "diagnostics.information",
             "diagnostics.kadanoff",

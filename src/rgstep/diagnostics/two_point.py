@@ -7,7 +7,8 @@ At T_c, in the scaling limit, the spins of an L-by-L torus have (Di Francesco, S
 with one amplitude A (`exact.torus.two_point_shape`), and so has every local coarse graining of them, beyond a few
 lattice spacings. Three numbers are read from G: the ratio G(½, 0)/G(½, ½) = 1.02437; Δ from ln G = ln A + 8Δ ln F,
 which has the power and the period right for every Δ, and the torus function itself for Δ = 1/8; and how far the shape
-is from A F. ⟨h⟩ = 0 by symmetry at T_c, so that nothing is subtracted.
+is from A F. ⟨h⟩ = 0 by symmetry at T_c, so that nothing is subtracted. Units of a dense network have an amplitude each
+(`amplitudes`).
 """
 
 import math
@@ -18,6 +19,7 @@ import numpy as np
 
 from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority
 from rgstep.correlators import Source, correlation_sums, read
+from rgstep.diagnostics.amplitudes import distances, own_amplitudes, torus_function, weighted_sums
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, jackknife, with_rest
@@ -57,28 +59,32 @@ class Curve:
     amplitude: float
 
 
-def curve(field: Source, nearest: float = NEAREST) -> Curve:
+def curve(field: Source, nearest: float = NEAREST, own: np.ndarray | None = None) -> Curve:
     """Return the two-point function of a lattice-valued field and its comparison with the torus.
 
     `g_half_ratio` is the mean of G(½, 0) and G(0, ½) over G(½, ½), sides halved and rounded down; `delta_sigma` the
     slope of ln G on ln F over all displacements with |d| ≥ `nearest`, over 8; `shape_deviation` the rms of
     G/(A F) − 1 over the same, A the mean of G/F, its noise subtracted. Errors by jackknife over 64 groups.
 
-    Cost: a Fourier transform a sample: 10 μs for 32×32.
+    Cost: a Fourier transform a sample: 10 μs for 32×32; with amplitudes l⁴ operations.
 
     Args:
         field: an `Ensemble`, or `(sample, row, column)`.
         nearest: the shortest displacement in the fits, in lattice spacings.
+        own: the amplitude of each site, `(row, column)`, where they are not alike (`amplitudes.own_amplitudes`).
 
     Raises:
-        InputError: if the field is not on a square lattice.
+        InputError: if the field is not on a square lattice, or the amplitudes are not those of its sites.
     """
     one = read(field, 0, 1)
     if one.ndim != 3 or one.shape[1] != one.shape[2] or not len(field):
         message = f"a field of shape {(len(field), *one.shape[1:])}: expected (sample, l, l), h with places"
         raise InputError(message)
+    if own is not None and own.shape != one.shape[1:]:
+        message = f"amplitudes of shape {own.shape}: expected {one.shape[1:]}, one for each site"
+        raise InputError(message)
     bounds = group_bounds(len(field), GROUPS)
-    parts = [correlation_sums(field, a, b) for a, b in bounds]
+    parts = [correlation_sums(field, a, b) if own is None else weighted_sums(field, a, b, own) for a, b in bounds]
     products, sums = np.stack([part[0] for part in parts]), np.array([float(part[1]) for part in parts])
     counts = np.array([float(b - a) for a, b in bounds])
     correlation, mean = averages(products, counts), averages(sums, counts)
@@ -121,18 +127,6 @@ def read_all(correlation: np.ndarray, nearest: float = NEAREST) -> dict[str, np.
     return found
 
 
-def torus_function(size: int) -> np.ndarray:
-    """Return F(d/L) of every displacement of an L-by-L torus, `(row, column)`; infinite at 0."""
-    fraction = np.arange(size) / size
-    return np.asarray(torus.two_point_shape(fraction[:, None], fraction[None, :]))
-
-
-def distances(size: int) -> np.ndarray:
-    """Return |d| of every displacement on the torus, `(row, column)`."""
-    step = np.minimum(np.arange(size), size - np.arange(size))
-    return np.asarray(np.hypot(step[:, None], step[None, :]))
-
-
 def concluded(name: str, values: np.ndarray) -> Estimate:
     """Return a reading with its jackknife error; of the deviation the root, without the part that noise adds."""
     if not np.isfinite(values).all():  # a group decides whether there is a number at all
@@ -151,8 +145,9 @@ def row(subject: Subject) -> Row:
         why = "not measured: h has no places; return (sample, l, l), or as many units as fill a square lattice"
         return Diagnostic(None, why, {}), {}
     levels = [subject.ensemble, subject.placed, *subject.levels[2:]]
-    curves = [curve(level) for level in levels]
-    arrays: dict[str, np.ndarray] = {}
+    own = amplitudes_of(subject)
+    curves = [curve(level, own=own if n == 1 else None) for n, level in enumerate(levels)]
+    arrays: dict[str, np.ndarray] = {} if own is None else {"two_point_own": own}
     for n, found in enumerate(curves):
         key = f"two_point_{n}"
         arrays |= {key: np.asarray(found.value.value), f"{key}_error": np.asarray(found.value.error)}
@@ -174,7 +169,17 @@ def row(subject: Subject) -> Row:
         f"{expected} in the scaling limit, Δ_σ 1/8 and the deviation 0, both over distances of at least {NEAREST:g}; "
         f"_v: the spins themselves, [n]: h after n steps"
     )
+    if own is not None:
+        says += f"; units have amplitudes of their own, from {own.min():.2f} to {own.max():.2f} (rms 1)"
     return Diagnostic(None, "; ".join([says, *warned(subject, curves)]), quantities), arrays
+
+
+def amplitudes_of(subject: Subject) -> np.ndarray | None:
+    """Return the amplitude of the unit on each coarse site, `(l, l)`; None where h came with places or T is not T_c."""
+    if subject.gauge is None or subject.placed is None or not subject.ensemble.system.is_critical:
+        return None
+    dead = np.isin(subject.gauge.order, subject.gauge.constant)
+    return own_amplitudes(subject.placed, NEAREST, np.flatnonzero(dead))
 
 
 def half_ratio(size: int) -> float:
@@ -189,7 +194,7 @@ def warned(subject: Subject, curves: list[Curve]) -> list[str]:
     if subject.gauge is not None:
         says.append(f"places found from the pictures, those of units off by {subject.gauge.residual:.2f} spacings rms")
         if subject.gauge.constant:
-            says.append(f"{len(subject.gauge.constant)} constant units take part, as noise-free sites")
+            says.append(f"{len(subject.gauge.constant)} constant units do not count")
     for n, found in enumerate(curves):
         mean, error = float(found.mean.value), float(found.mean.error)
         if abs(mean) > LOPSIDED * error and abs(mean) > 1e-9:

@@ -1,0 +1,119 @@
+"""Amplitudes of units that are not alike: found again, and dead units do not spoil the two-point function."""
+
+import numpy as np
+import pytest
+
+import rgstep as rg
+from rgstep import criteria
+from rgstep.correlators import measure
+from rgstep.diagnostics import two_point
+from rgstep.diagnostics.amplitudes import displacements, own_amplitudes, torus_function, weighted_sums
+from rgstep.diagnostics.subject import Subject
+from rgstep.nets.adapters import as_map
+
+DEAD = (3, 20, 41)  # units
+
+
+def subject(ensemble, coarse):
+    checked = as_map(coarse, "h")
+    return Subject(ensemble, checked, coarse, measure(ensemble, checked), "h")
+
+
+def field_with(amplitudes):
+    """As many samples as sites whose ⟨h_x h_y⟩ is A_x A_y F for x ≠ y, to rounding."""
+    side = len(amplitudes)
+    F = torus_function(side).ravel()[displacements(side)]
+    np.fill_diagonal(F, 20.0)
+    root = np.linalg.cholesky(F).T * np.sqrt(side**2)
+    return (root * amplitudes.ravel()).reshape(side**2, side, side).astype(np.float32)
+
+
+class WithDeadUnits:
+    """A map with some units that say the same to every v."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def mean_h(self, v):
+        return self.kill(self.inner.mean_h(v))
+
+    def sample_h(self, v, rng):
+        return self.kill(self.inner.sample_h(v, rng))
+
+    def kill(self, h):
+        h = h.copy()
+        h[:, list(DEAD)] = 1
+        return h
+
+
+@pytest.fixture(scope="module")
+def critical16():
+    return rg.sample(16, temperature=rg.CRITICAL_TEMPERATURE, samples=20_000, seed=6)
+
+
+@pytest.mark.parametrize("side", [4, 6, 8])
+def test_amplitudes_are_found_again(side):
+    rng = np.random.default_rng(side)
+    A = rng.uniform(0.3, 1.5, (side, side)) * np.where(rng.random((side, side)) < 0.1, -1, 1)
+    found = own_amplitudes(field_with(A), 2.0)
+    assert np.mean(found**2) == pytest.approx(1)
+    np.testing.assert_allclose(abs(found), abs(A) / np.sqrt(np.mean(A**2)), rtol=1e-5)
+    np.testing.assert_array_equal(np.sign(found * A), np.sign(found * A)[0, 0])  # −A is as good as A
+
+
+def test_the_curve_of_unlike_sites_follows_the_torus_with_their_amplitudes_alone():
+    A = np.random.default_rng(0).uniform(0.3, 1.5, (8, 8))
+    field = field_with(A)
+    with_own, without = (two_point.read_all(G(field)[None])["shape_deviation"][0] ** 0.5 for G in (own, alike))
+    assert with_own < 1e-5
+    assert without > 0.01
+
+
+def own(field):
+    return weighted_sums(field, 0, len(field), own_amplitudes(field, 2.0))[0] / len(field)
+
+
+def alike(field):
+    return weighted_sums(field, 0, len(field), np.ones(field.shape[1:]))[0] / len(field)
+
+
+def test_equal_amplitudes_give_the_mean_over_pairs(critical16):
+    h = rg.Majority().sample_h(critical16.unpack(0, 500), np.random.default_rng(0))
+    one, other = two_point.curve(h), two_point.curve(h, own=np.ones((8, 8)))
+    np.testing.assert_allclose(other.value.value, one.value.value, atol=1e-6)
+    np.testing.assert_allclose(other.value.error, one.value.error, atol=1e-6)
+    assert other.mean.value == pytest.approx(one.mean.value)
+
+
+def test_dead_sites_are_left_out_and_nothing_gives_ones():
+    A = np.random.default_rng(0).uniform(0.3, 1.5, (6, 6))
+    found = own_amplitudes(field_with(A), 2.0, np.array([0, 7])).ravel()
+    assert not found[[0, 7]].any()
+    assert (found[[1, 2, 35]] > 0).all()
+    assert (own_amplitudes(np.zeros((5, 4, 4), np.float32), 2.0) == 1).all()
+    assert (own_amplitudes(np.ones((5, 2, 2), np.float32), 2.0) == 1).all()  # no pair is far apart
+
+
+def test_dead_units_do_not_make_a_block_rule_a_feature_extractor(critical16):
+    """Three of 64 units say nothing: the mean over pairs sees three holes, and fails."""
+    broken = subject(critical16, WithDeadUnits(rg.Scrambled(rg.Majority(), seed=1)))
+    row, arrays = two_point.row(broken)
+    scale = criteria.Scale(16, 2)
+    assert criteria.decide("two_point", row, None, 20_000, scale).passed is True
+    assert (arrays["two_point_own"] == 0).sum() == len(DEAD)
+    assert "3 constant units do not count" in row.why
+    assert "amplitudes of their own, from 0.00 to" in row.why
+    mean = two_point.curve(broken.placed).readings["shape_deviation"]
+    assert mean.value - 4 * mean.error > 0.006  # outside the band
+
+
+def test_units_that_follow_no_tile_still_fail(critical16):
+    """The twin: amplitudes of their own do not make a random tiling, or an untrained network, critical."""
+    for coarse in (rg.Scrambled(rg.RandomTiling(2, seed=1), seed=1), rg.untrained_rbm(256, 64, seed=0)):
+        row, _ = two_point.row(subject(critical16, coarse))
+        assert criteria.decide("two_point", row, None, 20_000, criteria.Scale(16, 2)).passed is False
+
+
+def test_amplitudes_of_other_sites_are_refused():
+    with pytest.raises(rg.InputError, match="one for each site"):
+        two_point.curve(np.ones((5, 4, 4), np.int8), own=np.ones((2, 2)))
