@@ -114,6 +114,18 @@ def test_units_that_follow_no_tile_still_fail(critical16):
         assert criteria.decide("two_point", row, None, 20_000, criteria.Scale(16, 2)).passed is False
 
 
+def test_errors_are_the_spread_over_repetitions():
+    """The jackknife keeps the amplitudes of all samples in every group; their noise does not show in the readings."""
+    ensemble, count = rg.sample(8, temperature=rg.CRITICAL_TEMPERATURE, samples=24 * 500, seed=3), 500
+    found = []
+    for a in range(0, 24 * count, count):
+        h = rg.BernoulliBlock(0.5).sample_h(ensemble.unpack(a, a + count), np.random.default_rng(a))
+        found.append(two_point.curve(h, own=own_amplitudes(h, 2.0)).readings)
+    for name in ("g_half_ratio", "delta_sigma"):
+        values, errors = (np.array([getattr(f[name], part) for f in found]) for part in ("value", "error"))
+        assert 0.6 < values.std(ddof=1) / np.median(errors) < 1.6, name
+
+
 def test_amplitudes_of_other_sites_are_refused():
     with pytest.raises(rg.InputError, match="one for each site"):
         two_point.curve(np.ones((5, 4, 4), np.int8), own=np.ones((2, 2)))
