@@ -76,6 +76,23 @@ def test_a_row_fails_by_one_number_and_passes_by_all(monkeypatch):
     assert decide("mcrg", diagnostic(b=(5.0, 0.01)), None, 100, SCALE).passed is None  # nothing to compare with
 
 
+def test_what_could_not_be_measured_leaves_a_row_undecided():
+    """Singular operators give no y_t: y_h alone decides nothing. Levels further on are had or not."""
+    both = diagnostic(**{"y_t[0]": (1.0, 0.01), "y_h[0]": (1.88, 0.01)})
+    assert decide("mcrg", both, None, 100, SCALE).passed is True
+    one = decide("mcrg", diagnostic(**{"y_h[0]": (1.88, 0.01)}), None, 100, SCALE)
+    assert one.passed is None
+    assert one.why.startswith("y_t[0] could not be measured")
+    turned = decide("mcrg", diagnostic(**{"y_t[0]": (1.0, math.nan), "y_h[0]": (1.88, 0.01)}), None, 100, SCALE)
+    assert turned.passed is None
+    assert decide("mcrg", diagnostic(**{"y_h[0]": (1.98, 0.01)}), None, 100, SCALE).passed is False
+    of_real = diagnostic(**{"y_t_sign[0]": (1.0, 0.01), "y_h_sign[0]": (1.88, 0.01)})
+    assert decide("mcrg", of_real, None, 100, criteria.Scale(16, 2, real=True)).passed is True
+    drift, majority = diagnostic(**{"U4_drift[1]": (0.0, 1e-4)}), diagnostic(**{"U4_drift[1]": (0.0, 1e-4)})
+    assert decide("drift", drift, majority, 100, SCALE).passed is None  # no Δ_m
+    assert decide("drift", drift, majority, 100, criteria.Scale(16, 2, real=True)).passed is True
+
+
 def test_errors_of_both_numbers_count(monkeypatch):
     """A difference from the majority rule has the errors of both."""
     monkeypatch.setattr(criteria, "CRITERIA", (Criterion("mcrg", "b", -0.1, 0.1, "majority"),))

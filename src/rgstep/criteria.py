@@ -53,10 +53,13 @@ class Criterion:
     doubt: bool = False
     of_real: str | None = None
 
+    def wanted(self, scale: Scale) -> str:
+        """Return the quantity that the criterion looks at, `[n]` for levels, "" for none."""
+        return self.of_real if scale.real and self.of_real is not None else self.quantity
+
     def matches(self, name: str, scale: Scale) -> bool:
         """Whether the criterion applies to a quantity of its row."""
-        quantity = self.of_real if scale.real and self.of_real is not None else self.quantity
-        pattern = re.escape(quantity).replace(r"\[n\]", r"\[(\d+)\]")
+        pattern = re.escape(self.wanted(scale)).replace(r"\[n\]", r"\[(\d+)\]")
         match = re.fullmatch(pattern, name)
         level = int(match[1]) if match and match.groups() else self.first
         return match is not None and level >= self.first and scale.side >= self.side * scale.block**level
@@ -78,8 +81,8 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion("mcrg", "y_t[0]", 0.8, 1.1, of_real="y_t_sign[0]"),
     Criterion("mcrg", "y_t[n]", 0.9, 1.1, first=1, side=16, of_real="y_t_sign[n]"),
     Criterion("drift", "U4_drift[n]", -0.006, 0.03, "majority", first=1, side=8),
-    Criterion("drift", "delta_m[0]", 0.05, math.inf),
-    Criterion("drift", "delta_m[n]", 0.095, 0.16, first=1, side=16),
+    Criterion("drift", "delta_m[0]", 0.05, math.inf, of_real=""),
+    Criterion("drift", "delta_m[n]", 0.095, 0.16, first=1, side=16, of_real=""),
 )
 
 
@@ -119,6 +122,8 @@ class Comparison:
         """Return the comparison in words."""
         band = f"[{self.low:.4g}, {self.high:.4g}]".replace("[-inf, ", "(−∞, ").replace(", inf]", ", ∞)")
         number, error = f"{self.quantity} = {self.estimate}", float(self.estimate.error)
+        if math.isnan(self.room):
+            return f"{self.quantity} could not be measured"
         if not (math.isfinite(self.room) and math.isfinite(error)):
             return f"{number}, no error bar: take more samples"
         if self.doubt and self.room < 0:
@@ -163,6 +168,14 @@ def comparisons(row: str, measured: Diagnostic, reference: Diagnostic | None, sc
             yield Comparison(name, estimate, low, high, criterion.doubt)
 
 
+def lacking(row: str, measured: Diagnostic, scale: Scale) -> Iterator[Comparison]:
+    """Yield a comparison without a number for each quantity that every map must have and this one has not."""
+    for criterion in (c for c in CRITERIA if c.row == row):
+        name = criterion.wanted(scale)
+        if name and not name.endswith("[n]") and name not in measured.estimates:
+            yield Comparison(name, Estimate(math.nan, math.nan), criterion.low, criterion.high)
+
+
 def decide(row: str, measured: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale) -> Diagnostic:
     """Return a row with its criteria applied: failed if one number is outside its band, passed if all are inside.
 
@@ -173,12 +186,13 @@ def decide(row: str, measured: Diagnostic, reference: Diagnostic | None, samples
         samples: the number of configurations.
         scale: of the lattice and the map.
     """
-    found = list(comparisons(row, measured, reference, scale))
-    if not found:
-        lacking = (
+    if found := list(comparisons(row, measured, reference, scale)):
+        found += lacking(row, measured, scale)
+    else:
+        none = (
             f"no criterion applies at L = {scale.side}, b = {scale.block}: use a larger lattice, or a map with places"
         )
-        return replace(measured, why=f"{lacking}; {measured.why}") if row in DECIDING else measured
+        return replace(measured, why=f"{none}; {measured.why}") if row in DECIDING else measured
     outcomes = [c.passed for c in found]
     passed = False if False in outcomes else None if None in outcomes else True
     telling = [c for c in found if c.passed is passed]

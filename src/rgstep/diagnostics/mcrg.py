@@ -32,6 +32,7 @@ TELLS = (
 GROUPS = 64
 ROUNDING = 1e-12
 SINGULAR = 1e10  # condition number of the operators' correlation matrix; 10³ … 10⁵ at T_c
+REAL = 1e-9  # imaginary part, in units of |λ|, below which λ is real
 FEW = 200  # samples; with so many the errors are right within a tenth, with 50 y_t is off by a fifth of its error
 LOPSIDED = 4.0  # standard errors
 Sector = Literal["even", "odd"]
@@ -49,6 +50,8 @@ class Step(NamedTuple):
 
 def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: int | None = None) -> Estimate:
     """Return y = ln |λ| / ln b between two levels with its jackknife error; not a number where T cannot be had.
+
+    Where λ is complex or negative, ln |λ| / ln b is no exponent and its error not a number.
 
     Args:
         fine: the level before, an `Ensemble` or `(sample, row, column)`.
@@ -91,7 +94,13 @@ def step(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators
     y = np.log(size, where=size > 0, out=np.full(size.shape, np.nan)) / ratio
     estimate = jackknife(y[0], y[1:])
     exact = np.abs(estimate.error) < ROUNDING * np.abs(estimate.value)  # where h is a sum of v, S^(n+1) is one of S^(n)
-    return Step(Estimate(estimate.value, np.where(exact, 0.0, estimate.error)), values[0], conditions[0])
+    error = np.where(turns(values[0]), np.nan, np.where(exact, 0.0, estimate.error))
+    return Step(Estimate(estimate.value, error), values[0], conditions[0])
+
+
+def turns(eigenvalue: np.ndarray) -> np.ndarray:
+    """Return where λ is complex or negative: ln |λ| / ln b is no exponent then, and has no error."""
+    return np.asarray((np.abs(eigenvalue.imag) > REAL * np.abs(eigenvalue)) | (eigenvalue.real <= 0))
 
 
 def without_each_group(columns: np.ndarray, centred: bool) -> np.ndarray:
@@ -283,17 +292,18 @@ def warned(results: Mapping[str, Step]) -> list[str]:
         value = complex(result.eigenvalue[-1])
         if not result.condition[-1] < SINGULAR:
             singular.append(name)
-        elif abs(value.imag) > 1e-9 * abs(value):
-            turning.append(f"{name} ({value.real:.3g} ± {abs(value.imag):.3g}i)")
-        elif value.real <= 0:
-            turning.append(f"{name} ({value.real:.3g})")
-        if np.isfinite(np.asarray(result.y.value)[-1]) and not np.isfinite(np.asarray(result.y.error)[-1]):
+        elif turns(result.eigenvalue)[-1]:
+            pair = f" ± {abs(value.imag):.3g}i" if abs(value.imag) > REAL * abs(value) else ""
+            turning.append(f"{name} ({value.real:.3g}{pair})")
+        elif not np.isfinite(np.asarray(result.y.error)[-1]):
             bare.append(name)
     says = []
     if singular:
         says.append(f"not given, since the correlations of the operators are singular: {', '.join(singular)}")
     if turning:
-        says.append(f"ln |λ|/ln b is no exponent where λ is complex or negative: {', '.join(turning)}")
+        says.append(
+            f"no error bars, since ln |λ|/ln b is no exponent where λ is complex or negative: {', '.join(turning)}"
+        )
     if bare:
         says.append(f"no error bars, since a few samples decide: {', '.join(bare)}")
     return says
