@@ -18,7 +18,8 @@ CAPTION = (
     "Exponents of the linearised RG, step by step, all operators of each sector; bars: one standard error; faint: "
     "fewer of them. Dashed: the Ising fixed point, y_t = 1 and y_h = 15/8. An RG step comes close after a step "
     "or two and stays. Dotted lines, open symbols: the majority rule applied from level 1 on, for maps that are not "
-    "applied to their own h. Real h are shown by their signs. Triangles at an edge: numbers beyond it. No bar: λ is complex or negative."
+    "applied to their own h. Real h are shown by their signs. Triangles at an edge: numbers beyond it. No "
+    "bar: λ is complex or negative."
 )
 
 
