@@ -585,7 +585,7 @@ def test_a_network_no_nearer_than_the_untrained_one_supports_nothing(value):
 def test_one_network_says_nothing_about_training():
     """Its sentence counts, but claims nothing, however good the numbers are."""
     for finding in findings(synthetic({**BASE, "rbm_x": 1.0})):
-        assert "one network" in finding.sentence
+        assert "one map" in finding.sentence
         assert "support" not in finding.sentence
 
 

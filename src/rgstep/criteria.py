@@ -190,7 +190,8 @@ def decide(row: str, measured: Diagnostic, reference: Diagnostic | None, samples
         found += lacking(row, measured, scale)
     else:
         none = (
-            f"no criterion applies at L = {scale.side}, b = {scale.block}: use a larger lattice, or a map with places"
+            f"nothing that a criterion looks at was measured at L = {scale.side}, b = {scale.block} from {samples:,} "
+            "samples: more samples, a larger lattice or a map with places would give it"
         )
         return replace(measured, why=f"{none}; {measured.why}") if row in DECIDING else measured
     outcomes = [c.passed for c in found]

@@ -118,8 +118,8 @@ def about(report: Report, claim: str, name: str) -> Finding:
     )
     if seeds == 1:
         sentence = (
-            f"{claim}, {what}: one network, {name}, so nothing about the training follows (σ is that of the samples; "
-            f"networks of other seeds differ by more). {count}"
+            f"{claim}, {what}: one map, {name}; if it is a trained network, nothing about the training follows (σ is "
+            f"that of the samples; networks of other seeds differ by more). {count}"
         )
     else:
         sentence = f"{claim}, {what}: {name} ({seeds} seeds) {judgement}. {count}"

@@ -32,7 +32,7 @@ HEADLINES = {  # the quantities of each diagnostic that the table shows, with sh
     "two_point": {"shape_deviation": "δ"},
     "hidden_hamiltonian": {"K_nn[1]": "K", "locality_q[1]": "Q"},
     "mcrg": {"y_t[0]": "y_t", "y_h[0]": "y_h"},
-    "drift": {"U4[1]": "U₄"},
+    "drift": {"delta_m[0]": "Δ_m", "U4_drift[1]": "ΔU₄"},
     "information": {"I_ratio": "I"},
     "conditional_entropy": {"entropy": "H"},
 }

@@ -97,14 +97,16 @@ def warnings(level: int, found: Couplings, constant: np.ndarray | None) -> list[
     if found.side == SMALLEST_SIDE:
         lines.append(f"level {level}: on a side of {SMALLEST_SIDE} {COINCIDE}")
     if constant is not None and constant.any():
-        lines.append(f"level {level}: left out as centres, {constant_ones(np.flatnonzero(constant), constant.size)}")
+        lines.append(
+            f"level {level}: left out as centres, {constant_ones(np.flatnonzero(constant), constant.size, 'sites')}"
+        )
     return lines
 
 
-def constant_ones(units: np.ndarray, total: int) -> str:
-    """Return how many units never change, and the numbers of the first few."""
+def constant_ones(units: np.ndarray, total: int, what: str = "units") -> str:
+    """Return how many units, or sites, never change, and the numbers of the first few."""
     names = ", ".join(str(unit) for unit in units[:8]) + (", …" if len(units) > 8 else "")
-    return f"{len(units)} of {total} units are constant ({names})"
+    return f"{len(units)} of {total} {what} are constant ({names})"
 
 
 def invariant(measured: Sequence[Couplings], coupling: float) -> dict[str, Quantity]:

@@ -41,7 +41,7 @@ def vh_pattern(subject: Subject) -> Row:
         arrays |= {"weights": weights, "unit_participation_w": ratio}
         arrays["momentum_spectrum_w"] = patterns.momentum_spectrum(weights)
     places = "" if masks else "; the units have no given places, so own block, adjacent and farthest are not defined"
-    return Diagnostic(None, DESCRIBES + places, quantities), arrays
+    return Diagnostic(None, "the pictures ⟨v h⟩ beside the tiles decide nothing" + places, quantities), arrays
 
 
 def given_masks(moments: Moments) -> patterns.Masks | None:

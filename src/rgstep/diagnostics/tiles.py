@@ -341,7 +341,7 @@ def remarks(found: Geometry, subject: Subject) -> Iterator[str]:
         (found.faint, "without coefficients above the noise, as one that follows the magnetisation,"),
     ):
         if units:
-            named = ", ".join(str(unit + 1) for unit in units[:NAMED]) + (", …" if len(units) > NAMED else "")
+            named = ", ".join(str(unit) for unit in units[:NAMED]) + (", …" if len(units) > NAMED else "")
             yield f"{len(units)} of {len(found.beta)} units {what} and left out ({named})"
     if math.isinf(subject.ensemble.system.coupling):
         yield "at T = 0 all spins are one, and every reading of them does as well: β is the one that is spread evenly"

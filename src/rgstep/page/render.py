@@ -139,7 +139,7 @@ def sampler_plate(report: Report) -> Plate:
 def enlarged_plate(name: str, entry: MapReport) -> Plate:
     """Return the unit of a network whose picture has the largest range, beside its weights."""
     unit = int(np.argmax(entry.arrays["unit_range"]))
-    title = f"{name}, unit {unit + 1}"
+    title = f"{name}, unit {unit}"
     caption = (
         f"The unit of {name} whose picture varies most, beside its weights (each on its own scale). The picture is "
         f"roughly the weights smeared by the spins' own correlation."

@@ -12,6 +12,7 @@ from rgstep.figures import STYLE, look, text
 from rgstep.page.plate import Plate
 from rgstep.report import MapReport
 
+MARKED = 10  # markers on a curve, about
 ROW = "vh_pattern"  # where the report shows these numbers
 SPREAD_OUT = 1 / np.sqrt(6)  # radius of a picture spread evenly over the lattice, in units of L
 CAPTION = (
@@ -62,7 +63,9 @@ def radii(axes: Axes, arrays: Mapping[str, np.ndarray], label: str, style: Mappi
     order: Sequence[int] = [int(unit) for unit in np.argsort(radius) if np.isfinite(radius[unit])]
     rank = (np.arange(len(order)) + 0.5) / len(radius)
     value, bar = radius[order], np.nan_to_num(error[order])
-    axes.plot(rank, value, color=style["color"], linewidth=1.6, label=label)
+    marks = max(1, len(order) // MARKED)
+    colour, marker = style["color"], style["marker"]
+    axes.plot(rank, value, color=colour, marker=marker, markevery=marks, markersize=5, linewidth=1.4, label=label)
     axes.fill_between(rank, np.maximum(value - bar, 0), value + bar, color=style["color"], alpha=0.25, lw=0)
 
 
