@@ -3,10 +3,11 @@
     python docs/calibrate_verdict.py run [L …]      measure, all sizes or these; goes on where it was cut
     python docs/calibrate_verdict.py tables         print the tables of docs/verdict.md
 
-Each line of docs/calibration.jsonl is one map on one set of configurations: the numbers that the criteria look at, with
-their errors. Verdicts are reached from them anew each time, so that a change of the criteria needs no new measurement.
+Each line of docs/calibration.jsonl.gz is one map on one set of configurations: the numbers that the criteria look at,
+with their errors. Verdicts are reached from them anew each time: a change of the criteria needs no new measurement.
 """
 
+import gzip
 import json
 import re
 import sys
@@ -23,7 +24,7 @@ from rgstep.controls import HAND_MADE, KNOWN, UNTRAINED
 from rgstep.estimates import Estimate
 from rgstep.report import DECIDING, Diagnostic, Quantity
 
-FILE = Path(__file__).parent / "calibration.jsonl"
+FILE = Path(__file__).parent / "calibration.jsonl.gz"
 PLAN = {  # (L, samples): how many seeds, in the order of measuring; those that the bands were set on are others
     (32, 20_000): 20,
     (16, 20_000): 20,
@@ -47,7 +48,10 @@ Record = dict[str, Any]
 
 def records() -> list[Record]:
     """Return all lines."""
-    return [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()] if FILE.exists() else []
+    if not FILE.exists():
+        return []
+    with gzip.open(FILE, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 def run(sizes: Sequence[int] = ()) -> None:
@@ -78,7 +82,7 @@ def one_set(size: int, samples: int, seed: int, done: set[str]) -> None:
         lines.append(
             json.dumps({"size": size, "samples": samples, "seed": seed, "map": name, "rows": dict(numbers(rows))})
         )
-    with FILE.open("a", encoding="utf-8") as file:
+    with gzip.open(FILE, "at", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     print(f"L={size} n={samples} seed {seed}: {time.perf_counter() - clock:.0f} s", flush=True)
 

@@ -125,7 +125,7 @@ class Comparison:
         if math.isnan(self.room):
             return f"{self.quantity} could not be measured"
         if not (math.isfinite(self.room) and math.isfinite(error)):
-            return f"{number}, no error bar: take more samples"
+            return f"{number}, no error bar: more samples may give one"
         if self.doubt and self.room < 0:
             return f"{number}, outside {band}: not enough is seen of the units with {samples:,} samples"
         if self.passed is None:

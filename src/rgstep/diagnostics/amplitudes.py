@@ -23,7 +23,7 @@ TURNS = 50  # of the fit, which halves its error in each
 NOTHING = 1e-12  # rms amplitude below which nothing correlates
 
 
-def own_amplitudes(field: Samples, nearest: float, dead: np.ndarray | None = None) -> np.ndarray:
+def own_amplitudes(field: Samples, nearest: float, alive: np.ndarray | None = None) -> np.ndarray:
     """Return A_x of the least squares Σ (⟨h_x h_y⟩/F − A_x A_y)² over all pairs at least `nearest` apart.
 
     Cost: a product of matrices, l⁴ operations a sample.
@@ -31,14 +31,14 @@ def own_amplitudes(field: Samples, nearest: float, dead: np.ndarray | None = Non
     Args:
         field: `(sample, l, l)`.
         nearest: in lattice spacings.
-        dead: sites, rows put end to end, that take no part and get 0; None: none.
+        alive: which sites take part, rows put end to end, the others get 0; None: all.
 
     Returns:
         `(l, l)`, mean square 1. All 1 where no pair is that far apart, or nothing correlates.
     """
     side = field.shape[1]
     away = displacements(side)
-    alive = ~np.isin(np.arange(side**2), [] if dead is None else dead)
+    alive = np.ones(side**2, bool) if alive is None else alive
     far = (distances(side).ravel()[away] >= nearest) & alive & alive[:, None]
     products, _ = pair_sums(field, 0, len(field))
     ratio = np.where(far, products / len(field), 0) / torus_function(side).ravel()[away]
@@ -50,13 +50,26 @@ def own_amplitudes(field: Samples, nearest: float, dead: np.ndarray | None = Non
     return np.ones((side, side)) if scale < NOTHING else np.asarray(found / scale).reshape(side, side)
 
 
-def weighted_sums(field: Source, start: int, stop: int, amplitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return G(d), `(row, column)` of d, and the mean of h over sites, both summed over samples start … stop."""
+def pair_weights(amplitudes: np.ndarray) -> np.ndarray:
+    """Return A_x A_y over the sum of its square over all pairs with the displacement of x and y, `(site, site)`."""
+    away, weight = displacements(len(amplitudes)), np.outer(amplitudes, amplitudes)
+    below = np.bincount(away.ravel(), weight.ravel() ** 2)[away]
+    return np.asarray(np.divide(weight, below, out=np.zeros_like(weight), where=below > 0))
+
+
+def weighted_sums(field: Source, start: int, stop: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return G(d), `(row, column)` of d, and the mean of h over sites, both summed over samples start … stop.
+
+    Args:
+        field: `(sample, l, l)`.
+        start: the first sample.
+        stop: the sample after the last.
+        weights: `pair_weights`.
+    """
     products, total = pair_sums(field, start, stop)
-    away, weight = displacements(len(amplitudes)).ravel(), np.outer(amplitudes, amplitudes).ravel()
-    above, below = np.bincount(away, products.ravel() * weight), np.bincount(away, weight**2)
-    G = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-    return G.reshape(amplitudes.shape), np.asarray(total)
+    side = math.isqrt(len(weights))
+    G = np.bincount(displacements(side).ravel(), (products * weights).ravel())
+    return G.reshape(side, side), np.asarray(total)
 
 
 def pair_sums(field: Source, start: int, stop: int) -> tuple[np.ndarray, float]:

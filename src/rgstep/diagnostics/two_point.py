@@ -14,12 +14,13 @@ is from A F. ⟨h⟩ = 0 by symmetry at T_c, so that nothing is subtracted. Unit
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority
 from rgstep.correlators import Source, correlation_sums, read
-from rgstep.diagnostics.amplitudes import distances, own_amplitudes, torus_function, weighted_sums
+from rgstep.diagnostics.amplitudes import distances, own_amplitudes, pair_weights, torus_function, weighted_sums
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, jackknife, with_rest
@@ -83,8 +84,9 @@ def curve(field: Source, nearest: float = NEAREST, own: np.ndarray | None = None
     if own is not None and own.shape != one.shape[1:]:
         message = f"amplitudes of shape {own.shape}: expected {one.shape[1:]}, one for each site"
         raise InputError(message)
+    sums_of = correlation_sums if own is None else partial(weighted_sums, weights=pair_weights(own))
     bounds = group_bounds(len(field), GROUPS)
-    parts = [correlation_sums(field, a, b) if own is None else weighted_sums(field, a, b, own) for a, b in bounds]
+    parts = [sums_of(field, a, b) for a, b in bounds]
     products, sums = np.stack([part[0] for part in parts]), np.array([float(part[1]) for part in parts])
     counts = np.array([float(b - a) for a, b in bounds])
     correlation, mean = averages(products, counts), averages(sums, counts)
@@ -178,8 +180,7 @@ def amplitudes_of(subject: Subject) -> np.ndarray | None:
     """Return the amplitude of the unit on each coarse site, `(l, l)`; None where h came with places or T is not T_c."""
     if subject.gauge is None or subject.placed is None or not subject.ensemble.system.is_critical:
         return None
-    dead = np.isin(subject.gauge.order, subject.gauge.constant)
-    return own_amplitudes(subject.placed, NEAREST, np.flatnonzero(dead))
+    return own_amplitudes(subject.placed, NEAREST, ~np.isin(subject.gauge.order, subject.gauge.constant))
 
 
 def half_ratio(size: int) -> float:

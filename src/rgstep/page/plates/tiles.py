@@ -66,7 +66,7 @@ def radii(axes: Axes, arrays: Mapping[str, np.ndarray], label: str, style: Mappi
     marks = max(1, len(order) // MARKED)
     colour, marker = style["color"], style["marker"]
     axes.plot(rank, value, color=colour, marker=marker, markevery=marks, markersize=5, linewidth=1.4, label=label)
-    axes.fill_between(rank, np.maximum(value - bar, 0), value + bar, color=style["color"], alpha=0.25, lw=0)
+    axes.fill_between(rank, np.maximum(value - bar, 0), value + bar, color=colour, alpha=0.25, lw=0)
 
 
 def lines(axes: Axes, size: int) -> None:
