@@ -5,7 +5,7 @@
 over n configurations v^(k), with h = E[h | v] where a map is given (the same expectation as sampled h, less noise).
 Row a of the result is the picture of hidden unit a over the lattice (arXiv:1906.05212).
 
-The samples are streamed a block at a time into the means of G contiguous groups, from which every quantity here and
+The samples are streamed a piece at a time into the means of G contiguous groups, from which every quantity here and
 in `patterns` takes its jackknife error; memory grows with G · hidden · sites, not with the number of samples.
 """
 
@@ -19,20 +19,17 @@ from numpy.typing import ArrayLike
 from scipy import fft
 
 from rgstep import memory
-from rgstep.ensemble import Ensemble
+from rgstep.ensemble import Ensemble, Level, Source, pieces, read
 from rgstep.errors import InputError
-from rgstep.estimates import Estimate, group_bounds, jackknife
+from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife
 from rgstep.lattice import as_lattice, as_spins, as_vectors
 from rgstep.nets.adapters import as_map, checked, to_numpy
 from rgstep.types import CoarseGraining, Field, Progress, Samples
 
-Source: TypeAlias = Ensemble | Samples  # what is read a block at a time
 Hidden: TypeAlias = Callable[[int, Samples], Field]
 MapLike: TypeAlias = CoarseGraining | Callable[[Any], Any]  # a function of arrays of any library
-GROUPS = 64
 GROUP_BYTES = 2**29  # room for the group means; large lattices take fewer groups
 FEWEST_GROUPS = 8
-BLOCK_SITES = 2**22  # spins handled at once: 16 MB in float32
 
 
 class Means(NamedTuple):
@@ -124,7 +121,7 @@ def visible_hidden(
 
 
 def measure(
-    v: Ensemble | ArrayLike,
+    v: Ensemble | Level | ArrayLike,
     h: MapLike | ArrayLike,
     *,
     name: str = "h",
@@ -132,7 +129,7 @@ def measure(
     progress: Progress | None = None,
 ) -> Moments:
     """Stream the samples once and return the moments of (v, h) by group; see `visible_hidden` for the arguments."""
-    source = v if isinstance(v, Ensemble) else as_lattice(as_spins(v))
+    source = v if isinstance(v, Ensemble | Level) else as_lattice(as_spins(v))
     n, one = len(source), read(source, 0, 1)
     mean_h = hidden_of(n, h, name)
     first = mean_h(0, one)
@@ -144,21 +141,14 @@ def measure(
         f"⟨v h⟩ of {sites} spins and {hidden} hidden units in {groups} groups of samples",
         "use a smaller size or fewer hidden units",
     )
-    bounds = group_bounds(n, groups)
-    block = max(1, BLOCK_SITES // sites)
+    each = Groups.of(n, groups)
     parts = []
-    for group in bounds:
-        parts.append(means_of(source, mean_h, group, block, precision))
+    for group in each.bounds:
+        parts.append(means_of(source, mean_h, group, precision))
         if progress:
             progress(f"⟨v h⟩ of {name}", group[1], n, f"{hidden} units")
     stacked = Means(*(np.stack(column) for column in zip(*parts, strict=True)))
-    counts = np.array([stop - start for start, stop in bounds], dtype=np.float64)
-    return Moments(stacked, counts, one.shape[1], first.shape[1:])
-
-
-def read(source: Source, start: int, stop: int) -> np.ndarray:
-    """Return some of the samples, read-only where they had to be unpacked."""
-    return source.unpack(start, stop) if isinstance(source, Ensemble) else source[start:stop]
+    return Moments(stacked, each.counts, one.shape[1], first.shape[1:])
 
 
 def hidden_of(samples: int, h: object, name: str) -> Hidden:
@@ -194,31 +184,26 @@ def number_of_groups(sites: int, hidden: int) -> int:
     return int(np.clip(GROUP_BYTES // (4 * sites * hidden), FEWEST_GROUPS, GROUPS))
 
 
-def means_of(
-    source: Source, mean_h: Hidden, group: tuple[int, int], block: int, precision: np.dtype[np.floating]
-) -> Means:
-    """Return the means over a group of samples [start, stop), a block at a time.
+def means_of(source: Source, mean_h: Hidden, group: tuple[int, int], precision: np.dtype[np.floating]) -> Means:
+    """Return the means over a group of samples [start, stop), a piece at a time.
 
     Cost: one matrix product of 2 · hidden · sites operations a sample, and one conversion of the spins to floats.
     """
-    start, stop = group
     total: Means | None = None
-    for a in range(start, stop, block):
-        b = min(a + block, stop)
-        lattice = read(source, a, b)
+    for start, lattice in pieces(source, *group):
         v = as_vectors(lattice).astype(precision)
-        h = as_vectors(mean_h(a, lattice)).astype(precision, copy=False)
+        h = as_vectors(mean_h(start, lattice)).astype(precision, copy=False)
         magnetisation = (v @ np.ones(v.shape[1], precision)).astype(np.float64)  # whole numbers: exact
-        ones = np.ones(b - a, precision)
+        ones = np.ones(len(v), precision)
         part = Means(h.T @ v, ones @ v, ones @ h, np.einsum("na,na->a", h, h), magnetisation @ magnetisation)
         total = part if total is None else Means(*(x + y for x, y in zip(total, part, strict=True)))
     if total is None:
         message = "no samples: at least one configuration is needed"
         raise InputError(message)
-    return Means(*(np.asarray(x / (stop - start)) for x in total))
+    return Means(*(np.asarray(x / (group[1] - group[0])) for x in total))
 
 
-def two_point(field: Ensemble | ArrayLike, connected: bool = False) -> Estimate:
+def two_point(field: Ensemble | Level | ArrayLike, connected: bool = False) -> Estimate:
     """Return G(d) = (1/N) Σ_x ⟨s_x s_{x+d}⟩ on the torus by FFT, with jackknife errors, `(row, column)` of d.
 
     Args:
@@ -228,29 +213,18 @@ def two_point(field: Ensemble | ArrayLike, connected: bool = False) -> Estimate:
     Raises:
         InputError: if the field is not lattice-valued (hidden units without places have no displacements).
     """
-    source = field if isinstance(field, Ensemble) else given(field, "the field", places=True)
-    bounds = group_bounds(len(source), GROUPS)
-    products, sums = (np.stack(part) for part in zip(*(correlation_sums(source, a, b) for a, b in bounds), strict=True))
-    counts = np.array([b - a for a, b in bounds], dtype=np.float64)
-
-    def correlation(product: np.ndarray, total: float, count: float) -> np.ndarray:
-        return np.asarray(product / count - (total / count) ** 2 * connected)
-
-    full = correlation(products.sum(axis=0), sums.sum(), counts.sum())
-    rest = (
-        correlation(products.sum(axis=0) - products[g], sums.sum() - sums[g], counts.sum() - counts[g])
-        for g in range(len(bounds) if len(bounds) > 1 else 0)
-    )
-    return jackknife(full, rest)
+    source = field if isinstance(field, Ensemble | Level) else given(field, "the field", places=True)
+    groups = Groups.of(len(source))
+    products, sums = (np.stack(part) for part in zip(*(correlation_sums(source, *g) for g in groups.bounds), strict=True))
+    product, mean = groups.over_counts(products), groups.over_counts(sums)
+    return estimated(product - (mean[:, None, None] ** 2 if connected else 0.0))
 
 
 def correlation_sums(source: Source, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (1/N) Σ_x s_x s_{x+d}, `(row, column)` of d, and (1/N) Σ_x s_x, summed over samples start … stop."""
     size = read(source, 0, 1).shape[1]
     power, total = np.zeros((size, size // 2 + 1)), np.zeros(())
-    block = max(1, BLOCK_SITES // size**2)
-    for a in range(start, stop, block):
-        values = read(source, a, min(a + block, stop))
+    for _, values in pieces(source, start, stop):
         power += (np.abs(fft.rfft2(values.astype(np.float32))) ** 2).sum(axis=0, dtype=np.float64)
         total += values.sum(dtype=np.float64) / size**2
     return np.asarray(fft.irfft2(power / size**2, s=(size, size))), total

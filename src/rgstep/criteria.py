@@ -1,4 +1,4 @@
-"""The criteria: when a row of the battery passes, and what the rows of a map say together.
+"""When does a row of the battery pass, and what do the rows of a map say together?
 
 A criterion asks whether a number lies in a band. The answer is yes or no where the number is more than two standard
 errors inside or outside, and "undecided" between, with the number of samples that would decide. Bands are constants,
@@ -8,19 +8,19 @@ cancel. Each band and its reason: docs/verdict.md.
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from rgstep.estimates import Estimate
-from rgstep.report import DECIDING, NOT_JUDGED, Diagnostic
+from rgstep.results import NOT_JUDGED, Diagnostic
 
 RG_STEP = "RG step"
 LOCAL = "local coarse graining, not near a fixed point"
 FEATURES = "feature extractor, not RG"
 UNDECIDED = "undecided"
-SIGMAS = 2.0
-MOST = 1000.0  # times as many samples: beyond, none would decide
+SIGMAS = 2.0  # standard errors that a number must be from the edge of its band to decide
+LARGEST_FORECAST = 1000.0  # times as many samples: beyond, none would decide
 
 Rows = Mapping[str, Diagnostic]
 
@@ -36,14 +36,13 @@ class Scale:
 
 @dataclass(frozen=True)
 class Criterion:
-    """A band for one quantity of one row; `[n]` in its name stands for every level from `first` on.
+    """A band for one quantity of a row; `[n]` in its name stands for every level from `first` on.
 
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
     on the same configurations. Levels of a smaller side than `side` are left out. A number outside its band fails the
     row, or leaves it undecided (`doubt`). Where h is real, `of_real` stands for `quantity` ("": none).
     """
 
-    row: str
     quantity: str
     low: float
     high: float
@@ -65,30 +64,9 @@ class Criterion:
         return match is not None and level >= self.first and scale.side >= self.side * scale.block**level
 
 
-LOCALITY, FIXED_POINT = DECIDING[:2], DECIDING[2:]
-CRITERIA: tuple[Criterion, ...] = (
-    Criterion("vh_pattern", "core_share", 0.7, math.inf),
-    Criterion("vh_pattern", "extended_units", -math.inf, 0.1),
-    Criterion("vh_pattern", "local_units", 0.9, math.inf, doubt=True),
-    Criterion("vh_pattern", "constant_units", -math.inf, 0.5),
-    Criterion("vh_pattern", "faint_units", -math.inf, 0.1, doubt=True),
-    Criterion("vh_pattern", "coverage", 0.1, math.inf),
-    Criterion("two_point", "shape_deviation", -math.inf, 0.006),
-    Criterion("hidden_hamiltonian", "locality_q[1]", -math.inf, 0.3),
-    Criterion("hidden_hamiltonian", "stationarity[n]", -math.inf, 0.2, first=1, side=16, of_real=""),
-    Criterion("mcrg", "y_h[0]", -math.inf, 1.92, of_real="y_h_sign[0]"),
-    Criterion("mcrg", "y_h[n]", 1.84, 1.895, first=1, of_real="y_h_sign[n]"),
-    Criterion("mcrg", "y_t[0]", 0.8, 1.1, of_real="y_t_sign[0]"),
-    Criterion("mcrg", "y_t[n]", 0.9, 1.1, first=1, side=16, of_real="y_t_sign[n]"),
-    Criterion("drift", "U4_drift[n]", -0.006, 0.03, "majority", first=1, side=8),
-    Criterion("drift", "delta_m[0]", 0.05, math.inf, of_real=""),
-    Criterion("drift", "delta_m[n]", 0.095, 0.16, first=1, side=16, of_real=""),
-)
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """A number beside its band."""
+    """A measured number and the band that it is held against."""
 
     quantity: str
     estimate: Estimate
@@ -130,7 +108,7 @@ class Comparison:
             return f"{number}, outside {band}: not enough is seen of the units with {samples:,} samples"
         if self.passed is None:
             needed = self.needed(samples)
-            if not math.isfinite(needed) or needed > MOST * samples:
+            if not math.isfinite(needed) or needed > LARGEST_FORECAST * samples:
                 return f"{number}, at the edge of {band}: no number of samples in reach decides"
             return f"{number}, too near an edge of {band}: about {rounded(needed)} samples would decide"
         how = "inside" if self.passed else "outside"
@@ -152,9 +130,11 @@ def rounded(count: float) -> str:
     return f"{math.ceil(count / unit) * unit:,.0f}"
 
 
-def comparisons(row: str, measured: Diagnostic, reference: Diagnostic | None, scale: Scale) -> Iterator[Comparison]:
+def comparisons(
+    criteria: Sequence[Criterion], measured: Diagnostic, reference: Diagnostic | None, scale: Scale
+) -> Iterator[Comparison]:
     """Yield the comparisons of one row: every criterion, at every level that was measured."""
-    for criterion in (c for c in CRITERIA if c.row == row):
+    for criterion in criteria:
         for name, quantity in measured.estimates.items():
             if not criterion.matches(name, scale):
                 continue
@@ -168,32 +148,36 @@ def comparisons(row: str, measured: Diagnostic, reference: Diagnostic | None, sc
             yield Comparison(name, estimate, low, high, criterion.doubt)
 
 
-def lacking(row: str, measured: Diagnostic, scale: Scale) -> Iterator[Comparison]:
+def lacking(criteria: Sequence[Criterion], measured: Diagnostic, scale: Scale) -> Iterator[Comparison]:
     """Yield a comparison without a number for each quantity that every map must have and this one has not."""
-    for criterion in (c for c in CRITERIA if c.row == row):
+    for criterion in criteria:
         name = criterion.wanted(scale)
         if name and not name.endswith("[n]") and name not in measured.estimates:
             yield Comparison(name, Estimate(math.nan, math.nan), criterion.low, criterion.high)
 
 
-def decide(row: str, measured: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale) -> Diagnostic:
+def apply(
+    criteria: Sequence[Criterion], measured: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale
+) -> Diagnostic:
     """Return a row with its criteria applied: failed if one number is outside its band, passed if all are inside.
 
     Args:
-        row: its name.
+        criteria: of the row; without any it is returned as it is.
         measured: the row without criteria.
         reference: the same row of the majority rule on the same configurations; None where there is none.
         samples: the number of configurations.
         scale: of the lattice and the map.
     """
-    if found := list(comparisons(row, measured, reference, scale)):
-        found += lacking(row, measured, scale)
-    else:
+    if not criteria:
+        return measured
+    found = list(comparisons(criteria, measured, reference, scale))
+    if not found:
         none = (
             f"nothing that a criterion looks at was measured at L = {scale.side}, b = {scale.block} from {samples:,} "
             "samples: more samples, a larger lattice or a map with places would give it"
         )
-        return replace(measured, why=f"{none}; {measured.why}") if row in DECIDING else measured
+        return replace(measured, why=f"{none}; {measured.why}")
+    found += lacking(criteria, measured, scale)
     outcomes = [c.passed for c in found]
     passed = False if False in outcomes else None if None in outcomes else True
     telling = [c for c in found if c.passed is passed]
@@ -207,15 +191,20 @@ def margin(comparison: Comparison) -> float:
     return comparison.room / error if error > 0 else math.inf
 
 
-def conclude(rows: Rows) -> Verdict:
+def conclusion(rows: Rows, locality: Collection[str], fixed_point: Collection[str]) -> Verdict:
     """Return the verdict on rows whose criteria have been applied.
 
     A map that fails a row of locality extracts features; one that passes them and fails a row of the fixed point
     coarse-grains locally; an RG step passes all. Whatever is needed and undecided leaves the verdict undecided.
+
+    Args:
+        rows: by name.
+        locality: the names of the rows that ask whether h is local.
+        fixed_point: of those that ask whether iteration stays near a fixed point.
     """
     if (sampling := rows.get("sampling")) and sampling.passed is False:
         return Verdict(NOT_JUDGED, ("sampling",), f"the configurations are not to be trusted: {sampling.why}")
-    for names, verdict in ((LOCALITY, FEATURES), (FIXED_POINT, LOCAL)):
+    for names, verdict in ((locality, FEATURES), (fixed_point, LOCAL)):
         outcomes = {name: rows[name].passed for name in names if name in rows}
         failed = [name for name, passed in outcomes.items() if passed is False]
         if failed:
@@ -223,7 +212,7 @@ def conclude(rows: Rows) -> Verdict:
         unknown = [name for name in names if outcomes.get(name) is None]
         if unknown:
             return Verdict(UNDECIDED, unknown, said(rows, unknown))
-    every = [*LOCALITY, *FIXED_POINT]
+    every = [*locality, *fixed_point]
     return Verdict(RG_STEP, every, said(rows, every))
 
 

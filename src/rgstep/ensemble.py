@@ -5,10 +5,11 @@ and the fair sign of the magnetisation.
 """
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -16,16 +17,15 @@ from numpy.typing import ArrayLike, DTypeLike
 from rgstep import memory
 from rgstep.certificate import Certificate, Check
 from rgstep.errors import InputError
-from rgstep.estimates import Estimate, group_bounds, grouped_mean, jackknife
-from rgstep.exact import torus
+from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
 from rgstep.ising import Ising, ising
-from rgstep.packed import PackedSpins, pack
+from rgstep.packed import PIECE_SITES, PackedSpins, pack
 from rgstep.types import Field, Samples, Spins
 
 
 @dataclass(frozen=True, eq=False, init=False)
 class Ensemble:
-    """Configurations of one model, held as bits in `packed`; `spins` unpacks them all, `blocks` a part at a time.
+    """Configurations of one model, held as bits in `packed`; `spins` unpacks them all, `pieces` a part at a time.
 
     `origin` says how they were made (sampler, seed, autocorrelation times, spacing), in plain values. `independent`
     says that the samples are so by construction; the checks then hold them to it.
@@ -85,7 +85,7 @@ class Ensemble:
         memory.require(
             len(self) * self.system.size**2,
             f"{len(self)} configurations of {self.system.size}×{self.system.size} spins, unpacked,",
-            "read a part at a time: ensemble.blocks() or ensemble.unpack(start, stop)",
+            "read a part at a time: ensemble.pieces() or ensemble.unpack(start, stop)",
         )
         return self.unpack()
 
@@ -93,10 +93,15 @@ class Ensemble:
         """Return configurations start … stop, ±1 in int8, float32 or float64, read-only, `(sample, row, column)`."""
         return read_only(self.packed.unpack(start, stop, dtype))
 
-    def blocks(self, dtype: DTypeLike = np.int8) -> Iterator[Samples]:
-        """Yield the configurations a block at a time, as `unpack` returns them."""
+    def pieces(self, dtype: DTypeLike = np.int8) -> Iterator[Samples]:
+        """Yield the configurations a piece of the set at a time, as `unpack` returns them."""
         for start, stop in self.packed.bounds():
             yield self.unpack(start, stop, dtype)
+
+    def blocks(self, dtype: DTypeLike = np.int8) -> Iterator[Samples]:
+        """Yield what `pieces` yields: the old name, which goes with the next release."""
+        warnings.warn("Ensemble.blocks is now called Ensemble.pieces", DeprecationWarning, stacklevel=2)
+        return self.pieces(dtype)
 
     @cached_property
     def energies(self) -> Field:
@@ -117,7 +122,7 @@ class Ensemble:
         jackknife's. c is left out where there are too few excitations to estimate it.
         """
         n, N, K = len(self), self.system.size**2, self.system.coupling
-        u, u_error = torus.energy(self.system.size, K), math.sqrt(torus.energy_variance(self.system.size, K) / n)
+        u, u_error = self.system.energy, math.sqrt(self.system.energy_variance / n)
         checks = {
             "u": Check(self._mean(self.energies, u_error), u),
             "sign_balance": Check(self._mean(np.sign(self.magnetisations), 1 / math.sqrt(n)), 0.0),
@@ -125,7 +130,7 @@ class Ensemble:
         excitations = n * N * (u + 2) / 8  # a single flipped spin costs 8 J
         if n >= 100 and excitations > 100 and K > 0:
             c = specific_heat(self.energies, self.system.size, K)
-            checks["c"] = Check(c, torus.specific_heat(self.system.size, K))
+            checks["c"] = Check(c, self.system.specific_heat)
         return checks
 
     @cached_property
@@ -159,15 +164,68 @@ def read_only(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def specific_heat(energies: np.ndarray, size: int, coupling: float, groups: int = 64) -> Estimate:
+def specific_heat(energies: np.ndarray, size: int, coupling: float) -> Estimate:
     """Return c = K² N (⟨e²⟩ − ⟨e⟩²) per site with its jackknife error, bias corrected."""
     shifted = energies - energies.mean()
-    bounds = group_bounds(len(energies), groups)
-    sums = np.array([[b - a, shifted[a:b].sum(), (shifted[a:b] ** 2).sum()] for a, b in bounds])
+    groups = Groups.of(len(energies))
+    mean, square = groups.means(np.stack([shifted, shifted**2], axis=1)).T
+    return estimated(np.asarray(coupling**2 * size**2 * (square - mean**2)), correct_bias=len(groups) > 1)
 
-    def heat(s: np.ndarray) -> np.ndarray:
-        variance = s[..., 2] / s[..., 0] - (s[..., 1] / s[..., 0]) ** 2
-        return np.asarray(coupling**2 * size**2 * variance)
 
-    left_out = heat(sums.sum(axis=0) - sums) if len(bounds) > 1 else heat(sums)
-    return jackknife(heat(sums.sum(axis=0)), left_out, correct_bias=len(bounds) > 1)
+@dataclass(frozen=True, eq=False)
+class Level:
+    """Variables on an l-by-l lattice, one lattice for each configuration: the spins, or h after some steps.
+
+    `values` are bits where all variables are ±1, floats `(sample, row, column)` elsewhere.
+    """
+
+    values: PackedSpins | Field
+
+    @classmethod
+    def of(cls, h: Samples) -> "Level":
+        """Return the level of variables `(sample, row, column)`; those of type int8 are ±1, as `compact` has them."""
+        return cls(pack(h) if h.dtype == np.int8 else h)
+
+    @property
+    def packed(self) -> PackedSpins | None:
+        """The bits where all variables are ±1, None elsewhere."""
+        return self.values if isinstance(self.values, PackedSpins) else None
+
+    @property
+    def side(self) -> int:
+        """The side l of the lattice."""
+        return self.values.shape[1]
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.values)
+
+    def unpack(self, start: int = 0, stop: int | None = None) -> Samples:
+        """Return samples start … stop, `(sample, row, column)`, int8 where all are ±1."""
+        return self.values.unpack(start, stop) if isinstance(self.values, PackedSpins) else self.values[start:stop]
+
+
+Source: TypeAlias = Ensemble | Level | Samples  # what is read a piece at a time
+
+
+def read(source: Source, start: int, stop: int | None) -> Samples:
+    """Return some of the samples."""
+    return source[start:stop] if isinstance(source, np.ndarray) else source.unpack(start, stop)
+
+
+def pieces(source: Source, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Samples]]:
+    """Yield samples start … stop of a source in pieces of at most `PIECE_SITES` variables, each with its first number."""
+    stop = len(source) if stop is None else stop
+    step = max(1, PIECE_SITES // max(1, read(source, 0, 1).size))
+    for a in range(start, stop, step):
+        yield a, read(source, a, min(a + step, stop))
+
+
+def is_spin(h: Samples) -> bool:
+    """Whether every value is ±1."""
+    return bool(np.all(np.abs(h) == 1))
+
+
+def compact(h: Samples) -> Samples:
+    """Return variables as int8 where all are ±1, as float32 elsewhere."""
+    return h.astype(np.int8 if is_spin(h) else np.float32, copy=False)

@@ -12,12 +12,14 @@ error² = 2τσ²/N (Sokal 1997; the sum is cut at the first window W ≥ 6τ).
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-SOKAL_WINDOW = 6.0
+SOKAL_WINDOW = 6.0  # in units of τ: what is cut off is e^(−6) of ρ, the noise that is let in grows with the window
+GROUPS = 64  # of samples: an error from G groups is itself known within 1/√(2(G − 1)) = 9 %
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +97,48 @@ def scalar(array: np.ndarray | np.float64) -> float | np.ndarray:
     return float(array) if array.ndim == 0 else array
 
 
-def grouped_mean(values: np.ndarray, groups: int = 64) -> Estimate:
+def estimated(sets: np.ndarray, correct_bias: bool = False) -> Estimate:
+    """Return the jackknife estimate of a statistic, `(set, …)`: that of all samples first, then without each group."""
+    return jackknife(sets[0], sets[1:], correct_bias)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Contiguous, nearly equal groups of samples, from which every error here is a jackknife.
+
+    `bounds` are the ranges [start, stop) of the groups. A *set* is all samples, or all but one group; statistics of
+    all sets have the set axis first, all samples before the rest. One group has no rest, and gives no error.
+    """
+
+    bounds: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, samples: int, groups: int = GROUPS) -> "Groups":
+        """Return so many groups of so many samples; as many as there are samples if these are fewer."""
+        return cls(tuple(group_bounds(samples, groups)))
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return len(self.bounds)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """How many samples each group has, float64 `(group,)`."""
+        return np.array([float(b - a) for a, b in self.bounds])
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean over the samples of each set, from values `(sample, …)`."""
+        return self.over_counts(np.stack([values[a:b].sum(axis=0, dtype=np.float64) for a, b in self.bounds]))
+
+    def over_counts(self, sums: np.ndarray) -> np.ndarray:
+        """Return the mean over the samples of each set, from the sums over each group, `(group, …)`."""
+        total = with_rest(sums)
+        return np.asarray(total / with_rest(self.counts).reshape(-1, *(1,) * (sums.ndim - 1)))
+
+
+def grouped_mean(values: np.ndarray, groups: int = GROUPS) -> Estimate:
     """Return the mean over the first axis with its error from contiguous groups of samples."""
-    bounds = group_bounds(len(values), groups)
-    sums = np.stack([values[a:b].sum(axis=0, dtype=np.float64) for a, b in bounds])
-    total = sums.sum(axis=0)
-    left_out = ((total - s) / (len(values) - (b - a)) for s, (a, b) in zip(sums, bounds, strict=True) if len(sums) > 1)
-    return jackknife(total / len(values), left_out)
+    return estimated(Groups.of(len(values), groups).means(values))
 
 
 def group_bounds(samples: int, groups: int) -> list[tuple[int, int]]:
@@ -111,7 +148,7 @@ def group_bounds(samples: int, groups: int) -> list[tuple[int, int]]:
 
 
 def with_rest(groups: np.ndarray) -> np.ndarray:
-    """Return sums over groups, group axis first, as the sum over all and the sums without each (if there are two)."""
+    """Return sums over each group as the sum over all groups, then over all but each (if there are two)."""
     total = groups.sum(axis=0)[None]
     return np.concatenate([total, total - groups]) if len(groups) > 1 else total
 

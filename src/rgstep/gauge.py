@@ -1,13 +1,26 @@
-"""Sign and site of hidden units without places, found from their pictures P_a(x) = ⟨v_x h_a⟩.
+"""How is h written? Order, sign, origin, scale and place of the units are a map's own choice, and are found once, here.
 
-A dense network gives its units in any order and with any sign; only after both are fixed is its h a lattice. With
-l² units on an L×L torus and the coarse spacing a = L/l:
+h and s·π(h)/a + c say the same of v for any order π, signs s, scale a and constants c, and so do h and its image under
+a reflection of the coarse lattice. What is measured must not depend on the choice, so every h is first brought to one.
 
+**Origin and scale** (`Origin`), before anything is measured:
+
+    two values    c the middle of the two that a unit takes, a half their difference: 0 and 1, or 3 and 7, become ±1.
+                  ⟨h⟩ is not touched: where it is not 0 the map makes a field, and that is no matter of writing
+    other values  c_a = ½ (E[h_a | v] + E[h_a | −v]), the part that the global flip leaves alone; a = 1. A sigmoid has ½.
+                  Where c_a depends on v the map itself breaks the flip (ReLU, softplus, a bias): its mean over ±v is
+                  taken off, and `flip_breaking` says how large the rest is
+
+**Sign, place and life** (`Gauge`), from the pictures P_a(x) = ⟨v_x h_a⟩ on the L-by-L lattice, a = L/l for l² units:
+
+    alive      the variance of E[h_a | v] is above rounding
     sign       s_a = sign Σ_x P_a(x)
     centre     c_a = argmax p_a², p_a = P_a − P̄_a smoothed by a Gaussian of width a/2, between sites by a parabola
     weight     w_a ∝ p_a(c_a)²: the error of a centre that noise moves goes as 1/p_a(c_a)
-    site       the one-to-one assignment of the units to the sites S_k + o, S_k the centres of the a×a tiles, that
-               minimises Σ_a w_a d(c_a, S_k(a) + o)², d on the torus (Kuhn 1955), by turns with the offset o of all
+    site       of units that come as a lattice: their own, up to the reflection or transposition of the square that
+               brings their centres to it. Of others: the one-to-one assignment to the sites S_k + o, S_k the centres of
+               the a×a tiles, that minimises Σ_a w_a d(c_a, S_k(a) + o)², d on the torus (Kuhn 1955), by turns with the
+               offset o of all
     residual   √(Σ_a w_a d² / Σ_a w_a), in lattice spacings
 
 At T_c pictures fall only as r^(−1/4): the centroid of P², the textbook's centre, is pulled about by the background,
@@ -17,67 +30,182 @@ six times as far as the peak is. Without weights, units that follow no spins pus
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import fft
 from scipy.optimize import linear_sum_assignment
 
+from rgstep.ensemble import compact, is_spin, pieces
 from rgstep.errors import InputError
-from rgstep.types import Samples
+from rgstep.streams import stream
+from rgstep.types import CoarseGraining, Field, Rng, Samples
 
-WIDTH = 0.5  # of the smoothing, in coarse spacings: 0.3 takes noise for a peak, 0.7 blunts the peak
-MOVES = 1e-6  # the variance of E[h | v], in units of the largest, that float32 moments resolve
+SMOOTHING_WIDTH = 0.5  # in coarse spacings: 0.3 takes noise for a peak, 0.7 blunts the peak
+VARIANCE_RESOLVED = 1e-6  # the variance of E[h | v], in units of the largest, that float32 moments resolve
+ROUNDING = 1e-6  # of the largest |h|, float32: a middle that varies by less does not vary
 SMALLEST = float(np.finfo(np.float64).tiny)
-THROWN = 1024  # centres, in all, for what random ones give
-LEAST = 1e-12  # of the largest weight: of a centre without height
+RANDOM_CENTRES = 1024  # thrown, in all, for the residual of random ones
+LEAST_WEIGHT = 1e-12  # of the largest: of a centre without height
 TURNS = 2  # of assignment and offset: 8 lower the mean square of random centres by 0.2 %
+CLEAR_SIGN = 5.0  # standard errors of ⟨M h⟩ of independent v and h: of 1024 units none is so far off by chance
+TURNED = 0.5  # a lattice is taken as turned if that leaves less than this share of the residual
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Origin and scale of each unit of one map, by which its h becomes (h − centre)/scale.
+
+    Attributes:
+        centre: shaped as one configuration's h, float64.
+        scale: alike; 1 but where a unit takes two values.
+        spins: whether h so written is ±1.
+        flip_breaking: rms over v of ½ (E[h | v] + E[h | −v]) about its mean, in units of the rms variation of E[h | v],
+            over all units; 0 for a map that commutes with the global flip.
+    """
+
+    centre: np.ndarray
+    scale: np.ndarray
+    spins: bool
+    flip_breaking: float
+
+    @cached_property
+    def trivial(self) -> bool:
+        """Whether h is left as it is."""
+        return not self.centre.any() and bool((self.scale == 1).all())
+
+    def apply(self, h: Samples) -> Samples:
+        """Return h or E[h | v], `(sample, …)`, written from this origin in this scale; float32 or as wide as h."""
+        if self.trivial:
+            return h
+        wide = h.astype(np.float64) - self.centre
+        return np.asarray(wide / self.scale, dtype=np.result_type(h.dtype, np.float32))
+
+
+def origin_of(h: Samples, of_v: Field, of_flipped: Field) -> Origin:
+    """Return the origin and scale of a map.
+
+    Args:
+        h: draws for many configurations, `(sample, …)`, as the map writes them.
+        of_v: E[h | v] of a few configurations, `(sample, …)`.
+        of_flipped: E[h | −v] of the same.
+    """
+    middles = (of_v.astype(np.float64) + of_flipped) / 2
+    largest = float(max(np.abs(of_v).max(), np.abs(of_flipped).max()))
+    mean = middles.mean(axis=0)
+    varies = float(np.sqrt(((middles - mean) ** 2).mean()))
+    spread = float(np.sqrt(np.concatenate([of_v - mean, of_flipped - mean]).astype(np.float64).var(axis=0).mean()))
+    breaking = varies / spread if varies > ROUNDING * largest and spread > 0 else 0.0
+    two = two_values(h)
+    if two is not None:
+        return Origin(*two, True, breaking)
+    centre = np.where(np.abs(mean) <= ROUNDING * largest, 0.0, mean)
+    return Origin(centre, np.ones_like(centre), False, breaking)
+
+
+def two_values(h: Samples) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return middle and half difference of the two values that each unit takes; None where some take more, or none two.
+
+    The difference must be that of all units: with few samples real variables may take two values each, but not so. A
+    unit that takes one value counts as one of ±1: its other value is that of the units that take two.
+    """
+    if is_spin(h):
+        return np.zeros(h.shape[1:]), np.ones(h.shape[1:])
+    low, high = h.min(axis=0).astype(np.float64), h.max(axis=0).astype(np.float64)
+    centre, scale, moves = (low + high) / 2, (high - low) / 2, high > low
+    if not moves.any() or not np.allclose(scale[moves], usual_scale := float(np.median(scale[moves]))):
+        return None
+    if not all(((part == low) | (part == high)).all() for _, part in pieces(h)):
+        return None
+    usual_centre = float(np.median(centre[moves]))
+    same = np.isclose(np.abs(low - usual_centre), usual_scale)
+    centre = np.where(moves, centre, np.where(same, usual_centre, low - usual_scale))
+    return centre, np.full(centre.shape, usual_scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A map whose h is written from an origin in a scale: what every instrument is given."""
+
+    inner: CoarseGraining
+    origin: Origin
+
+    def mean_h(self, v: Samples) -> Field:
+        """Return E[h | v]."""
+        return self.origin.apply(self.inner.mean_h(v))
+
+    def sample_h(self, v: Samples, rng: Rng) -> Samples:
+        """Draw h, int8 where every value is ±1."""
+        return compact(self.origin.apply(self.inner.sample_h(v, rng)))
 
 
 @dataclass(frozen=True, eq=False)
 class Gauge:
-    """Sign and site of each hidden unit on a coarse l-by-l lattice.
+    """Sign, life and site of each hidden unit.
 
     Attributes:
-        sign: ±1, int8 `(unit,)`; +1 for constant units.
-        site: coarse row and column of each unit, `(unit, 2)`.
-        order: the unit on each coarse site, rows put end to end, `(l²,)`.
-        residual: weighted rms distance of centre and site over the units that are not constant, in lattice spacings;
-            NaN if all are constant.
-        expected_at_random: what the residual would be for as many centres of the same weights thrown at random.
-        constant: the units whose h does not depend on v; they have no sign and are put on the sites that are left.
+        sign: ±1, int8 `(unit,)`; +1 for units that are not alive.
+        alive: which units' h depends on v, bool `(unit,)`.
+        given: whether the sites are those that h came with.
+        site: coarse row and column of each unit, `(unit, 2)`; None where the units make no square lattice.
+        order: the unit on each coarse site, rows put end to end, `(l²,)`; None alike.
         offset: how far the tiles are shifted from those that begin at the first row and column, row and column in
             lattice spacings, −L/2l ≤ offset < L/2l.
         centre: row and column of each unit's centre in lattice spacings, `(unit, 2)`.
-        weight: how much each centre counts, mean 1, `(unit,)`; 0 for constant units.
-        distance: of each unit's centre from its site, in lattice spacings, `(unit,)`; NaN for constant units.
+        weight: how much each centre counts, mean 1, `(unit,)`; 0 for units that are not alive.
+        distance: of each unit's centre from its site, in lattice spacings, `(unit,)`; NaN for units that are not alive.
+        size: the side L of the lattice of v.
+        turn: which of `symmetries` brings a given lattice to its sites; 0 for the lattice as it came.
     """
 
     sign: np.ndarray
-    site: np.ndarray
-    order: np.ndarray
-    residual: float
-    expected_at_random: float
-    constant: tuple[int, ...]
+    alive: np.ndarray
+    given: bool
+    site: np.ndarray | None
+    order: np.ndarray | None
     offset: np.ndarray
     centre: np.ndarray
     weight: np.ndarray
     distance: np.ndarray
+    size: int
+    turn: int = 0
 
     @property
     def side(self) -> int:
-        """The side l of the coarse lattice."""
-        return math.isqrt(len(self.order))
+        """The side l of the coarse lattice; 0 where there is none."""
+        return 0 if self.order is None else math.isqrt(len(self.order))
+
+    @property
+    def constant(self) -> tuple[int, ...]:
+        """The units whose h does not depend on v; they have no sign, and found sites are those that are left."""
+        return tuple(int(unit) for unit in np.flatnonzero(~self.alive))
+
+    @property
+    def residual(self) -> float:
+        """Weighted rms distance of centre and site in lattice spacings; NaN if no unit is alive or has a site."""
+        if self.order is None or not self.alive.any():
+            return math.nan
+        return math.sqrt((self.weight[self.alive] * self.distance[self.alive] ** 2).sum() / len(self.weight))
+
+    @cached_property
+    def expected_at_random(self) -> float:
+        """What the residual of found sites would be for centres of the same weights thrown at random."""
+        return residual_at_random(self.weight[self.alive], self.side, self.size) if self.side else math.nan
 
     def apply(self, h: Samples) -> Samples:
-        """Return h `(sample, unit)` as `(sample, l, l)`, signs put right; int8 stays int8.
+        """Return h `(sample, unit)` or `(sample, l, l)` on its coarse sites, `(sample, l, l)`; int8 stays int8.
 
         Raises:
-            InputError: if h has another number of units.
+            InputError: if h has another number of units, or these have no sites.
         """
-        if h.ndim != 2 or h.shape[1] != len(self.order):
-            message = f"h of shape {h.shape}: the gauge is that of {len(self.order)} units, expected (sample, unit)"
+        if self.order is None or h[0].size != len(self.order) or h.ndim not in (2, 3):
+            message = f"h of shape {h.shape}: the gauge is that of {len(self.sign)} units, expected (sample, unit)"
             raise InputError(message)
-        placed = h[:, self.order] * self.sign[self.order]
+        flat = h.reshape(len(h), -1)
+        if (self.order == np.arange(len(self.order))).all():
+            placed = flat if (self.sign == 1).all() else flat * self.sign
+        else:
+            placed = flat[:, self.order] * self.sign[self.order]
         return np.asarray(placed.reshape(len(h), self.side, self.side))
 
 
@@ -86,60 +214,63 @@ def fills_a_lattice(units: int) -> bool:
     return units > 0 and math.isqrt(units) ** 2 == units
 
 
-def find(pictures: np.ndarray, variance: np.ndarray | None = None) -> Gauge:
+def find(
+    pictures: np.ndarray,
+    variance: np.ndarray | None = None,
+    *,
+    given: bool = False,
+    clear: np.ndarray | None = None,
+) -> Gauge:
     """Return the gauge of units with these pictures ⟨v_x h_a⟩, `(unit, L, L)`.
 
     Args:
         pictures: of E[h | v], or of h as drawn.
         variance: the variance over v of E[h_a | v], `(unit,)`. A constant unit has a picture h_a ⟨v_x⟩, small but not
             0 in a finite sample; without `variance` only units with a flat picture count as constant.
+        given: whether the units come as a lattice, row by row.
+        clear: which units' signs stand out of the noise, bool `(unit,)`; of units that come as a lattice the others
+            take the sign of these. By default all.
 
     Raises:
-        InputError: if the pictures are no finite `(unit, L, L)`, or the units fill no square lattice.
+        InputError: if the pictures are no finite `(unit, L, L)`.
     """
     check(pictures, variance)
     units, size = len(pictures), pictures.shape[1]
-    side = math.isqrt(units)
     contrast = np.ptp(pictures.reshape(units, -1), axis=1)
-    moves = contrast > MOVES * contrast.max(initial=0.0)
+    alive = contrast > VARIANCE_RESOLVED * contrast.max(initial=0.0)
     if variance is not None:
-        moves &= variance > MOVES * variance.max(initial=0.0)
+        alive &= variance > VARIANCE_RESOLVED * variance.max(initial=0.0)
     total = pictures.sum(axis=(1, 2), dtype=np.float64)
-    sign = np.where(moves & (total < 0), -1, 1).astype(np.int8)
-    centre, height = centres(pictures, size / side)
-    moving, constant = np.flatnonzero(moves), np.flatnonzero(~moves)
-    weight = np.where(moves, height / max(float(height.max()), SMALLEST) + LEAST, 0)
+    centre, height = centres(pictures, size / math.sqrt(units))
+    weight = np.where(alive, height / max(float(height.max()), SMALLEST) + LEAST_WEIGHT, 0)
     weight = weight / max(float(weight.mean()), SMALLEST)
-    distance = np.full(units, np.nan)
-    taken, offset, distance[moving] = fit(centre[moving], weight[moving], side, size)
-    order = np.full(units, -1)
-    order[taken] = moving
-    order[order < 0] = constant
-    site = np.empty((units, 2), dtype=np.int64)
-    site[order] = np.stack(np.divmod(np.arange(units), side), axis=1)
-    squared = (weight[moving] * distance[moving] ** 2).sum() / units
-    return Gauge(
-        sign=sign,
-        site=site,
-        order=order,
-        residual=math.sqrt(squared) if len(moving) else math.nan,
-        expected_at_random=residual_at_random(weight[moving], side, size),
-        constant=tuple(int(unit) for unit in constant),
-        offset=offset,
-        centre=centre,
-        weight=weight,
-        distance=distance,
-    )
+    sign = signs_of(total, alive, np.ones(units, bool) if clear is None or not given else clear)
+    order, offset, distance, turn = None, np.zeros(2), np.full(units, np.nan), 0
+    if given:
+        turn, offset, distance[alive] = turned(centre, weight, alive, size)
+        order = symmetries(math.isqrt(units))[turn]
+    elif fills_a_lattice(units):
+        order, offset, distance[alive] = assigned(centre, weight, alive, size)
+    site = None if order is None else sites_of(order)
+    return Gauge(sign, alive, given, site, order, offset, centre, weight, distance, size, turn)
+
+
+def signs_of(total: np.ndarray, alive: np.ndarray, clear: np.ndarray) -> np.ndarray:
+    """Return the sign of Σ_x P_a(x) of each unit that is alive and clear; those alive only take that of most of these.
+
+    At given places −h of a map is as good as h, and one unit against the others has another sign; a unit that follows
+    the spins too little for a sign of its own has no reason to differ from the rest.
+    """
+    sign = np.where(total < 0, -1, 1)
+    told = alive & clear
+    usual = -1 if sign[told].sum() < 0 else 1
+    return np.where(told, sign, np.where(alive & ~clear, usual, 1)).astype(np.int8)
 
 
 def check(pictures: np.ndarray, variance: np.ndarray | None) -> None:
-    """Raise `InputError` unless pictures and variances are those of units that fill a square lattice."""
+    """Raise `InputError` unless pictures and variances are those of units."""
     if pictures.ndim != 3 or pictures.shape[1] != pictures.shape[2] or not pictures.size:
         message = f"pictures of shape {pictures.shape}: expected (unit, L, L), as visible_hidden returns them"
-        raise InputError(message)
-    if not fills_a_lattice(len(pictures)):
-        near = max(1, round(len(pictures) ** 0.5)) ** 2
-        message = f"{len(pictures)} units fill no square lattice: a network of {near} would"
         raise InputError(message)
     if variance is not None and variance.shape != pictures.shape[:1]:
         message = f"variance of shape {variance.shape} for {len(pictures)} units: expected one number for each"
@@ -150,15 +281,71 @@ def check(pictures: np.ndarray, variance: np.ndarray | None) -> None:
         raise InputError(message)
 
 
+def assigned(
+    centre: np.ndarray, weight: np.ndarray, alive: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the unit on each site, how far all sites are shifted, and the distances of the units that are alive."""
+    units, moving = len(centre), np.flatnonzero(alive)
+    taken, offset, distance = fit(centre[moving], weight[moving], math.isqrt(units), size)
+    order = np.full(units, -1)
+    order[taken] = moving
+    order[order < 0] = np.flatnonzero(~alive)
+    return order, offset, distance
+
+
+def turned(
+    centre: np.ndarray, weight: np.ndarray, alive: np.ndarray, size: int
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return which of `symmetries` brings a given lattice to the centres of its units.
+
+    Then the offset of all sites, and the distance of each unit that is alive from its site. The lattice as it came is
+    kept unless another of the eight leaves less than half of its residual: where centres say nothing, all leave alike.
+    """
+    side = math.isqrt(len(centre))
+    ways = [aligned(centre[alive], weight[alive], sites_of(way)[alive], side, size) for way in symmetries(side)]
+    squares = [float(weight[alive] @ distance**2) for _, distance in ways]
+    best = int(np.argmin(squares))
+    turn = best if squares[best] < TURNED**2 * squares[0] else 0
+    return turn, *ways[turn]
+
+
+def symmetries(side: int) -> list[np.ndarray]:
+    """Return which unit of a lattice, row by row, each of the eight symmetries of the square puts on each site."""
+    lattice = np.arange(side**2).reshape(side, side)
+    both = (lattice, lattice.T)
+    return [view[::rows, ::columns].ravel() for view in both for rows in (1, -1) for columns in (1, -1)]
+
+
+def sites_of(order: np.ndarray) -> np.ndarray:
+    """Return coarse row and column of each unit, `(unit, 2)`, from the unit on each site."""
+    site = np.empty((len(order), 2), dtype=np.int64)
+    site[order] = np.stack(np.divmod(np.arange(len(order)), math.isqrt(len(order))), axis=1)
+    return site
+
+
+def aligned(
+    centre: np.ndarray, weight: np.ndarray, site: np.ndarray, side: int, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shift o of all tiles that brings units nearest to the sites they have, and each unit's distance."""
+    if not len(centre):
+        return np.zeros(2), np.zeros(0)
+    spacing = size / side
+    middle = (site + 0.5) * spacing - 0.5
+    waves = np.exp(2j * np.pi * (centre - middle) / size)
+    offset = np.angle((weight[:, None] * waves).sum(axis=0)) * size / (2 * np.pi)
+    whole = np.floor(offset / spacing + 0.5) * spacing  # a shift by whole tiles renames the sites
+    return offset - whole, np.hypot(*torus(centre - middle - offset, size).T)
+
+
 def centres(pictures: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
     """Return where each picture stands out most, row and column in lattice spacings `(unit, 2)`, and how high squared.
 
-    The picture less its mean is smoothed by a Gaussian of width `WIDTH` · spacing on the torus; the vertex of the
+    The picture less its mean is smoothed by a Gaussian of half a spacing's width on the torus; the vertex of the
     parabola through the square at the highest site and its neighbours gives the place between sites.
     """
     size = pictures.shape[1]
     step = np.minimum(np.arange(size), size - np.arange(size))
-    bell = np.exp(-((step / (WIDTH * spacing)) ** 2) / 2)
+    bell = np.exp(-((step / (SMOOTHING_WIDTH * spacing)) ** 2) / 2)
     filters = fft.rfft2(np.outer(bell, bell) / bell.sum() ** 2)
     filters[0, 0] = 0
     height = fft.irfft2(fft.rfft2(pictures) * filters, s=(size, size)) ** 2
@@ -216,9 +403,9 @@ def residual_at_random(weight: np.ndarray, side: int, size: int) -> float:
     """
     if not len(weight):
         return math.nan
-    rng = np.random.default_rng([len(weight), side, size])
+    rng = stream(0, "random centres", len(weight), side, size)
     squares = 0.0
-    for _ in range(draws := max(1, THROWN // len(weight))):
+    for _ in range(draws := max(1, RANDOM_CENTRES // len(weight))):
         _, _, distance = fit(size * rng.random((len(weight), 2)), weight, side, size)
         squares += float(weight @ distance**2 / weight.sum()) / draws
     return math.sqrt(squares)

@@ -4,27 +4,77 @@
 
 Inside the package the coupling K is the variable; temperatures T = 1/K (in units J/k_B) appear only where users
 type and read. Energies are per site in units of J. T_c = 2 / ln(1+√2) (Onsager 1944).
+
+All that is known of the model exactly is asked of `Ising`: the thermodynamics of its torus (Kaufman 1949), the
+two-point function at T_c, the exponents and the Binder cumulant of its fixed point, and its short-range operators.
 """
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rgstep.errors import InputError, is_number, is_whole
+from rgstep.exact import torus, transfer
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.types import Field, Spins
 
 CRITICAL_TEMPERATURE = 1.0 / CRITICAL_COUPLING
 SMALLEST_SIZE = 4
+LARGEST_COUNTED = 8  # side up to which the law of the magnetisation is computed by transfer matrices
+
+Sector: TypeAlias = Literal["even", "odd"]  # under the flip of all spins
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A short-range interaction S_α: a product of neighbouring spins, summed over all sites and orientations.
+
+    `terms` is the number of products a site, `spins` the number of spins in each.
+    """
+
+    name: str
+    terms: int
+    spins: int
+
+
+OPERATORS: dict[Sector, tuple[Operator, ...]] = {  # in the order in which `rgstep.operators` counts them
+    "even": (
+        Operator("nn", terms=2, spins=2),
+        Operator("nnn", terms=2, spins=2),
+        Operator("plaquette", terms=1, spins=4),
+        Operator("20", terms=2, spins=2),
+        Operator("21", terms=4, spins=2),
+    ),
+    "odd": (
+        Operator("field", terms=1, spins=1),
+        Operator("corner", terms=4, spins=3),
+        Operator("line", terms=2, spins=3),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Ising:
-    """The model at one size L and coupling K = J/k_BT; K = 0 is infinite, K = ∞ zero temperature."""
+    """The model at one size L and coupling K = J/k_BT; K = 0 is infinite, K = ∞ zero temperature.
+
+    Of its fixed point: `Y_T` and `Y_H`, how temperature and field grow under a change of scale; `DELTA_SIGMA` = 2 − y_h
+    and `DELTA_EPSILON` = 2 − y_t, the scaling dimensions of spin and energy (Onsager 1944, Yang 1952); `BINDER`, U₄ of
+    large critical tori (Kamieniarz and Blöte 1993). `TIES` is the share of 2×2 blocks of large critical lattices whose
+    spins sum to 0 (`exact.blocks`).
+    """
 
     size: int
     coupling: float
+
+    Y_T: ClassVar[float] = 1.0
+    Y_H: ClassVar[float] = 15 / 8
+    DELTA_SIGMA: ClassVar[float] = 1 / 8
+    DELTA_EPSILON: ClassVar[float] = 1.0
+    BINDER: ClassVar[float] = 0.61069
+    TIES: ClassVar[float] = 1 - (1 + math.sqrt(2)) / 4 - 1 / (2 * math.pi) - 3 / (2 * math.pi**2)
 
     @property
     def temperature(self) -> float:
@@ -35,6 +85,43 @@ class Ising:
     def is_critical(self) -> bool:
         """Whether K is the critical coupling of the infinite lattice, as far as 1000×1000 sites can tell."""
         return math.isclose(self.coupling, CRITICAL_COUPLING, rel_tol=1e-5)
+
+    @property
+    def log_partition(self) -> float:
+        """ln Z of the torus (Kaufman 1949)."""
+        return torus.log_partition(self.size, self.coupling)
+
+    @property
+    def energy(self) -> float:
+        """The exact energy per site u in units of J."""
+        return torus.energy(self.size, self.coupling)
+
+    @property
+    def energy_variance(self) -> float:
+        """The exact variance of the energy per site."""
+        return torus.energy_variance(self.size, self.coupling)
+
+    @property
+    def specific_heat(self) -> float:
+        """The exact specific heat per site c in units of k_B."""
+        return torus.specific_heat(self.size, self.coupling)
+
+    @property
+    def nn_correlation(self) -> float:
+        """The exact ⟨s_i s_j⟩ of nearest neighbours, −u/2."""
+        return torus.nn_correlation(self.size, self.coupling)
+
+    @property
+    def mean_abs_m(self) -> float | None:
+        """The exact ⟨|m|⟩ per site where L ≤ 8, None elsewhere."""
+        if self.size > LARGEST_COUNTED:
+            return None
+        return float(transfer.magnetisation_moments(self.size, self.coupling).abs_m)
+
+    @staticmethod
+    def two_point_shape(row_fraction: ArrayLike, column_fraction: ArrayLike) -> np.ndarray:
+        """Return ⟨s_0 s_r⟩ on the critical torus in the scaling limit, up to one amplitude (`exact.torus`)."""
+        return np.asarray(torus.two_point_shape(row_fraction, column_fraction))
 
 
 def ising(size: int, temperature: float) -> Ising:

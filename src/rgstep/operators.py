@@ -7,7 +7,7 @@ Sums over the torus of products of neighbouring spins, over all sites and all or
     odd     field Σ s(0,0) [1]             corner Σ of three spins of a plaquette [4]
             line  Σ s(0,0) s(1,0) s(2,0) [2]
 
-the operators S_α that couplings K_α multiply in a Hamiltonian Σ_α K_α S_α (Swendsen 1979, 1984). Spins ±1 are counted
+the operators S_α (`ising.OPERATORS`) that couplings K_α multiply in a Hamiltonian Σ_α K_α S_α (Swendsen 1979, 1984). Spins ±1 are counted
 in bits, a row of the lattice in a word: a product of spins is an exclusive or, a sum over a row is a count of bits.
 Real variables are multiplied. Kernels and their helpers stay in this one file: numba's cache looks at nothing else.
 """
@@ -18,19 +18,16 @@ from typing import NamedTuple
 import numpy as np
 
 from rgstep.compiled import count_bits, helper, kernel
-from rgstep.correlators import BLOCK_SITES, Source
-from rgstep.ensemble import Ensemble
+from rgstep.ensemble import Source, pieces
 from rgstep.errors import InputError
+from rgstep.ising import OPERATORS
 from rgstep.lattice import first_not_unit
-from rgstep.packed import pack
+from rgstep.packed import PackedSpins, pack
 from rgstep.types import Samples
 
-EVEN = ("nn", "nnn", "plaquette", "20", "21")
-ODD = ("field", "corner", "line")
-EVEN_TERMS = np.array([2, 2, 1, 2, 4])  # a site
-ODD_TERMS = np.array([1, 4, 2])
-EVEN_SPINS = np.array([2, 2, 4, 2, 2])  # in each term
-ODD_SPINS = np.array([1, 3, 3])
+EVEN, ODD = ([operator.name for operator in OPERATORS[sector]] for sector in ("even", "odd"))
+EVEN_TERMS, ODD_TERMS = (np.array([o.terms for o in OPERATORS[sector]]) for sector in ("even", "odd"))
+EVEN_SPINS, ODD_SPINS = (np.array([o.spins for o in OPERATORS[sector]]) for sector in ("even", "odd"))
 
 
 class Sums(NamedTuple):
@@ -43,44 +40,51 @@ class Sums(NamedTuple):
 
 
 def sums(source: Source) -> Sums:
-    """Return the operators of every sample, float64, reading a block at a time.
+    """Return the operators of every sample, float64, reading a piece at a time.
 
-    Cost, one core: 0.5 ns a site and sample for an `Ensemble` of side 64, 4 for arrays of ±1, 8 for real variables.
+    Cost, one core: 0.5 ns a site and sample for bits of side 64, 4 for arrays of ±1, 8 for real variables.
 
     Args:
-        source: an `Ensemble`, or variables `(sample, row, column)`, ±1 or real.
+        source: an `Ensemble` or a `Level`, or variables `(sample, row, column)`, ±1 or real.
 
     Raises:
         InputError: for an array that is not of square lattices, or holds what is not finite.
     """
-    side = checked_side(source)
-    even, odd = np.empty((len(source), len(EVEN))), np.empty((len(source), len(ODD)))
-    square = np.full(len(source), float(side**2))
-    step = max(1, BLOCK_SITES // side**2)
-    for start in range(0, len(source), step):
-        part = slice(start, start + step)
-        if isinstance(source, Ensemble):
-            count(source.packed.bits[part], side, even[part], odd[part])
-        elif first_not_unit(source[part]) is None:
-            count(pack(source[part]).bits, side, even[part], odd[part])
-        else:
-            values = np.array(source[part], np.float64, order="C")  # one type, writable: one compilation
-            multiply(values, even[part], odd[part], square[part])
+    if isinstance(source, np.ndarray):
+        check_lattices(source)
+        packed = pack(source) if first_not_unit(source) is None else None
+    else:
+        packed = source.packed
+    return sums_of_bits(packed) if packed is not None else sums_of_reals(source)
+
+
+def sums_of_bits(spins: PackedSpins) -> Sums:
+    """Return the operators of ±1 spins."""
+    n, side, _ = spins.shape
+    even, odd = np.empty((n, len(EVEN))), np.empty((n, len(ODD)))
+    count(spins.bits, side, even, odd)
+    return Sums(even, odd, np.full(n, float(side**2)), side)
+
+
+def sums_of_reals(source: Source) -> Sums:
+    """Return the operators of real variables."""
+    n = len(source)
+    even, odd, square, side = np.empty((n, len(EVEN))), np.empty((n, len(ODD))), np.empty(n), 0
+    for start, values in pieces(source):
+        part, side = slice(start, start + len(values)), values.shape[1]
+        copied = np.array(values, np.float64, order="C")  # one type, writable: one compilation
+        multiply(copied, even[part], odd[part], square[part])
     if not np.isfinite(square).all():
         message = "the variables contain values that are not finite: leave those samples out"
         raise InputError(message)
     return Sums(even, odd, square, side)
 
 
-def checked_side(source: Source) -> int:
-    """Return the side of the lattices, or raise `InputError` if they are none."""
-    if isinstance(source, Ensemble):
-        return source.system.size
-    array: Samples = source
+def check_lattices(array: Samples) -> None:
+    """Raise `InputError` unless an array holds square lattices."""
     if array.ndim != 3 or array.shape[1] != array.shape[2] or not array.size:
         message = f"variables of shape {array.shape}: operators need (sample, row, column), rows = columns"
         raise InputError(message)
-    return int(array.shape[1])
 
 
 @helper

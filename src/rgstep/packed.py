@@ -6,7 +6,7 @@ counts of bits,
 
     e = −2 + (2/N) #(unequal neighbours),        m = −1 + (2/N) #(up),
 
-and need no unpacking where L is a multiple of 8. Everything here works a block of configurations at a time.
+and need no unpacking where L is a multiple of 8. Everything here works a piece of the set at a time.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from rgstep.errors import InputError
 from rgstep.lattice import as_lattice, as_spins, as_vectors
 from rgstep.types import Field, Samples
 
-BLOCK_SITES = 2**22  # spins handled at once: 4 MB unpacked, half a MB packed
+PIECE_SITES = 2**22  # spins handled at once: 4 MB unpacked, half a MB packed
 CACHED_SITES = 2**20  # spins unpacked in one call of NumPy: its indices, 1 byte a spin, stay in the cache
 
 # Byte → its eight spins: 0.25 ns a spin, where unpackbits and arithmetic take 0.3 and fancy indexing 0.6.
@@ -93,21 +93,16 @@ class PackedSpins:
             raise InputError(message)
         bits, sites = self.bits[start:stop], self.size**2
         padded = np.empty((len(bits), bits.shape[1], 8), table.dtype)
-        step = per_block(self.size, CACHED_SITES)
+        step = per_piece(self.size, CACHED_SITES)
         for a in range(0, len(bits), step):  # clip: no index is out of bounds, and "raise" would buffer
             np.take(table, bits[a : a + step], axis=0, out=padded[a : a + step], mode="clip")
         flat = padded.reshape(len(bits), 8 * bits.shape[1])
         flat = np.ascontiguousarray(flat[:, :sites])  # a copy only where a row has padding
         return flat.reshape(len(bits), self.size, self.size)
 
-    def blocks(self, dtype: DTypeLike = np.int8) -> Iterator[Samples]:
-        """Yield the configurations as ±1 a block at a time."""
-        for start, stop in self.bounds():
-            yield self.unpack(start, stop, dtype)
-
     def bounds(self) -> Iterator[tuple[int, int]]:
-        """Yield the ranges [start, stop) of the blocks."""
-        step = per_block(self.size, BLOCK_SITES)
+        """Yield the ranges [start, stop) of the pieces in which the configurations are handled."""
+        step = per_piece(self.size, PIECE_SITES)
         for start in range(0, len(self), step):
             yield start, min(start + step, len(self))
 
@@ -137,7 +132,7 @@ def pack(spins: ArrayLike, name: str = "spins") -> PackedSpins:
     lattice = as_lattice(as_spins(spins, name))
     size = lattice.shape[1]
     bits = np.empty((len(lattice), -(-(size**2) // 8)), np.uint8)
-    step = per_block(size, BLOCK_SITES)
+    step = per_piece(size, PIECE_SITES)
     for a in range(0, len(lattice), step):
         up = as_vectors(lattice[a : a + step]) > 0
         whole = np.packbits(up) if size**2 % 8 == 0 else np.packbits(up, axis=1)  # one long row is faster
@@ -145,7 +140,7 @@ def pack(spins: ArrayLike, name: str = "spins") -> PackedSpins:
     return PackedSpins(bits, size)
 
 
-def per_block(size: int, sites: int) -> int:
+def per_piece(size: int, sites: int) -> int:
     """Return how many configurations of a side are handled at once."""
     return max(1, sites // size**2)
 

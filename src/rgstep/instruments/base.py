@@ -1,0 +1,337 @@
+"""What an instrument is, and what it is given: one map under judgement, with its draws of h level by level.
+
+Level 0 are the configurations. Level 1 is h on its coarse lattice: at its given places, or at those that `gauge` finds
+for a dense network. Level n + 1 is the map applied to level n, for maps that take lattices of any size, or the next map
+of a sequence applied to it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from rgstep import gauge
+from rgstep.blocking import Majority
+from rgstep.correlators import Means, Moments, measure
+from rgstep.criteria import Criterion
+from rgstep.ensemble import Ensemble, Level, Source, compact, is_spin, pieces, read
+from rgstep.errors import InputError
+from rgstep.estimates import Estimate
+from rgstep.gauge import Gauge, Written
+from rgstep.ising import Ising
+from rgstep.operators import Sums, sums
+from rgstep.results import Diagnostic, Quantity
+from rgstep.streams import stream
+from rgstep.types import CoarseGraining, Progress, Rng, Samples
+
+Arrays: TypeAlias = Mapping[str, np.ndarray]
+Row: TypeAlias = tuple[Diagnostic, Arrays]  # the numbers of one instrument for one map, and what its figures show
+Axes: TypeAlias = Any  # of matplotlib, which is loaded when the page is drawn and not before
+SMALLEST_SIDE = 4  # of a level: on 2×2 all couplings but one coincide
+TRIAL = 64  # configurations whose E[h | v] and E[h | −v] tell the origin of h
+ANSWERS_AGREE = 1e-3  # of the largest h: what a network may differ by when it is asked the same twice
+NO_PLACES = "not measured: h has no places; return (sample, l, l), or as many units as fill a square lattice"
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One row of the battery: what it asks, how it is measured, what it decides, how it is drawn.
+
+    Attributes:
+        name: of the row in report.json.
+        question: what the row tells and what it cannot tell, for the page; empty for rows that explain themselves.
+        measure: returns the row of a map and the arrays behind its figures; None where it does not apply.
+        headline: the quantities that the table shows, with short labels.
+        criteria: the bands that its quantities are held against.
+        decides: what the verdict needs the row for, if anything.
+        figures: "module:function" that yields the figures of all maps, `drawing.Plate`; only the page imports it.
+    """
+
+    name: str
+    question: str
+    measure: Callable[["Subject"], Row | None]
+    headline: Mapping[str, str] = field(default_factory=dict)
+    criteria: tuple[Criterion, ...] = ()
+    decides: Literal["locality", "fixed point"] | None = None
+    figures: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one map makes of a level: its h, written as `gauge` has it, and where its units sit.
+
+    Attributes:
+        coarse: the map, its h written from its origin.
+        hidden: a draw of h for each sample, `(sample, unit)` or `(sample, row, column)`; int8 where all are ±1.
+        moments: of (v, h), from E[h | v].
+        gauge: sign, life and site of each unit.
+    """
+
+    coarse: Written
+    hidden: Samples
+    moments: Moments
+    gauge: Gauge
+
+    @cached_property
+    def placed(self) -> Samples | None:
+        """h on the coarse lattice, `(sample, l, l)`, signs put right; None where the units fill none."""
+        return None if self.gauge.order is None else self.gauge.apply(self.hidden)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One map, or a sequence of maps each applied to the h of the one before, under judgement.
+
+    Attributes:
+        ensemble: the configurations.
+        maps: the checked maps, h as the user's code writes it.
+        original: what the user gave.
+        first: what the first map makes of the configurations.
+    """
+
+    ensemble: Ensemble
+    maps: Sequence[CoarseGraining]
+    original: object
+    first: Step
+    name: str = "h"
+    seed: int = 0
+
+    def rng(self, purpose: str, *which: int | str) -> Rng:
+        """Return the random stream of one purpose of this judgement."""
+        return stream(self.seed, purpose, *which)
+
+    @property
+    def system(self) -> Ising:
+        """The model that the configurations are of."""
+        return self.ensemble.system
+
+    @property
+    def coarse(self) -> Written:
+        """The first map."""
+        return self.first.coarse
+
+    @property
+    def hidden(self) -> Samples:
+        """Draws of the first map's h as it gives its units, signs not put right."""
+        return self.first.hidden
+
+    @property
+    def moments(self) -> Moments:
+        """The moments of the configurations and the first map's E[h | v]."""
+        return self.first.moments
+
+    @property
+    def gauge(self) -> Gauge:
+        """Sign, life and site of the first map's units."""
+        return self.first.gauge
+
+    @property
+    def placed(self) -> Samples | None:
+        """The first map's h on the coarse lattice, signs put right; None where its units fill none."""
+        return self.first.placed
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """⟨v h⟩ of all samples, `(hidden, row, column)`."""
+        return pictures_of(self.moments)
+
+    @property
+    def found(self) -> bool:
+        """Whether h has places, and these had to be found."""
+        return self.placed is not None and not self.gauge.given
+
+    @property
+    def block(self) -> int | None:
+        """The ratio of the sides of the fine and the coarse lattice; None where h has no lattice that tiles."""
+        side = self.gauge.side
+        return None if not side or self.moments.size % side else self.moments.size // side
+
+    @property
+    def real(self) -> bool:
+        """Whether h has places and other values than ±1."""
+        return self.placed is not None and self.placed.dtype != np.int8
+
+    @cached_property
+    def levels(self) -> Sequence[Level]:
+        """Lattice-valued variables level by level, the configurations first, down to a side of 4.
+
+        A map with given places is applied to its own h, as drawn, while that works; a dense network has one step, a
+        sequence of maps one for each.
+        """
+        found = [Level(self.ensemble.packed)]
+        if self.placed is None or self.placed.shape[1] < SMALLEST_SIDE:
+            return found
+        found.append(Level.of(self.placed))
+        while (h := self.next_level(found[-1], len(found), "h")) is not None:
+            found.append(Level.of(h))
+        return found
+
+    @cached_property
+    def sign_levels(self) -> Sequence[Level]:
+        """The levels from 1 on of the map v → sign(h), a fair coin for each 0, as far as it can be iterated."""
+        found: list[Level] = []
+        h = self.placed
+        while h is not None:
+            found.append(Level.of(signs(h, self.rng("coins for the sign of h", len(found) + 1))))
+            h = self.next_level(found[-1], len(found) + 1, "h of signs")
+        return found
+
+    @cached_property
+    def majority_levels(self) -> Sequence[Level]:
+        """The levels that the majority rule makes of level 1, from level 1 itself to a side of 4.
+
+        Empty where the levels go on by themselves, or the side of level 1 is odd or below 8. Real h are replaced by
+        their signs first.
+        """
+        found: list[Level] = []
+        h = self.levels[1] if len(self.levels) == 2 else None
+        while h is not None and h.side % 2 == 0 and h.side // 2 >= SMALLEST_SIDE:
+            if not found:
+                found.append(Level.of(signs(h.unpack(), self.rng("coins before majority levels"))))
+            h = Level.of(draw(found[-1], Majority(), self.rng("majority levels", len(found))))
+            found.append(h)
+        return found
+
+    @cached_property
+    def sums(self) -> Sequence[Sums]:
+        """The operators of every level."""
+        return [sums(level) for level in self.levels]
+
+    @cached_property
+    def sums_of_signs(self) -> Sequence[Sums]:
+        """The operators of the configurations, and of the levels of the map v → sign(h)."""
+        return [self.sums[0], *(sums(level) for level in self.sign_levels)]
+
+    @cached_property
+    def sums_by_majority(self) -> Sequence[Sums]:
+        """The operators of the levels that the majority rule makes of level 1, where the map itself goes no further."""
+        return [sums(h) for h in self.majority_levels]
+
+    def next_level(self, level: Level, number: int, purpose: str) -> Samples | None:
+        """Return h of level `number`, put on its lattice, from the level before; None where there is no such level."""
+        if len(self.maps) > 1:
+            return self.of_sequence(level, number, purpose)
+        block = self.moments.size / self.moments.hidden_shape[0]
+        if not self.gauge.given or block <= 1 or level.side / block < SMALLEST_SIDE or level.side % block:
+            return None
+        try:
+            h = drawn(level, self.maps[0], self.rng(purpose, number), self.name)[1]
+        except InputError:  # made for one size
+            return None
+        return turned_alike(level, h, self.gauge) if h.ndim == 3 and h.shape[1] == level.side / block else None
+
+    def of_sequence(self, level: Level, number: int, purpose: str) -> Samples | None:
+        """Return h of the next map of a sequence; None after the last, or where its lattice is below 4×4 or none."""
+        if number > len(self.maps):
+            return None
+        h = take_step(level, self.maps[number - 1], self.rng(purpose, number), f"{self.name}, map {number}").placed
+        return h if h is not None and h.shape[1] >= SMALLEST_SIDE else None
+
+
+def prepare(
+    ensemble: Ensemble,
+    maps: Sequence[CoarseGraining],
+    original: object,
+    name: str = "h",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Subject:
+    """Return a map, or a sequence of maps, made ready to be measured: h of the first drawn, its gauge found.
+
+    Raises:
+        InputError: for a map that raises, answers nonsense, or answers the same v in two ways.
+    """
+    first = take_step(ensemble, maps[0], stream(seed, "h", 1), name, progress)
+    return Subject(ensemble, maps, original, first, name, seed)
+
+
+def take_step(
+    source: Ensemble | Level, coarse: CoarseGraining, rng: Rng, name: str, progress: Progress | None = None
+) -> Step:
+    """Return what a map makes of a level: its draws, written from their origin, and the gauge of its units."""
+    written, hidden = drawn(source, coarse, rng, name)
+    moments = measure(source, written, name=name, progress=progress)
+    means, given = moments.all(), len(moments.hidden_shape) == 2
+    clear = clear_signs(means.vh.sum(axis=1), means.hh * means.mm, len(source))
+    found = gauge.find(pictures_of(moments), means.hh - means.h**2, given=given, clear=clear)
+    return Step(written, hidden, moments, found)
+
+
+def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[Written, Samples]:
+    """Return a map and a draw of its h for each sample, both written from the origin of h; int8 where all are ±1."""
+    v = read(source, 0, TRIAL)
+    of_v, of_flipped = np.split(asked_twice(coarse, np.concatenate([v, -v]), name), 2)
+    raw = draw(source, coarse, rng)
+    origin = gauge.origin_of(raw, of_v, of_flipped)
+    return Written(coarse, origin), raw if origin.trivial else compact(origin.apply(raw))
+
+
+def turned_alike(source: Source, h: Samples, like: Gauge) -> Samples:
+    """Return h `(sample, l, l)` of a smaller lattice, turned as the same map's h on a larger one, signs put right."""
+    flat = h.reshape(len(h), -1)
+    total, of_v = np.zeros(flat.shape[1]), 0.0
+    for start, v in pieces(source):
+        magnetisation = v.sum(axis=(1, 2), dtype=np.float64)
+        total += magnetisation @ flat[start : start + len(v)]
+        of_v += float(magnetisation @ magnetisation)
+    power = np.einsum("na,na->a", flat, flat, dtype=np.float64)
+    clear = clear_signs(total / len(h), power * of_v / len(h) ** 2, len(h))
+    sign = gauge.signs_of(total, np.ones(len(total), bool), clear)
+    if like.turn == 0 and (sign == 1).all():
+        return h
+    order = gauge.symmetries(h.shape[1])[like.turn]
+    return np.asarray((flat[:, order] * sign[order]).reshape(h.shape))
+
+
+def asked_twice(coarse: CoarseGraining, v: Samples, name: str) -> np.ndarray:
+    """Return E[h | v], or raise `InputError` for a map that draws h where it should give its mean."""
+    h = coarse.mean_h(v)
+    if not np.allclose(h, coarse.mean_h(v), rtol=0, atol=ANSWERS_AGREE * float(np.abs(h).max())):
+        message = (
+            f"map {name!r} answers the same v in two ways: draw h in sample_h(v, rng), return E[h | v] in mean_h(v)"
+        )
+        raise InputError(message)
+    return h
+
+
+def pictures_of(moments: Moments) -> np.ndarray:
+    """Return ⟨v h⟩ of all samples, `(hidden, row, column)`."""
+    return moments.all().vh.reshape(-1, moments.size, moments.size)
+
+
+def clear_signs(total: np.ndarray, power: np.ndarray, samples: int) -> np.ndarray:
+    """Return which units' ⟨M h_a⟩ is clear of 0, by `CLEAR_SIGN` standard errors of independent M and h.
+
+    Args:
+        total: ⟨M h_a⟩, M = Σ_x v_x, `(unit,)`.
+        power: ⟨h_a²⟩⟨M²⟩, `(unit,)`.
+        samples: how many these are means over.
+    """
+    return np.asarray(total**2 > gauge.CLEAR_SIGN**2 * power / samples)
+
+
+def draw(source: Source, coarse: CoarseGraining, rng: Rng) -> Samples:
+    """Return a draw of h for each configuration, a piece at a time; int8 where every value is ±1."""
+    parts = [compact(coarse.sample_h(v, rng)) for _, v in pieces(source)]
+    kinds = {part.dtype for part in parts}
+    return np.concatenate(parts if len(kinds) == 1 else [part.astype(np.float32) for part in parts])
+
+
+def signs(h: Samples, rng: Rng) -> Samples:
+    """Return the signs of h, a fair coin for each 0, int8; ±1 spins as they are."""
+    if h.dtype == np.int8 and is_spin(h):
+        return h
+    out = np.empty(h.shape, np.int8)
+    for start, part in pieces(h):
+        signed = out[start : start + len(part)]
+        signed[:] = np.sign(part)
+        signed[part == 0] = 2 * rng.integers(0, 2, int((part == 0).sum()), dtype=np.int8) - 1
+    return out
+
+
+def of_all(values: Mapping[str, Estimate], exact: Mapping[str, float] | None = None) -> dict[str, Quantity]:
+    """Return estimates as quantities, with the exact values of those whose are known."""
+    known = exact or {}
+    return {name: Quantity(estimate, known.get(name)) for name, estimate in values.items()}
