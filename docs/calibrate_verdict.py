@@ -19,10 +19,11 @@ from typing import Any
 
 import rgstep as rg
 from rgstep import criteria
-from rgstep.battery import measure_map
+from rgstep.battery import conclude, decide, measure_map
 from rgstep.controls import HAND_MADE, KNOWN, UNTRAINED
 from rgstep.estimates import Estimate
-from rgstep.report import DECIDING, Diagnostic, Quantity
+from rgstep.instruments import DECIDING
+from rgstep.results import Diagnostic, Quantity
 
 FILE = Path(__file__).parent / "calibration.jsonl.gz"
 PLAN = {  # (L, samples): how many seeds, in the order of measuring; those that the bands were set on are others
@@ -105,10 +106,9 @@ def verdict(record: Record, majority: Record) -> criteria.Verdict:
     rows, reference = as_rows(record), as_rows(majority)
     scale = criteria.Scale(record["size"], 2, real=record["map"] == "average")
     judged = {
-        row: criteria.decide(row, diagnostic, reference.get(row), record["samples"], scale)
-        for row, diagnostic in rows.items()
+        row: decide(row, diagnostic, reference.get(row), record["samples"], scale) for row, diagnostic in rows.items()
     }
-    return criteria.conclude(judged)
+    return conclude(judged)
 
 
 def as_rows(record: Record) -> dict[str, Diagnostic]:

@@ -22,9 +22,9 @@ from numba import njit
 from scipy.special import betaincinv, ndtri
 
 import rgstep as rg
+from rgstep.drawing import COLOURS, MARKERS, STYLE
 from rgstep.estimates import Estimate, autocorrelation_time, grouped_mean, jackknife
 from rgstep.exact import torus, transfer
-from rgstep.figures import COLOURS, MARKERS, STYLE
 from rgstep.ising import ising
 from rgstep.samplers.chains import KINDS, Chains
 from rgstep.samplers.cluster import Wolff

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +23,8 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_paralleli
 import numpy as np  # noqa: E402
 
 import rgstep as rg  # noqa: E402
+from rgstep.drawing import Axes, Figure, legend_above, look, sheet, text  # noqa: E402
 from rgstep.estimates import Estimate  # noqa: E402
-from rgstep.figures import localisation_curves  # noqa: E402
 
 RECORDS = Path(__file__).with_name("networks.jsonl")
 FIXED = 20_000
@@ -133,7 +133,7 @@ def pictures(rbm: rg.RBM) -> dict[str, list[float]]:
 def correlation_with_sign(ensemble: rg.Ensemble, rbm: rg.RBM) -> np.ndarray:
     """Return the correlation of every ⟨h_a⟩_v with the sign of the magnetisation, `(unit,)`."""
     sign = np.sign(ensemble.magnetisations)
-    h = np.concatenate([rbm.mean_h(block) for block in ensemble.blocks()]).astype(np.float64)
+    h = np.concatenate([rbm.mean_h(piece) for piece in ensemble.pieces()]).astype(np.float64)
     h, sign = h - h.mean(axis=0), sign - sign.mean()
     return (sign @ h) / np.sqrt((sign @ sign) * (h**2).sum(axis=0))
 
@@ -207,6 +207,47 @@ def draw(groups: dict[tuple[Any, ...], list[dict[str, Any]]]) -> None:
             runs.setdefault(size, {}).setdefault(label, []).append(curves)
     order = sorted({label for of_size in runs.values() for label in of_size})
     localisation_curves(runs, order).savefig(RECORDS.with_name("networks-localisation.png"), dpi=120)
+
+
+def localisation_curves(
+    runs: Mapping[int, Mapping[str, Sequence[Mapping[str, np.ndarray]]]], order: Sequence[str]
+) -> Figure:
+    """Draw the median participation ratio of W against updates, one panel for each L, one colour for each preset.
+
+    A thin line for each seed; a thick line for their median where there are several; the quartiles over units, their
+    median over seeds, as a band. References: N/3 for Gaussian weights, 4 for a 2×2 block.
+
+    Args:
+        runs: by L and by preset the histories of all seeds: `step`, `participation_w` and its quartiles `…_25`, `…_75`.
+        order: the names of all presets, which decides their colours.
+    """
+    with sheet(1, len(runs), size=(3.6 * len(runs) + 0.6, 3.9), sharey=True) as (figure, panels):
+        for axes, (size, presets) in zip(panels, runs.items(), strict=True):
+            for name, histories in presets.items():
+                localisation_of_seeds(axes, histories, name, look(name, order)["color"])
+            for height, label in ((size**2 / 3, "N/3"), (4, "2×2")):
+                axes.axhline(height, color="0.4", linestyle=":", linewidth=1.0)
+                axes.text(1.01, height, label, transform=axes.get_yaxis_transform(), va="center", size="small")
+            axes.set(xlabel="updates", title=f"L = {size}", xscale="log", yscale="log")
+        panels[0].set_ylabel("participation of W, median over units (sites)")
+        legend_above(figure, panels)
+        return figure
+
+
+def localisation_of_seeds(axes: Axes, histories: Sequence[Mapping[str, np.ndarray]], name: str, colour: str) -> None:
+    """Draw the runs of one preset in one panel, over the readings that all of them have."""
+    steps = [h["step"][h["step"] > 0] for h in histories]
+    common = steps[0][np.all([np.isin(steps[0], other) for other in steps], axis=0)]
+
+    def over_seeds(quantity: str) -> np.ndarray:
+        return np.asarray(np.median([h[quantity][np.isin(h["step"], common)] for h in histories], axis=0))
+
+    if len(histories) > 1:
+        for history, step in zip(histories, steps, strict=True):
+            axes.plot(step, history["participation_w"][history["step"] > 0], color=colour, linewidth=0.6, alpha=0.6)
+    axes.plot(common, over_seeds("participation_w"), color=colour, linewidth=1.8, label=text(name))
+    low, high = (over_seeds(f"participation_w_{q}") for q in (25, 75))
+    axes.fill_between(common, low, high, color=colour, alpha=0.2, lw=0)
 
 
 if __name__ == "__main__":

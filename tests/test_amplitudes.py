@@ -9,7 +9,7 @@ from rgstep.correlators import measure
 from rgstep.diagnostics import two_point
 from rgstep.diagnostics.amplitudes import displacements, own_amplitudes, pair_weights, torus_function, weighted_sums
 from rgstep.diagnostics.subject import Subject
-from rgstep.nets.adapters import as_map
+from rgstep.adapters import as_map
 
 DEAD = (3, 20, 41)  # units
 

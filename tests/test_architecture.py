@@ -36,7 +36,7 @@ HOUSE = {
             "nets._product_kernels",
             "nets.products",
             "nets.presets",
-            "nets.adapters",
+            "adapters",
             "nets.rbm",
             "nets.gibbs",
             "nets.likelihood",

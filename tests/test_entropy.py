@@ -13,7 +13,7 @@ from rgstep.diagnostics.subject import Subject
 from rgstep.estimates import grouped_mean
 from rgstep.exact import enumeration
 from rgstep.lattice import block_sums
-from rgstep.nets.adapters import as_map
+from rgstep.adapters import as_map
 from rgstep.page.plates.entropy import plate
 from rgstep.report import Diagnostic, MapReport, Quantity
 

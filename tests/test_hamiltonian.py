@@ -15,7 +15,7 @@ from rgstep.diagnostics.subject import Subject, signs
 from rgstep.ensemble import ensemble_from_array
 from rgstep.exact import enumeration, hidden
 from rgstep.lattice import block_sums
-from rgstep.nets.adapters import as_map
+from rgstep.adapters import as_map
 from rgstep.page.plates import hamiltonian as plates
 from rgstep.report import MapReport
 

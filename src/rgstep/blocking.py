@@ -25,6 +25,7 @@ import numpy as np
 
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
 from rgstep.lattice import block_sums, check_blocks
+from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Field, Rng, Samples, Spins
 
 TIES = ("random", "first", "zero")
@@ -43,9 +44,9 @@ def fair_ties(mean: Field, rng: Rng) -> Field:
 
 
 @lru_cache(maxsize=64)
-def permutation(units: int, seed: int, purpose: int = 0) -> np.ndarray:
+def permutation(units: int, seed: int, purpose: str = "order") -> np.ndarray:
     """Return a fixed order of so many units, read-only; another one for each seed and purpose."""
-    order = np.random.default_rng([seed, units, purpose]).permutation(units)
+    order = stream(seed, f"permutation: {purpose}", units).permutation(units)
     order.setflags(write=False)
     return order
 
@@ -304,4 +305,4 @@ class Scrambled:
 
     def signs(self, units: int) -> np.ndarray:
         """Return the sign given to each unit, int8."""
-        return np.where(permutation(units, self.seed, 1) % 2, np.int8(1), np.int8(-1))
+        return np.where(permutation(units, self.seed, "signs") % 2, np.int8(1), np.int8(-1))

@@ -13,27 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from rgstep import memory
+from rgstep.adapters import as_map, load_map
 from rgstep.battery import judge
 from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control, untrained_like
 from rgstep.correlators import number_of_groups
-from rgstep.diagnostics.decoy import decoy_test, with_decoy
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
-from rgstep.files import check_output, output_folder
+from rgstep.files import check_output, file_name, output_folder
+from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
-from rgstep.nets.adapters import as_map, load_map
 from rgstep.nets.assessment import assess, stored, with_assessment
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
-from rgstep.nulls import CONTROLS, trained_on
-from rgstep.page.render import write_page
-from rgstep.report import Report, file_name, load_report
+from rgstep.page import write_page
+from rgstep.report import Report, load_report
 from rgstep.samplers.endless import IsingStream
 from rgstep.samplers.plan import sample
 from rgstep.store import load_rbm, save_ensemble, save_rbm
+from rgstep.training_data import TRAINING_DATA, trained_on
 from rgstep.types import Progress
 
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
@@ -57,8 +57,8 @@ class Comparison:
         maps: the judged maps: a preset's network ("rbm_koch2020"), a rule made by hand,
             `file.py:object`, or the file of a network.
         block: side of the blocks; networks get as many hidden units as there are blocks unless `hidden` says otherwise.
-        controls: data of known answer (`nulls.CONTROLS`) to train one more network of each preset on.
-        decoy: whether to train each preset once more on a lattice with decoys (`diagnostics.decoy`).
+        controls: data of known answer (`training_data.TRAINING_DATA`) to train one more network of each preset on.
+        decoy: whether to train each preset once more on a lattice with decoys (`instruments.decoy`).
         seeds: how many networks of each preset, with seeds seed, seed + 1, …
         steps: updates of every training, instead of the preset's own.
     """
@@ -130,9 +130,9 @@ def check(comparison: Comparison) -> dict[str, object]:
     if comparison.steps is not None:
         require_positive("steps", comparison.steps)
     for control in comparison.controls:
-        if control not in CONTROLS:
+        if control not in TRAINING_DATA:
             kind = "training control"
-            raise unknown_name(kind, control, CONTROLS)
+            raise unknown_name(kind, control, TRAINING_DATA)
     user_maps: dict[str, object] = {}
     for name in comparison.maps:
         if names_a_file(name):

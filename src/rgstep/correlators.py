@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike
 from scipy import fft
 
 from rgstep import memory
+from rgstep.adapters import as_map, checked, to_numpy
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
 from rgstep.errors import InputError
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife
 from rgstep.lattice import as_lattice, as_spins, as_vectors
-from rgstep.nets.adapters import as_map, checked, to_numpy
 from rgstep.types import CoarseGraining, Field, Progress, Samples
 
 Hidden: TypeAlias = Callable[[int, Samples], Field]
@@ -215,7 +215,9 @@ def two_point(field: Ensemble | Level | ArrayLike, connected: bool = False) -> E
     """
     source = field if isinstance(field, Ensemble | Level) else given(field, "the field", places=True)
     groups = Groups.of(len(source))
-    products, sums = (np.stack(part) for part in zip(*(correlation_sums(source, *g) for g in groups.bounds), strict=True))
+    products, sums = (
+        np.stack(part) for part in zip(*(correlation_sums(source, *g) for g in groups.bounds), strict=True)
+    )
     product, mean = groups.over_counts(products), groups.over_counts(sums)
     return estimated(product - (mean[:, None, None] ** 2 if connected else 0.0))
 

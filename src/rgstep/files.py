@@ -4,6 +4,7 @@ An output folder is filled in a hidden folder on the same disk and its files are
 rename each, so that an interrupted run leaves nothing under a final name and replaces nothing.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 from zipfile import BadZipFile
 
 import numpy as np
@@ -98,3 +100,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             raise
         message = f"file {str(path)!r} is not an rgstep file, or is damaged"
         raise InputError(message) from error
+
+
+def file_name(name: str) -> str:
+    """Return a map's name as part of a file name: different names stay different, long ones end in a hash."""
+    quoted = quote(name, safe="")
+    return quoted if len(quoted) <= 100 else f"{quoted[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"

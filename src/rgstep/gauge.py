@@ -293,9 +293,7 @@ def assigned(
     return order, offset, distance
 
 
-def turned(
-    centre: np.ndarray, weight: np.ndarray, alive: np.ndarray, size: int
-) -> tuple[int, np.ndarray, np.ndarray]:
+def turned(centre: np.ndarray, weight: np.ndarray, alive: np.ndarray, size: int) -> tuple[int, np.ndarray, np.ndarray]:
     """Return which of `symmetries` brings a given lattice to the centres of its units.
 
     Then the offset of all sites, and the distance of each unit that is alive from its site. The lattice as it came is

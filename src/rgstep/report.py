@@ -1,17 +1,16 @@
 """The answer: per map, per diagnostic, the estimates, whether they pass, and why.
 
-`to_dict()` is `report.json`; the arrays behind the figures lie beside it in `data/`, one `.npz` file per map.
+`to_dict()` is `report.json`; the arrays behind the figures lie beside it in `data/`, one `.npz` file per map, named
+`row/array`. Reports of schema 1, whose arrays had no row in their names, are read too.
 """
 
-import hashlib
 import io
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -20,73 +19,29 @@ from rich.table import Table
 
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate
-from rgstep.files import output_folder, read_arrays, write_arrays
+from rgstep.files import file_name, output_folder, read_arrays, write_arrays
+from rgstep.instruments import DECIDING, INSTRUMENTS
+from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
 
-SCHEMA = 1
-NOT_JUDGED = "not judged"
-DECIDING = ("vh_pattern", "two_point", "hidden_hamiltonian", "mcrg", "drift")
-HEADLINES = {  # the quantities of each diagnostic that the table shows, with short labels
-    "sampling": {"u": "u"},
-    "training": {"kl_per_spin": "KL"},
-    "vh_pattern": {"core_share": "core"},
-    "two_point": {"shape_deviation": "δ"},
-    "hidden_hamiltonian": {"K_nn[1]": "K", "locality_q[1]": "Q"},
-    "mcrg": {"y_t[0]": "y_t", "y_h[0]": "y_h"},
-    "drift": {"delta_m[0]": "Δ_m", "U4_drift[1]": "ΔU₄"},
-    "information": {"I_ratio": "I"},
-    "conditional_entropy": {"entropy": "H"},
+SCHEMA = 2
+READABLE = (1, SCHEMA)
+IN_TABLE = ("training", *DECIDING, "information")  # diagnostics that the printed table shows
+PREFIXES_OF_SCHEMA_1 = {  # of the names of arrays; what has none of them belongs to vh_pattern
+    "two_point_": "two_point",
+    "hamiltonian_": "hidden_hamiltonian",
+    "mcrg_": "mcrg",
+    "drift_": "drift",
+    "information_": "information",
+    "sharpening_": "conditional_entropy",
+    "decoy_": "decoy",
+    "history_": "training",
 }
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A measured number, and the exact value where one is known."""
-
-    estimate: Estimate
-    exact: float | None = None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return value, error and exact; what is not finite is null."""
-        return {
-            "value": finite(self.estimate.value),
-            "error": finite(self.estimate.error),
-            "exact": finite(self.exact),
-        }
-
-
-@dataclass(frozen=True)
-class Diagnostic:
-    """One row of the battery for one map: `passed` is None where no criterion applies, or where it is undecided."""
-
-    passed: bool | None
-    why: str
-    estimates: Mapping[str, Quantity]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the row as plain values."""
-        quantities = {name: quantity.to_dict() for name, quantity in self.estimates.items()}
-        return {"passed": self.passed, "why": self.why, "estimates": quantities}
-
-
-@dataclass(frozen=True, eq=False)
-class MapReport:
-    """All rows for one map; `kind` is "control" or "judged", `about` says what the map is in a few words.
-
-    `reason` says which rows decided the verdict, and how. `arrays` holds what the figures show.
-    """
-
-    verdict: str
-    kind: str
-    about: str
-    diagnostics: Mapping[str, Diagnostic]
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    reason: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the map's rows as plain values."""
-        rows = {name: row.to_dict() for name, row in self.diagnostics.items()}
-        words = {"verdict": self.verdict, "reason": self.reason, "kind": self.kind, "about": self.about}
-        return {**words, "diagnostics": rows}
+ARRAYS_OF_SCHEMA_1 = {
+    **dict.fromkeys(("energies", "magnetisations"), "sampling"),
+    **dict.fromkeys(("distance", "C_weights", "momentum_spectrum_w"), "spatial_correlator"),
+    **{f"C{kind}{error}": "spatial_correlator" for kind in ("", "_plain", "_pooled") for error in ("", "_error")},
+    "unit_entropy": "conditional_entropy",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +69,18 @@ class Report:
         """Write `report.json` and `data/` into an existing folder."""
         (folder / "data" / "maps").mkdir(parents=True, exist_ok=True)
         for name, entry in self.maps.items():
-            write_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz", entry.arrays)
+            arrays = {f"{row}/{key}": values for row, more in entry.arrays.items() for key, values in more.items()}
+            write_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz", arrays)
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
     def table(self, narrow: bool = False) -> Table:
         """Return one row per map, one column per diagnostic, the verdict last; `narrow`: those that decide alone."""
-        of_interest = DECIDING if narrow else ("training", *DECIDING, "information")
-        shown = [name for name in of_interest if any(name in entry.diagnostics for entry in self.maps.values())]
+        shown = [
+            name
+            for name in (DECIDING if narrow else IN_TABLE)
+            if any(name in entry.diagnostics for entry in self.maps.values())
+        ]
         heads = [name.replace("_", "\n") + lone_label(name) for name in shown]
         table = Table("map", *heads, "verdict", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in table.columns:
@@ -156,7 +115,7 @@ def cell(name: str, diagnostic: Diagnostic | None, judged: bool) -> str:
 def headline(name: str, diagnostic: Diagnostic) -> dict[str, Quantity]:
     """Return the quantities of a row that tables show, by label; of real h those of its sign, which are judged."""
     found: dict[str, Quantity] = {}
-    for quantity, label in HEADLINES[name].items():
+    for quantity, label in INSTRUMENTS[name].headline.items():
         for choice in (quantity, quantity.replace("[", "_sign[")):
             if choice in diagnostic.estimates:
                 found[label] = diagnostic.estimates[choice]
@@ -165,7 +124,7 @@ def headline(name: str, diagnostic: Diagnostic) -> dict[str, Quantity]:
 
 def lone_label(name: str) -> str:
     """Return a second line for the head of a diagnostic that shows one quantity: its label, nothing for the others."""
-    labels = list(HEADLINES[name].values())
+    labels = list(INSTRUMENTS[name].headline.values())
     return f"\n{labels[0]}" if len(labels) == 1 else ""
 
 
@@ -174,11 +133,6 @@ def mark(name: str, diagnostic: Diagnostic, judged: bool) -> str:
     if diagnostic.passed is None:
         return "undecided" if name in DECIDING and judged else ""
     return "pass" if diagnostic.passed else "fail"
-
-
-def finite(value: Any) -> float | None:
-    """Return a finite number as a float, everything else as None (JSON has no NaN)."""
-    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def plain(value: Any) -> Any:
@@ -190,12 +144,6 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def file_name(name: str) -> str:
-    """Return a map's name as part of a file name: different names stay different, long ones end in a hash."""
-    quoted = quote(name, safe="")
-    return quoted if len(quoted) <= 100 else f"{quoted[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-
-
 def load_report(directory: str | Path) -> Report:
     """Read a report that `Report.save` or `rgstep compare` wrote.
 
@@ -205,9 +153,9 @@ def load_report(directory: str | Path) -> Report:
     folder = Path(directory)
     try:
         text = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        if not isinstance(text, dict) or text.get("schema") != SCHEMA:
+        if not isinstance(text, dict) or text.get("schema") not in READABLE:
             found = text.get("schema") if isinstance(text, dict) else None
-            message = f"report {str(directory)!r} has schema {found}: this version reads schema {SCHEMA}"
+            message = f"report {str(directory)!r} has schema {found}: this version reads {READABLE[0]} to {SCHEMA}"
             raise InputError(message)
         origin = {**text["origin"], "temperature": float(text["origin"]["temperature"])}
         rows = {name: (entry, read_rows(entry["diagnostics"])) for name, entry in text["maps"].items()}
@@ -225,12 +173,33 @@ def load_report(directory: str | Path) -> Report:
             str(entry.get("kind")),
             str(entry.get("about")),
             diagnostics,
-            read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz"),
+            by_row(read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz"), text["schema"], origin),
             str(entry.get("reason", "")),
         )
         for name, (entry, diagnostics) in rows.items()
     }
     return Report(origin, maps)
+
+
+def by_row(
+    arrays: Mapping[str, np.ndarray], schema: int, origin: Mapping[str, Any]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return the arrays of a map's file by row and name."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    named = arrays.items() if schema == SCHEMA else of_schema_1(arrays, int(origin["size"]))
+    for name, values in named:
+        row, _, key = name.partition("/")
+        found.setdefault(row, {})[key] = values
+    return found
+
+
+def of_schema_1(arrays: Mapping[str, np.ndarray], size: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the arrays of a file of schema 1 under the names of schema 2."""
+    yield "sampling/sites", np.array(size**2)
+    for name, values in arrays.items():
+        prefix = next((p for p in PREFIXES_OF_SCHEMA_1 if name.startswith(p)), "")
+        row = PREFIXES_OF_SCHEMA_1.get(prefix) or ARRAYS_OF_SCHEMA_1.get(name, "vh_pattern")
+        yield f"{row}/{name.removeprefix(prefix)}", values
 
 
 def read_rows(rows: Mapping[str, Any]) -> dict[str, Diagnostic]:

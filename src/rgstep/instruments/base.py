@@ -14,13 +14,14 @@ import numpy as np
 
 from rgstep import gauge
 from rgstep.blocking import Majority
-from rgstep.correlators import Means, Moments, measure
+from rgstep.correlators import Moments, measure
 from rgstep.criteria import Criterion
 from rgstep.ensemble import Ensemble, Level, Source, compact, is_spin, pieces, read
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate
 from rgstep.gauge import Gauge, Written
 from rgstep.ising import Ising
+from rgstep.nets.rbm import RBM
 from rgstep.operators import Sums, sums
 from rgstep.results import Diagnostic, Quantity
 from rgstep.streams import stream
@@ -136,6 +137,13 @@ class Subject:
     def pictures(self) -> np.ndarray:
         """⟨v h⟩ of all samples, `(hidden, row, column)`."""
         return pictures_of(self.moments)
+
+    @property
+    def weight_pictures(self) -> np.ndarray | None:
+        """The weights of a network as pictures `(hidden, row, column)`, None for any other map."""
+        if not isinstance(self.original, RBM):
+            return None
+        return np.asarray(self.original.weights.T.reshape(-1, self.system.size, self.system.size))
 
     @property
     def found(self) -> bool:

@@ -9,38 +9,43 @@ whose means are zero by symmetry and are not subtracted. At the fixed point of t
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from rgstep.blocking import Average
-from rgstep.correlators import Source
-from rgstep.diagnostics.subject import SMALLEST_SIDE, STREAM, Row, Subject, is_spin, signs
+from rgstep.criteria import Criterion
+from rgstep.drawing import Axes, Plate, aside, legend_above, look, sheet, text, whole_ticks
+from rgstep.ensemble import Source
 from rgstep.errors import InputError
-from rgstep.estimates import Estimate, group_bounds, grouped_mean, jackknife, with_rest
-from rgstep.exact import enumeration
-from rgstep.operators import EVEN_SPINS, ODD_SPINS, Sums, sums
-from rgstep.report import Diagnostic, Quantity
-from rgstep.types import CoarseGraining, Samples, Spins
+from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
+from rgstep.instruments.base import NO_PLACES, SMALLEST_SIDE, Instrument, Row, Subject
+from rgstep.ising import OPERATORS, Ising, Sector
+from rgstep.operators import Sums, sums
+from rgstep.results import Diagnostic, MapReport, Quantity
 
-TELLS = (
-    "Whether couplings grow by b^y_t and b^y_h from each level to the next, as at the Ising fixed point (1 and 15/8), "
-    "once transients have died out. It does not tell whether h lives on tiles, and a single step can have any exponent."
-)
-GROUPS = 64
-ROUNDING = 1e-12
-SINGULAR = 1e10  # condition number of the operators' correlation matrix; 10³ … 10⁵ at T_c
-REAL = 1e-9  # imaginary part, in units of |λ|, below which λ is real
-FEW = 200  # samples; with so many the errors are right within a tenth, with 50 y_t is off by a fifth of its error
-LOPSIDED = 4.0  # standard errors
-Sector = Literal["even", "odd"]
-SPINS = {"even": EVEN_SPINS, "odd": ODD_SPINS}
+ROUNDING = 1e-12  # of y: an error below is that of floating-point numbers
+SINGULAR_CONDITION = 1e10  # of the operators' correlation matrix, which has 10³ … 10⁵ at T_c
+IMAGINARY = 1e-9  # part of λ, in units of |λ|, below which λ is real
+FEW_SAMPLES = 200  # with so many the errors are right within a tenth, with 50 y_t is off by a fifth of its error
+CLEAR_MEAN = 4.0  # standard errors of ⟨h⟩ from 0: a bias of the map, not chance
 SYMBOLS: Mapping[Sector, str] = {"even": "y_t", "odd": "y_h"}
+PANELS = {
+    "y_t": (Ising.Y_T, 0.4, 1.6, r"$y_t$, even operators"),
+    "y_h": (Ising.Y_H, 1.78, 2.02, r"$y_h$, odd operators"),
+}
+SPREAD = 0.5  # of the abscissa that the maps of one level share
+CAPTION = (
+    "Exponents of the linearised RG, step by step, all operators of each sector; bars: one standard error; faint: "
+    "fewer of them. Dashed: the Ising fixed point, y_t = 1 and y_h = 15/8. An RG step comes close after a step "
+    "or two and stays. Dotted lines, open symbols: the majority rule applied from level 1 on, for maps that are not "
+    "applied to their own h. Real h are shown by their signs. Triangles at an edge: numbers beyond it. No "
+    "bar: λ is complex or negative."
+)
 
 
-class Step(NamedTuple):
+class Exponents(NamedTuple):
     """One sector of one step with 1, 2, … operators: exponents, leading eigenvalues, condition numbers."""
 
     y: Estimate  # (operators,)
@@ -57,7 +62,7 @@ def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: i
         fine: the level before, an `Ensemble` or `(sample, row, column)`.
         coarse: the level after, sample by sample, on a smaller lattice.
         sector: "even" for y_t, "odd" for y_h.
-        operators: how many, in the order of `operators.EVEN` and `operators.ODD`; by default all.
+        operators: how many, in the order of `ising.OPERATORS`; by default all.
 
     Raises:
         InputError: if the levels do not belong together, or there are not so many operators.
@@ -65,24 +70,24 @@ def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: i
     if len(fine) != len(coarse):
         message = f"{len(coarse)} coarse configurations of {len(fine)} fine ones: one for each is needed"
         raise InputError(message)
-    operators = len(SPINS[sector]) if operators is None else operators
-    if not 1 <= operators <= len(SPINS[sector]):
-        message = f"operators = {operators}: the {sector} sector has 1 to {len(SPINS[sector])}"
+    operators = len(OPERATORS[sector]) if operators is None else operators
+    if not 1 <= operators <= len(OPERATORS[sector]):
+        message = f"operators = {operators}: the {sector} sector has 1 to {len(OPERATORS[sector])}"
         raise InputError(message)
     before, after = sums(fine), sums(coarse)
     if after.side >= before.side:
         message = f"sides {before.side} and {after.side}: an exponent needs a change of scale, the smaller lattice last"
         raise InputError(message)
-    return step(before, after, sector, operators=operators).y[operators - 1]
+    return linearised(before, after, sector, operators=operators).y[operators - 1]
 
 
-def step(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators: int | None = None) -> Step:
+def linearised(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators: int | None = None) -> Exponents:
     """Return one sector of a step with 1, 2, … operators, by default all; `unit` scales both levels to ⟨h²⟩ = 1."""
     operators = getattr(coarse, sector).shape[1] if operators is None else operators
     columns = np.concatenate([getattr(coarse, sector)[:, :operators], getattr(fine, sector)[:, :operators]], axis=1)
     moments = without_each_group(columns, centred=sector == "even")
     if unit:  # an operator of k variables is divided by the k-th power of their root mean square
-        powers = SPINS[sector][:operators] / 2
+        powers = np.array([operator.spins / 2 for operator in OPERATORS[sector][:operators]])
         squares = [mean_square(level)[:, None] for level in (coarse, fine)]
         scales = [np.where(square > 0, square, 1.0) ** -powers for square in squares]  # h that is 0 stays 0
         factors = np.concatenate(scales, axis=1)
@@ -92,15 +97,15 @@ def step(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators
     values, conditions = (np.stack(part, axis=1) for part in zip(*found, strict=True))
     size = np.abs(values)
     y = np.log(size, where=size > 0, out=np.full(size.shape, np.nan)) / ratio
-    estimate = jackknife(y[0], y[1:])
+    estimate = estimated(y)
     exact = np.abs(estimate.error) < ROUNDING * np.abs(estimate.value)  # where h is a sum of v, S^(n+1) is one of S^(n)
     error = np.where(turns(values[0]), np.nan, np.where(exact, 0.0, estimate.error))
-    return Step(Estimate(estimate.value, error), values[0], conditions[0])
+    return Exponents(Estimate(estimate.value, error), values[0], conditions[0])
 
 
 def turns(eigenvalue: np.ndarray) -> np.ndarray:
     """Return where λ is complex or negative: ln |λ| / ln b is no exponent then, and has no error."""
-    return np.asarray((np.abs(eigenvalue.imag) > REAL * np.abs(eigenvalue)) | (eigenvalue.real <= 0))
+    return np.asarray((np.abs(eigenvalue.imag) > IMAGINARY * np.abs(eigenvalue)) | (eigenvalue.real <= 0))
 
 
 def without_each_group(columns: np.ndarray, centred: bool) -> np.ndarray:
@@ -111,10 +116,9 @@ def without_each_group(columns: np.ndarray, centred: bool) -> np.ndarray:
     noise = 1e-14 * (columns**2).mean(axis=0)
     if centred:
         columns = columns - columns.mean(axis=0)
-    bounds = group_bounds(len(columns), GROUPS)
-    counts = with_rest(np.array([float(b - a) for a, b in bounds]))[:, None]
-    means = with_rest(np.stack([columns[a:b].sum(axis=0) for a, b in bounds])) / counts
-    moments = with_rest(np.stack([columns[a:b].T @ columns[a:b] for a, b in bounds])) / counts[:, None]
+    groups = Groups.of(len(columns))
+    means = groups.means(columns)
+    moments = groups.over_counts(np.stack([columns[a:b].T @ columns[a:b] for a, b in groups.bounds]))
     if centred:
         moments -= means[:, :, None] * means[:, None, :]
     constant = np.einsum("gii->gi", moments) <= noise
@@ -124,10 +128,7 @@ def without_each_group(columns: np.ndarray, centred: bool) -> np.ndarray:
 
 def mean_square(level: Sums) -> np.ndarray:
     """Return ⟨h²⟩ of a level from all samples, then without each group."""
-    bounds = group_bounds(len(level.square), GROUPS)
-    square = with_rest(np.array([level.square[a:b].sum() for a, b in bounds]))
-    counts = with_rest(np.array([float(b - a) for a, b in bounds]))
-    return np.asarray(square / counts / level.side**2)
+    return np.asarray(Groups.of(len(level.square)).means(level.square) / level.side**2)
 
 
 def leading(moments: np.ndarray, operators: int) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +147,7 @@ def leading(moments: np.ndarray, operators: int) -> tuple[np.ndarray, np.ndarray
     correlations = own / (scale[:, :, None] * scale[:, None, :])
     correlations = np.where(np.isfinite(correlations).all(axis=(1, 2), keepdims=True), correlations, 0.0)
     condition = np.linalg.cond(correlations)
-    usable = condition < SINGULAR
+    usable = condition < SINGULAR_CONDITION
     correlations = np.where(usable[:, None, None], correlations, np.eye(operators))
     # T in operators of unit variance has the same eigenvalues up to a similarity
     matrix = np.linalg.solve(correlations, cross / (scale[:, :, None] * scale[:, None, :]))
@@ -155,70 +156,26 @@ def leading(moments: np.ndarray, operators: int) -> tuple[np.ndarray, np.ndarray
     return np.where(usable, largest, np.nan), condition
 
 
-def exact_eigenvalue(coarse: CoarseGraining, coupling: float, sector: Sector = "even", operators: int = 1) -> complex:
-    """Return the leading eigenvalue of T for the step from 4×4 to h, by enumeration of p(v) and p(h|v).
-
-    The units of h, given v, are independent ±1 of mean E[h|v]; a map that draws real values must not be random.
-
-    Args:
-        coarse: a map to 2×2 or fewer sites, or, if it is not random, to any lattice.
-        coupling: K = J/k_BT.
-        sector: "even" or "odd".
-        operators: how many, in the order of `operators.EVEN` and `operators.ODD`.
-
-    Raises:
-        InputError: if h is not lattice-valued.
-    """
-    v = enumeration.states(enumeration.LARGEST_SIZE)
-    p = enumeration.probabilities(enumeration.LARGEST_SIZE, coupling)
-    law, h = outcomes(coarse, v)
-    fine, after = getattr(sums(v), sector)[:, :operators], getattr(sums(h), sector)[:, :operators]
-    of_h = p if law is None else p @ law
-    if sector == "even":
-        fine, after = fine - p @ fine, after - of_h @ after
-    given_v = after if law is None else law @ after
-    own, cross = after.T @ (of_h[:, None] * after), given_v.T @ (p[:, None] * fine)
-    values = np.linalg.eigvals(np.linalg.solve(own, cross))
-    return complex(values[np.abs(values).argmax()])
-
-
-def outcomes(coarse: CoarseGraining, v: Spins) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return p(h | v), `(state, outcome)`, and the outcomes h; for h without randomness None, and h of every state."""
-    mean = np.asarray(coarse.mean_h(v), np.float64)
-    if mean.ndim != 3:
-        message = f"the map returned shape {mean.shape}: operators need h with places, (sample, l, l)"
-        raise InputError(message)
-    if not is_spin(coarse.sample_h(v, np.random.default_rng(0))):
-        return None, mean
-    units = mean[0].size
-    h = (2 * ((np.arange(2**units)[:, None] >> np.arange(units)) & 1) - 1).astype(np.int8)
-    chances = (1 + h[None] * mean.reshape(len(mean), 1, units)) / 2
-    return chances.prod(axis=2), h.reshape(-1, *mean.shape[1:])
-
-
-def row(subject: Subject) -> Row:
-    """y_t and y_h of every step: with 1, 2, … operators in the arrays, with all in the row."""
+def measure(subject: Subject) -> Row:
+    """Return y_t and y_h of every step: with 1, 2, … operators in the arrays, with all in the row."""
     missing = hindrance(subject)
     if missing:
         return Diagnostic(None, missing, {}), {}
-    quantities: dict[str, Quantity] = {}
     arrays: dict[str, np.ndarray] = {}
-    results: dict[str, Step] = {}
-    found = readings(subject)
-    for reading, (first, levels) in found.items():
+    results: dict[str, Exponents] = {}
+    found = sequences(subject)
+    for suffix, (first, levels) in found.items():
         for sector, y in SYMBOLS.items():
-            steps = [step(*pair, sector, unit=reading == "_unit") for pair in pairwise(levels)]
-            results |= {f"{y}{reading}[{n}]": result for n, result in enumerate(steps, start=first)}
-            arrays |= {f"mcrg_{y}{reading}{name}": values for name, values in curves(steps, first).items()}
-    for name, result in results.items():
-        if np.isfinite(np.asarray(result.y.value)[-1]):
-            summed = isinstance(subject.original, Average) and name.startswith("y_h[")
-            quantities[name] = Quantity(result.y[-1], 2.0 if summed else None)
+            steps = [linearised(*pair, sector, unit=suffix == "_unit") for pair in pairwise(levels)]
+            results |= {f"{y}{suffix}[{n}]": result for n, result in enumerate(steps, start=first)}
+            arrays |= {f"{y}{suffix}{name}": values for name, values in curves(steps, first).items()}
+    known = {name: result for name, result in results.items() if np.isfinite(np.asarray(result.y.value)[-1])}
+    quantities = {name: Quantity(result.y[-1]) for name, result in known.items()}
     warnings = [*warned(results), *(asymmetry(found[""][1]) if "" in found else [])]
-    return Diagnostic(None, "; ".join([*said(subject, found), *warnings]), quantities), arrays
+    return Diagnostic(None, "; ".join([*remarks(subject, found), *warnings]), quantities), arrays
 
 
-def curves(steps: Sequence[Step], first: int) -> dict[str, np.ndarray]:
+def curves(steps: Sequence[Exponents], first: int) -> dict[str, np.ndarray]:
     """Return y, its error and the condition numbers, `(step, operators)`, and the steps' first levels."""
     return {
         "": np.stack([np.asarray(result.y.value) for result in steps]),
@@ -231,48 +188,40 @@ def curves(steps: Sequence[Step], first: int) -> dict[str, np.ndarray]:
 def hindrance(subject: Subject) -> str:
     """Return why a map has no step whose exponents could be measured, and what would give it one; empty if it has."""
     if subject.placed is None:
-        return "not measured: h has no places; return (sample, l, l), or as many units as fill a square lattice"
+        return NO_PLACES
     side = subject.placed.shape[1]
     if side < SMALLEST_SIDE:
         return f"not measured: h is {side}×{side}, and couplings cannot be told apart below 4×4; use a larger lattice"
     return ""
 
 
-def readings(subject: Subject) -> dict[str, tuple[int, list[Sums]]]:
-    """Return for each reading of h, named by the suffix of its quantities, its first level and all its levels."""
-    own = list(subject.sums)
-    found = {}
+def sequences(subject: Subject) -> dict[str, tuple[int, Sequence[Sums]]]:
+    """Return the sequences of levels whose exponents are measured, each with the number of its first level.
+
+    They are named by the suffix of their quantities: h as it is, at unit variance, its signs, majority from level 1 on.
+    """
+    own = subject.sums
+    found: dict[str, tuple[int, Sequence[Sums]]] = {}
     if own[1].side < own[0].side:
         found[""] = (0, own)
         if subject.real:
-            found |= {"_unit": (0, own), "_sign": (0, [own[0], *map(sums, iterated_signs(subject))])}
+            found |= {"_unit": (0, own), "_sign": (0, subject.sums_of_signs)}
     if subject.sums_by_majority:
-        found["_majority"] = (1, list(subject.sums_by_majority))
+        found["_majority"] = (1, subject.sums_by_majority)
     return found
 
 
-def iterated_signs(subject: Subject) -> list[Samples]:
-    """Return the levels from 1 on of the map v → sign(h), as far as it can be iterated."""
-    rng = np.random.default_rng([STREAM, subject.seed, 3])
-    h, found = subject.placed, []
-    while h is not None:
-        found.append(signs(h, rng))
-        h = subject.iterate(found[-1], len(found)) if subject.given_places and not subject.mixed_signs else None
-    return found
-
-
-def said(subject: Subject, found: Mapping[str, object]) -> list[str]:
-    """Return what the numbers of these readings are, in clauses."""
-    says = [f"y = ln λ/ln b of h as drawn, {len(EVEN_SPINS)} even and {len(ODD_SPINS)} odd operators"]
+def remarks(subject: Subject, found: Mapping[str, object]) -> list[str]:
+    """Return what the numbers of these sequences of levels are, in clauses."""
+    even, odd = (len(OPERATORS[sector]) for sector in SYMBOLS)
+    says = [f"y = ln λ/ln b of h as drawn, {even} even and {odd} odd operators"]
     if "" not in found:
         says = ["not measured: h has as many sites as v or more, no change of scale; use fewer units"]
-    if not subject.ensemble.system.is_critical:
+    if not subject.system.is_critical:
         says.append("the configurations are not critical: the numbers are no exponents of the fixed point")
-    if subject.gauge is not None:
+    if subject.found:
         residual = f"{subject.gauge.residual:.2f} lattice spacings off (rms)"
         says.append(f"one step, since h has no given places: those found from its pictures, {residual}")
-    if subject.mixed_signs:
-        says.append("one step, since units have both signs, which their pictures put right")
     if "_unit" in found:
         says.append(
             "h is real: y_h = 2 for any sum without rescaling, _unit scales h to unit variance, _sign is the map to "
@@ -280,20 +229,20 @@ def said(subject: Subject, found: Mapping[str, object]) -> list[str]:
         )
     if "_majority" in found:
         says.append("_majority: the majority rule applied from level 1 on, since the map is not applied to its own h")
-    if len(subject.ensemble) < FEW:
-        says.append(f"only {len(subject.ensemble)} samples: the errors are guesses, use {FEW} or more")
+    if len(subject.ensemble) < FEW_SAMPLES:
+        says.append(f"only {len(subject.ensemble)} samples: the errors are guesses, use {FEW_SAMPLES} or more")
     return says
 
 
-def warned(results: Mapping[str, Step]) -> list[str]:
+def warned(results: Mapping[str, Exponents]) -> list[str]:
     """Return what is wrong with the numbers that the row quotes."""
     singular, turning, bare = [], [], []
     for name, result in results.items():
         value = complex(result.eigenvalue[-1])
-        if not result.condition[-1] < SINGULAR:
+        if not result.condition[-1] < SINGULAR_CONDITION:
             singular.append(name)
         elif turns(result.eigenvalue)[-1]:
-            pair = f" ± {abs(value.imag):.3g}i" if abs(value.imag) > REAL * abs(value) else ""
+            pair = f" ± {abs(value.imag):.3g}i" if abs(value.imag) > IMAGINARY * abs(value) else ""
             turning.append(f"{name} ({value.real:.3g}{pair})")
         elif not np.isfinite(np.asarray(result.y.error)[-1]):
             bare.append(name)
@@ -314,6 +263,79 @@ def asymmetry(levels: Sequence[Sums]) -> list[str]:
     says = []
     for n, level in enumerate(levels[1:], start=1):
         mean = grouped_mean(level.odd[:, 0] / level.side**2)
-        if abs(float(mean.value)) > LOPSIDED * float(mean.error):
+        if abs(float(mean.value)) > CLEAR_MEAN * float(mean.error):
             says.append(f"⟨h⟩ = {mean} at level {n}: y_h assumes the symmetry h → −h")
     return says
+
+
+def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
+    """Yield the exponents of all maps against the level that the step starts from."""
+    every = {name: entry.arrays.get("mcrg", {}) for name, entry in maps.items()}
+    shown = {name: arrays for name, arrays in every.items() if "y_t" in arrays or "y_t_majority" in arrays}
+    if not shown:
+        return
+    with sheet(1, 2, size=(9.6, 4.3)) as (figure, panels):
+        for axes, (y, (exact, low, high, label)) in zip(panels, PANELS.items(), strict=True):
+            axes.axhline(exact, color="0.4", linestyle="--", linewidth=1.0, zorder=0)
+            for i, (name, arrays) in enumerate(shown.items()):
+                shift, style = aside(i, len(shown), SPREAD), look(name, list(maps))
+                own = f"{y}_sign" if f"{y}_sign" in arrays else y
+                for key in (key for key in (own, f"{y}_majority") if key in arrays):
+                    curve(axes, arrays, key, shift, (low, high), text(name), style)
+            axes.set(xlabel="step from level n to n + 1: n", ylabel=label, ylim=(low, high))
+            whole_ticks(axes)
+        legend_above(figure, panels)
+        yield Plate("mcrg", CAPTION, figure)
+
+
+def curve(
+    axes: Axes,
+    arrays: Mapping[str, np.ndarray],
+    key: str,
+    shift: float,
+    limits: tuple[float, float],
+    label: str,
+    style: Mapping[str, str],
+) -> None:
+    """Draw one exponent of one map: all operators with errors, fewer of them faint, what is outside as triangles."""
+    level, values, errors = arrays[f"{key}_level"] + shift, arrays[key], arrays[f"{key}_error"]
+    y, further = values[:, -1], key.endswith("_majority")
+    low, high = limits
+    inside = (y >= low) & (y <= high)
+    colour, marker = style["color"], style["marker"]
+    axes.plot(level, np.clip(y, low, high), ":" if further else "-", color=colour, alpha=0.6, linewidth=1.0)
+    axes.errorbar(
+        *(level[inside], y[inside], errors[inside, -1]),
+        color=colour,
+        marker=marker,
+        markerfacecolor="white" if further else colour,
+        linestyle="none",
+        markersize=5,
+        capsize=2,
+        label=None if further else label,
+    )
+    for count in range(values.shape[1] - 1):
+        axes.plot(level, values[:, count], marker, color=colour, alpha=0.3, markersize=3)
+    for beyond, triangle, edge in ((y > high, "^", high), (y < low, "v", low)):
+        if beyond.any():  # an empty line that is not clipped would upset the layout
+            axes.plot(level[beyond], y[beyond] * 0 + edge, triangle, color=colour, markersize=8, clip_on=False)
+
+
+INSTRUMENT = Instrument(
+    name="mcrg",
+    question=(
+        "Whether couplings grow by b^y_t and b^y_h from each level to the next, as at the Ising fixed point (1 and "
+        "15/8), once transients have died out. It does not tell whether h lives on tiles, and a single step can have "
+        "any exponent."
+    ),
+    measure=measure,
+    headline={"y_t[0]": "y_t", "y_h[0]": "y_h"},
+    criteria=(
+        Criterion("y_h[0]", -math.inf, 1.92, of_real="y_h_sign[0]"),
+        Criterion("y_h[n]", 1.84, 1.895, first=1, of_real="y_h_sign[n]"),
+        Criterion("y_t[0]", 0.8, 1.1, of_real="y_t_sign[0]"),
+        Criterion("y_t[n]", 0.9, 1.1, first=1, side=16, of_real="y_t_sign[n]"),
+    ),
+    decides="fixed point",
+    figures="rgstep.instruments.mcrg:figures",
+)

@@ -15,19 +15,15 @@ import math
 
 import numpy as np
 
-from rgstep.correlators import Source
-from rgstep.diagnostics.mcrg import hindrance, without_each_group
-from rgstep.diagnostics.subject import Row, Subject
+from rgstep.ensemble import Source
 from rgstep.errors import InputError
-from rgstep.estimates import Estimate, jackknife
+from rgstep.estimates import Estimate, estimated
+from rgstep.instruments.base import Instrument, Row, Subject
+from rgstep.instruments.mcrg import hindrance, without_each_group
 from rgstep.operators import EVEN, Sums, sums
-from rgstep.report import Diagnostic, Quantity
+from rgstep.results import Diagnostic, Quantity
 
-TELLS = (
-    "Whether the operators and the configurations are right: any coarse variable that feels the temperature gives the "
-    "tangent of the critical manifold. It tells nothing about the map, and maps that are not local pass it too."
-)
-KEPT = 4  # nn, nnn, plaquette, 20
+LEADING = 4  # operators whose tangent is known: nn, nnn, plaquette, 20
 TANGENT = (1.0, math.sqrt(2), math.sqrt(2) * (1 - 2 / math.pi), 4 * math.sqrt(2) / math.pi)
 """u of nn, nnn, plaquette and 20 on the infinite lattice."""
 
@@ -50,15 +46,15 @@ def tangent(fine: Source, coarse: Source) -> Estimate:
 
 def of_sums(fine: Sums, coarse: Sums) -> Estimate:
     """Return the tangent from the operators of two levels; not a number where the energies are uncorrelated."""
-    moments = without_each_group(np.column_stack([coarse.even[:, :1], fine.even[:, :KEPT]]), centred=True)
+    moments = without_each_group(np.column_stack([coarse.even[:, :1], fine.even[:, :LEADING]]), centred=True)
     ratios = moments[:, 0, 1:]
     energy = ratios[:, :1]
     u = np.divide(ratios, energy, where=energy != 0, out=np.full(ratios.shape, np.nan))
-    return jackknife(u[0], u[1:])
+    return estimated(u)
 
 
-def row(subject: Subject) -> Row:
-    """The tangent of the critical manifold as seen from every level."""
+def measure(subject: Subject) -> Row:
+    """Return the tangent of the critical manifold as seen from every level."""
     missing = hindrance(subject)
     if missing:
         return Diagnostic(None, missing, {}), {}
@@ -67,7 +63,7 @@ def row(subject: Subject) -> Row:
     quantities = {
         f"tangent_{name}[{n}]": Quantity(estimate[i])
         for n, estimate in enumerate(found, start=1)
-        for i, name in enumerate(EVEN[:KEPT])
+        for i, name in enumerate(EVEN[:LEADING])
         if i and np.isfinite(np.asarray(estimate.value)[i])
     }
     expected = " : ".join(f"{u:.4f}".rstrip("0").rstrip(".") for u in TANGENT)
@@ -77,6 +73,16 @@ def row(subject: Subject) -> Row:
     )
     if not quantities:
         why = f"not measured: the energies of v and h are uncorrelated or constant; {why}"
-    elif not subject.ensemble.system.is_critical:
+    elif not subject.system.is_critical:
         why += "; the configurations are not critical"
     return Diagnostic(None, why, quantities), {}
+
+
+INSTRUMENT = Instrument(
+    name="tangent",
+    question=(
+        "Whether the operators and the configurations are right: any coarse variable that feels the temperature gives "
+        "the tangent of the critical manifold. It tells nothing about the map, and maps that are not local pass it too."
+    ),
+    measure=measure,
+)

@@ -1,60 +1,64 @@
-"""Does each hidden unit live on its own compact tile, and do the tiles cover the lattice?
+"""What does each hidden unit take of each spin, and where? Does it live on a compact tile of its own?
 
-The geometry is that of the weights q_a(x) = β_a(x)² of the spins in h (`coefficients`). From G groups of samples
+At T_c the pictures ⟨v h⟩ fall only as r^(−1/4), whatever the map. The coefficients of the linear reading of h_a,
+
+    β_a = C⁻¹ ⟨v h_a⟩ = argmin ⟨(h_a − β_a · v)²⟩,        C = ⟨v vᵀ⟩,
+
+do not: 1/b² on the tile of the average rule and 0 elsewhere. C is a convolution, so that β is a division in Fourier
+space (`patterns.partial_correlations`), but with noise of 0.012 a site at 20,000 samples, over 1024 sites as much as a
+tile has. Almost all of it is noise in what β itself explains, and a control variate removes it: with β⁰ the
+coefficients that stand out of the noise,
+
+    β_a = β⁰_a + C⁻¹ ⟨v (h_a − β⁰_a · v)⟩,
+
+which has the same expectation for every fixed β⁰. Of the noise of a linear map next to nothing is left, of the majority
+rule's a quarter.
+
+Where a unit reads, its weights q_a(x) = β_a(x)² say: on the b×b tile that holds most of them. From G groups of samples
 Σ_{g≠g′} β_g β_g′ / G(G − 1) is q without bias; products of two q take one from the even groups, one from the odd ones.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from scipy import fft, sparse
 from scipy.special import ndtr
 
 from rgstep import patterns
-from rgstep.blocking import Average, Decimation
-from rgstep.correlators import Moments, Source
+from rgstep.correlators import Moments
 from rgstep.correlators import two_point as two_point_of
-from rgstep.diagnostics.coefficients import (
-    GROUPS,
-    Places,
-    block_of,
-    coefficients,
-    core_radius,
-    given_block,
-    placed,
-    squares,
-    weights,
-)
-from rgstep.diagnostics.subject import Subject
+from rgstep.ensemble import Source, pieces
 from rgstep.errors import InputError
-from rgstep.estimates import Estimate, jackknife, scalar
-from rgstep.exact import enumeration
-from rgstep.gauge import torus
-from rgstep.report import Quantity
+from rgstep.estimates import Estimate, estimated, group_bounds, scalar
+from rgstep.gauge import Gauge, torus
+from rgstep.lattice import as_vectors
 
-TELLS = (
-    "It tells whether each hidden unit reads a compact tile of its own, whether the tiles cover the lattice, and "
-    "whether all units do the same thing in their places. It sees only what is linear in the spins, and a perfect "
-    "tiling does not make a fixed point: decimation passes."
-)
-FEWEST = 8  # groups: each half keeps three when one is left out
+GROUPS = 32  # of coefficients: each a picture a unit, as large as the moments
+ROUGH_GROUPS = 8  # that tell the noise of a coefficient while β⁰ is found
+ONE_ROUND = 10_000  # samples, above which the noise that one round of β⁰ leaves is a hundredth of the rest
+SPARSE_SHARE = 0.1  # of β⁰ that is not 0, below which it is multiplied as a sparse matrix
+FEWEST_SAMPLES = 8  # groups: each half keeps three when one is left out
 SEEN = 3.0  # standard errors of Σβ² below which a unit has no picture
-ENOUGH = 0.1  # share of units that must be seen to speak for all: of a few that noise lifts out, none is typical
+SEEN_SHARE = 0.1  # of units that must be seen to speak for all: of a few that noise lifts out, none is typical
 CHUNK_BYTES = 2**27  # room for the coefficients of some units in all groups
-CONSTANT = 1e-6  # variance of E[h | v], in units of the largest ⟨h²⟩, that float32 moments resolve
-LOCAL = 0.75  # of its weights a local unit has in its core: more than three sites of four thrown at random
+LOCAL_SHARE = 0.75  # of its weights that a local unit has in its core: more than three sites of four thrown at random
 ROUNDING = 1e-5  # errors below are those of float32
-EXACT_SIZE = 4
-UNLIKE = (
-    "coverage_min",
-    "local_units",
-    "extended_units",
-    "faint_units",
-    "tile_amplitude",
-)  # read with the sample's noise, or with a bias of order 1/n
-NAMED = 6  # units named in a remark
+
+
+Sums: TypeAlias = Mapping[str, np.ndarray]
+
+
+class Places(NamedTuple):
+    """Where the weights of some units are: sites as indices of the lattice's rows put end to end."""
+
+    tile: np.ndarray  # (unit, b²)
+    core: np.ndarray  # (unit, sites within two coarse spacings)
+    centre: np.ndarray  # (unit, 2)
+    shifted: np.ndarray  # (unit, site) which site comes to each when the tile is put at the origin
+    sign: np.ndarray  # (unit,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,28 +90,7 @@ class Geometry:
     faint: tuple[int, ...]
 
 
-class Readings(NamedTuple):
-    """Sums over the sites of each unit and over the units at each site, from all groups and without each.
-
-    The first axis is the set of groups. Per unit, `(set, unit)`: Σq, Σ q d², Σq on the tile and within the core, Σq of
-    the even and the odd groups, Σ_x of their product, Σβ on the tile. Over units, `(set, site)`: Σ_a q_a, even and odd
-    groups; `(group, site)`: Σ_a β_a, shifted to a common place.
-    """
-
-    total: np.ndarray
-    second: np.ndarray
-    tile: np.ndarray
-    core: np.ndarray
-    even: np.ndarray
-    odd: np.ndarray
-    product: np.ndarray
-    amplitude: np.ndarray
-    covered_even: np.ndarray
-    covered_odd: np.ndarray
-    common: np.ndarray
-
-
-def geometry(v: Source, moments: Moments, two_point: np.ndarray | None = None) -> Geometry:
+def geometry(v: Source, moments: Moments, gauge: Gauge, two_point: np.ndarray | None = None) -> Geometry:
     """Return the geometry of a map's coefficients β with jackknife errors.
 
     Quantities: `tile_radius`, `tile_share`, `core_share` (within two coarse spacings of the centre, at most L/4) and
@@ -123,49 +106,53 @@ def geometry(v: Source, moments: Moments, two_point: np.ndarray | None = None) -
     Args:
         v: the configurations, `(sample, L, L)`.
         moments: of (v, h), as `correlators.measure` returns them for the same configurations.
+        gauge: of the units of h.
         two_point: ⟨v_x v_{x+d}⟩, `(L, L)`, measured where it is not given.
 
     Raises:
         InputError: for fewer than 8 samples, or moments of other configurations.
     """
-    if len(v) < FEWEST or len(v) != int(moments.counts.sum()):
-        message = f"{len(v)} configurations and moments of {int(moments.counts.sum())}: at least {FEWEST} of each"
+    if len(v) < FEWEST_SAMPLES or len(v) != int(moments.counts.sum()):
+        message = (
+            f"{len(v)} configurations and moments of {int(moments.counts.sum())}: at least {FEWEST_SAMPLES} of each"
+        )
         raise InputError(message)
-    correlation = np.asarray(two_point_of(v).value) if two_point is None else two_point
-    means = moments.all()
-    constant = means.hh - means.h**2 <= CONSTANT * means.hh.max()
-    moving = np.flatnonzero(~constant)
+    moving = np.flatnonzero(gauge.alive)
     if not len(moving):
         message = "every hidden unit is constant: nothing of v is in h"
         raise InputError(message)
+    correlation = np.asarray(two_point_of(v).value) if two_point is None else two_point
     step = max(1, CHUNK_BYTES // (4 * GROUPS * moments.size**2))
-    parts, centres, betas = [], [], []
+    units, sites, centres, betas = [], [], [], []
     for start in range(0, len(moving), step):
-        units = moving[start : start + step]
-        beta = coefficients(v, moments, correlation, units)
-        places = placed(beta, moments, units)
-        parts.append(readings(beta, places))
+        chunk = moving[start : start + step]
+        beta = coefficients(v, moments, correlation, chunk)
+        places = placed(beta, moments, chunk, gauge)
+        each, over_units = sums_of(beta, places)
+        units.append(each)
+        sites.append(over_units)
         centres.append(places.centre)
         betas.append(beta.mean(axis=0))
-    joined = Readings(*(join(name, [getattr(part, name) for part in parts]) for name in Readings._fields))
-    return concluded(joined, np.concatenate(centres), np.concatenate(betas), constant)
+    of_units = {name: np.concatenate([part[name] for part in units], axis=1) for name in units[0]}
+    of_sites = {name: np.asarray(sum(part[name] for part in sites)) for name in sites[0]}
+    return concluded(of_units, of_sites, np.concatenate(centres), np.concatenate(betas), gauge.alive)
 
 
-def join(name: str, parts: list[np.ndarray]) -> np.ndarray:
-    """Return the readings of all units: sums over units added up, those of each unit side by side."""
-    over_units = name in ("covered_even", "covered_odd", "common")
-    return np.asarray(sum(parts) if over_units else np.concatenate(parts, axis=1))
+def sums_of(beta: np.ndarray, places: Places) -> tuple[Sums, Sums]:
+    """Return the sums that all quantities are made of, from β `(group, unit, L, L)` of all groups and without each.
 
-
-def readings(beta: np.ndarray, places: Places) -> Readings:
-    """Return the sums that all quantities are made of, from β `(group, unit, L, L)` of all groups and without each."""
+    The set of groups is the first axis. Of each unit, `(set, unit)`: `total` Σq, `second` Σ q d², `tile` and `core` Σq
+    there, `even` and `odd` Σq of half the groups, `product` Σ_x of q of both halves, `amplitude` the mean of ±β on the
+    tile. Of each site, `(set, site)`: `even` and `odd` Σ_a q_a; `(group, site)`: `common`, Σ_a β_a shifted to one place.
+    """
     groups, units, size, _ = beta.shape
     unit = np.arange(units)[:, None]
     away = torus(np.arange(size)[None, :, None] - places.centre[:, None, :], size) ** 2  # (unit, site along, axis)
     halves = [(beta[h::2].sum(axis=0, dtype=np.float64), squares(beta[h::2])) for h in (0, 1)]
     counts = [len(beta[h::2]) for h in (0, 1)]
     whole = [weights(*halves[h], counts[h]) for h in (0, 1)]
-    rows = []
+    each: dict[str, list[np.ndarray]] = {}
+    over: dict[str, list[np.ndarray]] = {}
     for g in range(-1, groups):
         q_half, sums, power, left = list(whole), halves[0][0] + halves[1][0], halves[0][1] + halves[1][1], groups
         if g >= 0:
@@ -174,111 +161,109 @@ def readings(beta: np.ndarray, places: Places) -> Readings:
             q_half[h] = weights(halves[h][0] - out, halves[h][1] - out**2, counts[h] - 1)
             sums, power, left = sums - out, power - out**2, groups - 1
         q = weights(sums, power, left)
-        down, across = q.sum(axis=2), q.sum(axis=1)
-        flat = q.reshape(units, -1)
-        rows.append(
-            (
-                down.sum(axis=1),
-                (down * away[:, :, 0]).sum(axis=1) + (across * away[:, :, 1]).sum(axis=1),
-                flat[unit, places.tile].sum(axis=1),
-                flat[unit, places.core].sum(axis=1),
-                q_half[0].sum(axis=(1, 2)),
-                q_half[1].sum(axis=(1, 2)),
-                np.einsum("urc,urc->u", q_half[0], q_half[1]),
-                places.sign * (sums.reshape(units, -1)[unit, places.tile].mean(axis=1) / left),
-                q_half[0].sum(axis=0).ravel(),
-                q_half[1].sum(axis=0).ravel(),
-            )
-        )
-    common = np.stack([places.sign @ b.reshape(units, -1)[unit, places.shifted] for b in beta])
-    return Readings._make([*(np.stack(column) for column in zip(*rows, strict=True)), common])
+        down, across, flat = q.sum(axis=2), q.sum(axis=1), q.reshape(units, -1)
+        found = {
+            "total": down.sum(axis=1),
+            "second": (down * away[:, :, 0]).sum(axis=1) + (across * away[:, :, 1]).sum(axis=1),
+            "tile": flat[unit, places.tile].sum(axis=1),
+            "core": flat[unit, places.core].sum(axis=1),
+            "even": q_half[0].sum(axis=(1, 2)),
+            "odd": q_half[1].sum(axis=(1, 2)),
+            "product": np.einsum("urc,urc->u", q_half[0], q_half[1]),
+            "amplitude": places.sign * (sums.reshape(units, -1)[unit, places.tile].mean(axis=1) / left),
+        }
+        for name, values in found.items():
+            each.setdefault(name, []).append(values)
+        for name, half in zip(("even", "odd"), q_half, strict=True):
+            over.setdefault(name, []).append(half.sum(axis=0).ravel())
+    over["common"] = [places.sign @ b.reshape(units, -1)[unit, places.shifted] for b in beta]
+    stacked = [{name: np.stack(values) for name, values in part.items()} for part in (each, over)]
+    return stacked[0], stacked[1]
 
 
-def concluded(found: Readings, centre: np.ndarray, beta: np.ndarray, constant: np.ndarray) -> Geometry:
+def concluded(of_units: Sums, of_sites: Sums, centre: np.ndarray, beta: np.ndarray, alive: np.ndarray) -> Geometry:
     """Return the quantities and the units' own numbers, with those of constant and faint units as NaN."""
-    size, moving = beta.shape[1], np.flatnonzero(~constant)
-    total = estimated(found.total)
+    size, moving = beta.shape[1], np.flatnonzero(alive)
+    total = without_rounding(of_units["total"])
     seen = np.asarray(total.value) > SEEN * np.asarray(total.error)
+    enough = seen.mean() >= SEEN_SHARE
 
     def each(values: np.ndarray | float) -> np.ndarray:
-        full = np.full((len(constant), *np.shape(values)[1:]), np.nan)
+        full = np.full((len(alive), *np.shape(values)[1:]), np.nan)
         full[moving[seen]] = np.asarray(values)[seen]
         return full
 
-    quantities: dict[str, Estimate] = {}
-    numbers = {}
-    for name, (above, below) in ratios(found).items():
+    quantities, numbers = {}, {}
+    for name, (above, below) in ratios(of_units).items():
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.divide(above, below)
-        single = estimated(ratio)
-        shown: Callable[[Estimate], Estimate] = root if name == "tile_radius" else replace
-        own = shown(single)
-        numbers[name] = Estimate(each(own.value), each(own.error))
-        if seen.mean() < ENOUGH:
-            continue
-        quantities[name] = shown(estimated(np.median(ratio[:, seen], axis=1)))
-        quantities[f"{name}_mean"] = shown(estimated(above[:, seen].sum(axis=1) / below[:, seen].sum(axis=1)))
-        if name == "core_share":
-            quantities["local_units"] = share_above(single[seen], 1)
-            quantities["extended_units"] = share_above(single[seen], -1)
-    quantities["constant_units"] = Estimate(float(constant.mean()), 0.0)
+        own = without_rounding(ratio)
+        estimates = {"": own}
+        if enough:
+            estimates["_median"] = without_rounding(np.median(ratio[:, seen], axis=1))
+            estimates["_mean"] = without_rounding(above[:, seen].sum(axis=1) / below[:, seen].sum(axis=1))
+            if name == "core_share":
+                quantities |= {"local_units": share_above(own[seen], 1), "extended_units": share_above(own[seen], -1)}
+        if name == "tile_radius":  # so far its square
+            estimates = {suffix: root(estimate) for suffix, estimate in estimates.items()}
+        numbers[name] = Estimate(each(estimates[""].value), each(estimates.pop("").error))
+        quantities |= {f"{name}{suffix}".removesuffix("_median"): found for suffix, found in estimates.items()}
+    quantities["constant_units"] = Estimate(float((~alive).mean()), 0.0)
     quantities["faint_units"] = Estimate(float((~seen).mean()), 0.0)
-    if seen.mean() >= ENOUGH:
-        quantities["tile_amplitude"] = estimated(found.amplitude[:, seen].mean(axis=1))
-        quantities |= over_sites(found)
-    pictures = np.zeros((len(constant), size, size), np.float32)
+    if enough:
+        quantities["tile_amplitude"] = without_rounding(of_units["amplitude"][:, seen].mean(axis=1))
+        quantities |= over_sites(of_units, of_sites)
+    pictures = np.zeros((len(alive), size, size), np.float32)
     pictures[moving] = beta
-    covered = (found.covered_even[0] + found.covered_odd[0]).reshape(size, size)
+    covered = (of_sites["even"][0] + of_sites["odd"][0]).reshape(size, size)
     return Geometry(
         quantities,
         pictures,
-        numbers["tile_radius"],
-        numbers["tile_share"],
-        numbers["core_share"],
-        numbers["participation_beta"],
-        each(centre),
-        covered / (covered.mean() or 1.0),
-        tuple(map(int, np.flatnonzero(constant))),
-        tuple(map(int, moving[~seen])),
+        *(numbers[name] for name in ("tile_radius", "tile_share", "core_share", "participation_beta")),
+        centre=each(centre),
+        coverage=covered / (covered.mean() or 1.0),
+        constant=tuple(map(int, np.flatnonzero(~alive))),
+        faint=tuple(map(int, moving[~seen])),
     )
 
 
-def ratios(found: Readings) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def ratios(of_units: Sums) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return numerator and denominator, `(set, unit)`, of what each unit has; of the radius, those of its square."""
+    total = of_units["total"]
     return {
-        "tile_radius": (found.second, found.total),
-        "tile_share": (found.tile, found.total),
-        "core_share": (found.core, found.total),
-        "participation_beta": (found.even * found.odd, found.product),
+        "tile_radius": (of_units["second"], total),
+        "tile_share": (of_units["tile"], total),
+        "core_share": (of_units["core"], total),
+        "participation_beta": (of_units["even"] * of_units["odd"], of_units["product"]),
     }
 
 
-def over_sites(found: Readings) -> dict[str, Estimate]:
+def over_sites(of_units: Sums, of_sites: Sums) -> dict[str, Estimate]:
     """Return coverage, overlap and equivariance."""
-    sites_, units = found.covered_even.shape[1], found.total.shape[1]
-    together = (found.covered_even * found.covered_odd).sum(axis=1)
+    even, odd, common = of_sites["even"], of_sites["odd"], of_sites["common"]
+    units = of_units["total"].shape[1]
+    together = (even * odd).sum(axis=1)
     least = [
         half[:, other[0].argmin()] / half.mean(axis=1)  # found in one half and read in the other: no minimum of noise
-        for half, other in ((found.covered_even, found.covered_odd), (found.covered_odd, found.covered_even))
+        for half, other in ((even, odd), (odd, even))
     ]
-    coverage = found.covered_even.sum(axis=1) * found.covered_odd.sum(axis=1) / (sites_ * together)
-    groups, sums = len(found.common), found.common.sum(axis=0)
-    power = squares(found.common)
+    coverage = even.sum(axis=1) * odd.sum(axis=1) / (even.shape[1] * together)
+    groups, sums, power = len(common), common.sum(axis=0), squares(common)
     norm = [weights(sums, power, groups).sum()]
-    norm += [weights(sums - out, power - out**2, groups - 1).sum() for out in found.common]
-    differ = 1 - np.array(norm) / (units * found.total.sum(axis=1))
+    norm += [weights(sums - out, power - out**2, groups - 1).sum() for out in common]
+    differ = 1 - np.array(norm) / (units * of_units["total"].sum(axis=1))
     return {
-        "coverage": estimated(coverage),
-        "coverage_min": estimated((least[0] + least[1]) / 2),
-        "overlap": estimated(1 - found.product.sum(axis=1) / together),
-        "equivariance": root(estimated(differ * units / max(1, units - 1), 0.0)),
+        "coverage": without_rounding(coverage),
+        "coverage_min": without_rounding((least[0] + least[1]) / 2),
+        "overlap": without_rounding(1 - of_units["product"].sum(axis=1) / together),
+        "equivariance": root(estimated(differ * units / max(1, units - 1))),
     }
 
 
-def estimated(sets: np.ndarray, rounding: float = ROUNDING) -> Estimate:
+def without_rounding(sets: np.ndarray) -> Estimate:
     """Return an estimate from the values of all groups, then without each; errors of rounding are 0."""
-    estimate = jackknife(sets[0], sets[1:])
-    error = np.where(np.asarray(estimate.error) < rounding, 0.0, estimate.error)
+    estimate = estimated(sets)
+    error = np.where(np.asarray(estimate.error) < ROUNDING, 0.0, estimate.error)
     return Estimate(estimate.value, scalar(error))
 
 
@@ -295,98 +280,128 @@ def share_above(core: Estimate, sign: int) -> Estimate:
 
     Its error is that of as many independent units, each above with the chance that a normal error gives it.
     """
-    room, error = sign * (np.asarray(core.value) - LOCAL), np.maximum(core.error, 1e-300)
+    room, error = sign * (np.asarray(core.value) - LOCAL_SHARE), np.maximum(core.error, 1e-300)
     chance, units = ndtr(room / error), len(error)
     spread = math.sqrt(float((chance * (1 - chance)).sum())) / units
     return Estimate(float((room > 2 * error).sum() / units), spread if spread > ROUNDING else 0.0)
 
 
-def row(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarray], str]:
-    """Return the quantities of `geometry` for one map, the arrays behind its figure, and remarks for the row."""
-    ensemble, moments = subject.ensemble, subject.moments
-    if len(ensemble) < FEWEST:
-        return {}, {}, f"tiles not measured: {len(ensemble)} samples, at least {FEWEST} are needed"
-    if not (moments.all().hh - moments.all().h ** 2 > CONSTANT * moments.all().hh.max()).any():
-        all_of_them = {"constant_units": Quantity(Estimate(1.0, 0.0))}
-        return all_of_them, {}, "tiles not measured: every unit is constant, nothing of v is in h"
-    found = geometry(ensemble, moments)
-    known = exact(subject)
-    quantities = {name: Quantity(e, known.get(name)) for name, e in found.quantities.items()}
-    arrays = {
-        "beta": found.beta,
-        "unit_tile_centre": found.centre,
-        "coverage_map": found.coverage,
-        "unit_participation_beta": np.asarray(found.participation.value),
-    }
-    for name, estimate in (
-        ("unit_tile_radius", found.radius),
-        ("unit_tile_share", found.share),
-        ("unit_core_share", found.core),
-    ):
-        arrays |= {name: np.asarray(estimate.value), f"{name}_error": np.asarray(estimate.error)}
-    return quantities, arrays, "; ".join(remarks(found, subject))
+def merged(moments: Moments, groups: int) -> list[np.ndarray]:
+    """Return which of the groups of the moments make each of at most so many larger ones."""
+    return [np.arange(a, b) for a, b in group_bounds(len(moments.counts), groups)]
 
 
-def remarks(found: Geometry, subject: Subject) -> Iterator[str]:
-    """Yield what the numbers are and what is to be minded, in clauses."""
-    moments, samples = subject.moments, len(subject.ensemble)
-    side = block_of(moments)
-    yield (
-        f"tiles by the coefficients β = C⁻¹⟨v h⟩ of E[h|v], {side}×{side} sites a tile; a picture spread over the "
-        f"lattice has radius {moments.size / math.sqrt(6):.1f}; core: within {core_radius(side, moments.size):.3g} of "
-        f"the tile's centre, and a local unit has more than ¾ of β² there"
-    )
-    for units, what in (
-        (found.constant, "constant"),
-        (found.faint, "without coefficients above the noise, as one that follows the magnetisation,"),
-    ):
-        if units:
-            named = ", ".join(str(unit) for unit in units[:NAMED]) + (", …" if len(units) > NAMED else "")
-            yield f"{len(units)} of {len(found.beta)} units {what} and left out ({named})"
-    if math.isinf(subject.ensemble.system.coupling):
-        yield "at T = 0 all spins are one, and every reading of them does as well: β is the one that is spread evenly"
-    if not given_block(moments):
-        yield "no given places: equivariance shifts each picture by its own tile, found from it, its sign put right"
-    if "core_share" not in found.quantities:
-        yield f"fewer than {ENOUGH:.0%} of the units have coefficients above the noise: take more samples"
-    elif samples < 4 * moments.size**2:
-        yield f"only {samples} samples for {moments.size**2} coefficients a unit: radii are noisy, shares are not"
+def coefficients(v: Source, moments: Moments, two_point: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Return β of some units from each group of samples, float32 `(group, unit, L, L)`, by control variates."""
+    first = np.zeros((len(units), moments.size, moments.size), np.float32)  # β⁰
+    level = 2 * math.log(moments.size**2)  # noise passes at a site or less of a picture (Donoho and Johnstone 1994)
+    for _ in range(1 if len(v) > ONE_ROUND else 2):
+        rough = gathered(
+            improved(v, moments, two_point, units, first, ROUGH_GROUPS), len(merged(moments, ROUGH_GROUPS))
+        )
+        mean = rough.mean(axis=0)
+        variance = rough.var(axis=0, ddof=1).mean(axis=(1, 2), keepdims=True)  # nearly the same at all sites
+        first = np.where(mean**2 > level * variance / len(rough), mean, np.float32(0))
+    return gathered(improved(v, moments, two_point, units, first, GROUPS), len(merged(moments, GROUPS)))
 
 
-def exact(subject: Subject) -> dict[str, float]:
-    """Return the exact quantities: of `Average` and `Decimation` on any lattice, of every map on 4×4 by enumeration."""
-    system, coarse = subject.ensemble.system, subject.original
-    if not math.isfinite(system.coupling):
-        return {}  # C is singular
-    if system.size == EXACT_SIZE:
-        found = by_enumeration(subject, system.coupling)
-        values = {name: float(estimate.value) for name, estimate in found.quantities.items()}
-        ambiguous = () if given_block(subject.moments) else ("equivariance",)  # a unit may fit several tiles alike
-        return {name: value for name, value in values.items() if name not in {*UNLIKE, *ambiguous}}
-    if not isinstance(coarse, Average | Decimation):
-        return {}
-    b = coarse.block
-    area = b**2 if isinstance(coarse, Average) else 1
-    values = {"tile_radius": math.sqrt((area - 1) / 6), "tile_share": 1.0, "participation_beta": float(area)}
-    values |= {f"{name}_mean": value for name, value in values.items()}
-    if core_radius(b, system.size) >= (b - 1) / math.sqrt(2):
-        values |= {"core_share": 1.0, "core_share_mean": 1.0}
-    return {
-        **values,
-        "coverage": area / b**2,
-        "overlap": 0.0,
-        "equivariance": 0.0,
-    }
+def gathered(parts: Iterator[np.ndarray], count: int) -> np.ndarray:
+    """Return so many arrays as one, without room for them twice."""
+    first = next(parts)
+    out = np.empty((count, *first.shape), first.dtype)
+    out[0] = first
+    for g, part in enumerate(parts, start=1):
+        out[g] = part
+    return out
 
 
-def by_enumeration(subject: Subject, coupling: float) -> Geometry:
-    """Return the geometry of a map's exact coefficients on the 4×4 torus."""
-    v, p = enumeration.states(EXACT_SIZE), enumeration.probabilities(EXACT_SIZE, coupling)
-    two_point = np.tensordot(p, v[:, :1, :1] * v, axes=1)  # of the corner with each site
-    pictures = enumeration.visible_hidden(subject.coarse.mean_h, EXACT_SIZE, coupling)
-    beta = patterns.partial_correlations(pictures, two_point)
-    norms = (pictures**2).sum(axis=(1, 2))
-    moves = norms > CONSTANT * norms.max()
-    same = np.repeat(beta[moves][None], FEWEST, axis=0)  # no noise: all groups alike
-    places = placed(same, subject.moments, np.flatnonzero(moves))
-    return concluded(readings(same, places), places.centre, beta[moves], ~moves)
+def improved(
+    v: Source, moments: Moments, two_point: np.ndarray, units: np.ndarray, first: np.ndarray, groups: int
+) -> Iterator[np.ndarray]:
+    """Yield β⁰ + C⁻¹⟨v (h − β⁰·v)⟩ of each group of samples, float32 `(unit, L, L)`, from β⁰ = `first`."""
+    edges = np.concatenate([[0], np.cumsum(moments.counts)]).astype(int)
+    point = np.zeros((1, *first.shape[1:]))
+    point[0, 0, 0] = 1
+    inverse = fft.rfft2(patterns.partial_correlations(point, two_point)).real.astype(np.float32)  # C⁻¹ of each mode
+    for which in merged(moments, groups):
+        left = np.zeros(first.shape, np.float32)
+        for g in which:
+            left += moments.groups.vh[g, units].reshape(first.shape) * (moments.counts[g] / moments.counts[which].sum())
+        if first.any():
+            left -= explained(v, int(edges[which[0]]), int(edges[which[-1] + 1]), first)
+        yield first + fft.irfft2(fft.rfft2(left) * inverse, s=first.shape[1:])
+
+
+def explained(v: Source, start: int, stop: int, first: np.ndarray) -> np.ndarray:
+    """Return ⟨(β⁰·v) v⟩ over samples start … stop, float32 `(unit, L, L)`.
+
+    Cost: a matrix product of 2 · unit · site operations a sample, as much as `correlators.measure`; twice that where
+    more than a tenth of β⁰ is not 0.
+    """
+    flat = first.reshape(len(first), -1)
+    total = np.zeros(flat.shape, np.float32)
+    used = np.flatnonzero(flat.any(axis=0))
+    reading = sparse.csr_array(flat[:, used]) if np.count_nonzero(flat) < SPARSE_SHARE * flat.size else flat[:, used]
+    for _, part in pieces(v, start, stop):
+        spins = as_vectors(part)
+        read_off = np.ascontiguousarray(spins[:, used].T).astype(np.float32)
+        total += np.asarray(reading @ read_off) @ spins.astype(np.float32)
+    return np.asarray(total / np.float32(stop - start)).reshape(first.shape)
+
+
+def squares(beta: np.ndarray) -> np.ndarray:
+    """Return Σ_g β_g² in float64, a group at a time."""
+    total = np.zeros(beta.shape[1:])
+    for part in beta:
+        total += part.astype(np.float64) ** 2
+    return total
+
+
+def weights(total: np.ndarray, power: np.ndarray, groups: int) -> np.ndarray:
+    """Return Σ_{g≠g′} β_g β_g′ / G(G − 1) from Σ_g β_g and Σ_g β_g²: β² without bias."""
+    return np.asarray((total * total - power) / (groups * (groups - 1)))
+
+
+def placed(beta: np.ndarray, moments: Moments, units: np.ndarray, gauge: Gauge) -> Places:
+    """Return the best b×b tile of each unit, its centre, and how its picture is shifted to the origin.
+
+    The centre is the centroid of the weights within b of the tile's. Maps with given places are shifted by those.
+    """
+    size, b = beta.shape[2], block_of(moments)
+    q = weights(beta.sum(axis=0, dtype=np.float64), squares(beta), len(beta))
+    sums = sum(np.roll(q, (-i, -j), axis=(1, 2)) for i in range(b) for j in range(b))
+    corner = np.stack(np.divmod(np.asarray(sums).reshape(len(q), -1).argmax(axis=1), size), axis=1)
+    tile = sites(corner, np.indices((b, b)).reshape(2, -1).T, size)
+    middle = corner + (b - 1) / 2
+    along = torus(np.arange(size)[None, :, None] - middle[:, None, :], size)
+    near = np.abs(along) <= b + 0.5 * (b % 2 == 0)
+    window = np.where(near[:, :, None, 0] & near[:, None, :, 1], q, 0)
+    mass = np.maximum(window.sum(axis=(1, 2)), 1e-300)
+    pull = [np.einsum("ur,ur->u", window.sum(axis=3 - axis), along[:, :, axis - 1]) for axis in (1, 2)]
+    centre = middle + np.clip(np.stack(pull, axis=1) / mass[:, None], -b, b)
+    reach = np.indices((size, size)).reshape(2, -1).T
+    core = sites(corner, reach[(torus(reach - (b - 1) / 2, size) ** 2).sum(axis=1) <= core_radius(b, size) ** 2], size)
+    if gauge.site is not None and tiles_given(gauge):
+        corner = gauge.site[units] * (size // gauge.side)
+    return Places(tile, core, centre % size, sites(corner, reach, size), gauge.sign[units].astype(np.float64))
+
+
+def tiles_given(gauge: Gauge) -> bool:
+    """Whether the units came as a square lattice that tiles the fine one."""
+    return gauge.given and gauge.size % gauge.side == 0
+
+
+def core_radius(block: int, size: int) -> float:
+    """Return the radius of the core of a unit: two coarse spacings, a quarter of a small lattice."""
+    return min(2.0 * block, size / 4)
+
+
+def sites(corner: np.ndarray, steps: np.ndarray, size: int) -> np.ndarray:
+    """Return the sites at some steps from each corner, `(unit, step)`, as indices of rows put end to end."""
+    row, column = ((corner[:, None, :] + steps[None]) % size).transpose(2, 0, 1)
+    return np.asarray(row * size + column)
+
+
+def block_of(moments: Moments) -> int:
+    """Return b, the side of a unit's tile if all units share the lattice, to the nearest whole number."""
+    return max(1, round(moments.size / math.sqrt(math.prod(moments.hidden_shape))))

@@ -1,27 +1,38 @@
-"""How well a network learned its data."""
+"""How well did a network learn its data, and what were its samples like while it did?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from rgstep.diagnostics.subject import Row, Subject
+from rgstep.drawing import ABOVE, COLOURS, Axes, Figure, Plate, legend_above, look, plain_log_labels, sheet, text
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate, grouped_mean
+from rgstep.files import file_name
+from rgstep.instruments.base import Instrument, Row, Subject
 from rgstep.nets.assessment import stored
 from rgstep.nets.rbm import RBM
 from rgstep.nets.readings import goodness_of_fit
-from rgstep.report import Diagnostic, Quantity
+from rgstep.results import Diagnostic, MapReport, Quantity
 from rgstep.types import Spins
 
+CURVES = {
+    "pseudo_likelihood": "ln pseudo-likelihood per site",
+    "reconstruction": "reconstruction error per site",
+    "participation_w": "median participation of W (sites)",
+}
+CAPTION = (
+    "Training: pseudo-likelihood of the data (dashed: the Ising law that made them), reconstruction error, and the "
+    "median participation ratio of the weights of a unit; a third of the sites is an unlocalised unit."
+)
 
-def row(subject: Subject) -> Row | None:
-    """How well a network learned its data: reconstruction error and pseudo-likelihood beside the true law's."""
+
+def measure(subject: Subject) -> Row | None:
+    """Return reconstruction error and pseudo-likelihood of a network beside the true law's."""
     network = subject.original
     if not isinstance(network, RBM) or not network.history:
         return None
-    rng = np.random.default_rng([len(subject.ensemble), network.visible, network.hidden])
-    fit = goodness_of_fit(network, subject.ensemble, rng)
+    fit = goodness_of_fit(network, subject.ensemble, subject.rng("goodness of fit"))
     truth = ising_pseudo_likelihood(subject.ensemble)
     quantities = {
         "reconstruction": Quantity(fit["reconstruction"]),
@@ -31,12 +42,12 @@ def row(subject: Subject) -> Row | None:
         "steps": Quantity(Estimate(float(network.history["step"][-1]), 0.0)),
     }
     why = f"a perfect network would reach the pseudo-likelihood of the Ising law itself, {truth}"
-    if found := stored(network, subject.ensemble.system.temperature):
+    if found := stored(network, subject.system.temperature):
         more, verdict = from_assessment(found)
         quantities, why = {**quantities, **more}, f"{verdict}; {why}"
     else:
         why = f"not assessed at this temperature: no likelihood, no equilibrium; {why}"
-    return Diagnostic(None, why, quantities), {f"history_{name}": curve for name, curve in network.history.items()}
+    return Diagnostic(None, why, quantities), network.history
 
 
 def from_assessment(found: Mapping[str, Any]) -> tuple[dict[str, Quantity], str]:
@@ -56,4 +67,122 @@ def ising_pseudo_likelihood(ensemble: Ensemble) -> Estimate:
         log_p = -np.logaddexp(0.0, -2 * ensemble.system.coupling * (v * field))
         return np.asarray(log_p.mean(axis=(1, 2)))
 
-    return grouped_mean(np.concatenate([per_sample(block) for block in ensemble.blocks()]))
+    return grouped_mean(np.concatenate([per_sample(piece) for piece in ensemble.pieces()]))
+
+
+def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
+    """Yield the training curves of all networks together, and of each what its samples were like meanwhile."""
+    shown = {name: entry for name, entry in maps.items() if entry.arrays.get("training")}
+    if not shown:
+        return
+    histories = {name: entry.arrays["training"] for name, entry in shown.items()}
+    truth = float(next(iter(shown.values())).estimates("training")["pseudo_likelihood_ising"].estimate.value)
+    yield Plate("training", CAPTION, training_curves(histories, truth, list(maps)))
+    for name, history in histories.items():
+        if "sv_1" in history:
+            caption = (
+                f"{name} while it trained. Solid: its samples, from the chains of the training; dashed: the data. "
+                f"Chains that follow the weights too slowly swing about the data; chains restarted from the data stay "
+                f"closer to them than the network's own law is. ξ is the second-moment correlation length. A singular "
+                f"value of W that leaves the bulk is a mode learnt. Band: quartiles over hidden units."
+            )
+            yield Plate(f"training_{file_name(name)}", caption, training_history(history, name, truth))
+
+
+def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: float, order: list[str]) -> Figure:
+    """Draw pseudo-likelihood (`truth`: the Ising law's), reconstruction error and localisation of W against updates."""
+    with sheet(1, 3, size=(10.2, 3.4)) as (figure, panels):
+        for axes, (quantity, label) in zip(panels, CURVES.items(), strict=True):
+            for name, history in histories.items():
+                later, colour = history["step"] > 0, look(name, order)["color"]
+                axes.plot(history["step"][later], history[quantity][later], label=text(name), color=colour)
+            axes.set(xlabel="updates", ylabel=label, xscale="log")
+        panels[0].axhline(truth, color="0.4", linestyle="--", label="true Ising law")
+        legend_above(figure, panels[:1])
+        return figure
+
+
+def training_history(history: Mapping[str, np.ndarray], title: str, truth: float | None = None) -> Figure:
+    """Draw the curves of one training run against updates: model solid, data dashed in the same colour.
+
+    Args:
+        history: the curves of `RBM.history`, those of `rgstep.nets.curves` among them; what is not there is not drawn.
+        title: what was trained.
+        truth: the pseudo-likelihood per site of the law that made the data.
+    """
+    shown = [
+        (label, kept)
+        for label, curves in history_panels(history)
+        if (kept := {name: curve for name, curve in curves.items() if curve in history})
+    ]
+    columns = min(4, max(1, len(shown)))
+    rows = -(-len(shown) // columns) or 1
+    with sheet(rows, columns, size=(2.75 * columns, 2.5 * rows + 0.5)) as (figure, grid):
+        for axes, (label, curves) in zip(grid, shown, strict=False):
+            history_panel(axes, history, curves)
+            axes.set_xlabel("updates", size="small")
+            axes.set_ylabel(label, size="small")
+            if truth is not None and "pseudo_likelihood" in curves.values():
+                axes.axhline(truth, color="0.4", linestyle="--", linewidth=1.0, label="true law")
+            if len(axes.get_legend_handles_labels()[0]) > 1:
+                axes.legend(handlelength=1.1, borderpad=0.1, handletextpad=0.4, **ABOVE)
+        for axes in grid[len(shown) :]:
+            axes.set_axis_off()
+        figure.suptitle(text(title))
+        return figure
+
+
+def history_panels(history: Mapping[str, np.ndarray]) -> list[tuple[str, dict[str, str]]]:
+    """Return what `training_history` may draw: per panel the label of its axis, and names of curves by their legend."""
+    distances = sorted(int(d) for name in history if (d := name.removeprefix("G").removesuffix("_model")).isdigit())
+    both = [("model", "_model"), ("data", "_data")]
+    return [
+        ("ln pseudo-likelihood per site", {"model": "pseudo_likelihood"}),
+        *(
+            (label, {legend: name + suffix for legend, suffix in both})
+            for label, name in (
+                ("energy per site u (J)", "u"),
+                ("magnetisation |m|", "abs_m"),
+                (r"susceptibility χ = N⟨$m^2$⟩", "chi"),
+                ("ξ (lattice spacings)", "xi"),
+            )
+        ),
+        (
+            "G(r) along the axes",
+            {  # matplotlib keeps what begins with _ out of the legend
+                ("_" if suffix == "_data" else "r = " if r == 1 else "") + str(r): f"G{r}{suffix}"
+                for r in distances
+                for _, suffix in both
+            },
+        ),
+        ("singular values of W", {"largest": "sv_1", "second": "sv_2", "median": "sv_median"}),
+        ("participation of W (sites)", {"median": "participation_w"}),
+    ]
+
+
+def history_panel(axes: Axes, history: Mapping[str, np.ndarray], curves: Mapping[str, str]) -> None:
+    """Draw named curves of a history in one panel: data dashed in the colour of the model, quartiles as a band."""
+    later = history["step"] > 0
+    step = history["step"][later]
+    colours = list(dict.fromkeys(curve.removesuffix("_model").removesuffix("_data") for curve in curves.values()))
+    for label, curve in curves.items():
+        colour = COLOURS[colours.index(curve.removesuffix("_model").removesuffix("_data")) % len(COLOURS)]
+        line = "--" if curve.endswith("_data") else "-"
+        axes.plot(step, history[curve][later], line, color=colour, linewidth=1.2, label=label)
+        if (low := f"{curve}_25") in history:
+            axes.fill_between(step, history[low][later], history[f"{curve}_75"][later], color=colour, alpha=0.25, lw=0)
+    axes.set_xscale("log")
+    if next(iter(curves.values())).startswith(("sv_", "participation", "xi")):
+        axes.set_yscale("log")
+        plain_log_labels(axes)
+
+
+INSTRUMENT = Instrument(
+    name="training",
+    question=(
+        "How well each network learned its data, and whether its samples were those of its own law while it trained."
+    ),
+    measure=measure,
+    headline={"kl_per_spin": "KL"},
+    figures="rgstep.instruments.training:figures",
+)

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from rgstep.exact.blocks import TIE_PROBABILITY
 from rgstep.figures import STYLE, look, text
 from rgstep.page.plate import Plate
+
+from rgstep.exact.blocks import TIE_PROBABILITY
 from rgstep.report import MapReport
 
 ROW = "conditional_entropy"

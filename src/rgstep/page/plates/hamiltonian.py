@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
 from rgstep.figures import ABOVE, STYLE, look, text
 from rgstep.page.plate import Plate
+
 from rgstep.report import MapReport
 
 SECTION = "hidden_hamiltonian"

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from rgstep.exact.torus import two_point_shape
 from rgstep.figures import STYLE, PlainLogFormatter, look, text
 from rgstep.page.plate import Plate
+
+from rgstep.exact.torus import two_point_shape
 from rgstep.report import MapReport
 
 ROW = "two_point"

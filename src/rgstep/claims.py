@@ -6,7 +6,7 @@ it is nearer to the majority rule than the network that saw no data, by more tha
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,16 @@ from rgstep.report import Report
 
 RG = "majority"
 NULL = "rbm_untrained"
-PATCHES = ("pattern_range", "pattern_sd", "participation_vh", "peak_over_background")
-CORRELATORS = ("C[1]", "C[2]", "C[4]", "C_pooled[1]", "C_pooled[2]", "C_pooled[4]")
+CLAIMS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # what is claimed, and the quantities it is read from
+    "P2": (
+        "patches like block spins'",
+        ("pattern_range", "pattern_sd", "participation_vh", "peak_over_background"),
+    ),
+    "P3": (
+        "spatial correlators like block spins'",
+        ("C[1]", "C[2]", "C[4]", "C_pooled[1]", "C_pooled[2]", "C_pooled[4]"),
+    ),
+}
 LABELS = {
     "pattern_range": "range within a picture",
     "pattern_sd": "spread within a picture",
@@ -28,7 +36,7 @@ SIGMAS = 3.0
 
 
 @dataclass(frozen=True)
-class Reading:
+class Likeness:
     """One quantity of a trained network beside the untrained one and the majority rule.
 
     `gain` is by how many standard errors the trained network is nearer to the majority rule than the untrained one.
@@ -43,13 +51,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, the network it is about, the sentence, and the readings it rests on."""
+    """A claim, the network it is about, the sentence, and the numbers it rests on."""
 
     claim: str
     network: str
     supported: bool
     sentence: str
-    readings: Sequence[Reading]
+    likenesses: Sequence[Likeness]
 
 
 def findings(report: Report) -> list[Finding]:
@@ -57,7 +65,7 @@ def findings(report: Report) -> list[Finding]:
     families = sorted({family(name) for name, entry in report.maps.items() if entry.kind == "judged"} - {RG, NULL})
     if RG not in report.maps or not members(report, NULL):
         return []
-    return [about(report, claim, name) for name in families for claim in ("P2", "P3")]
+    return [about(report, claim, name) for name in families for claim in CLAIMS]
 
 
 def family(name: str) -> str:
@@ -102,28 +110,27 @@ def distance(x: Estimate, y: Estimate) -> float:
 
 def about(report: Report, claim: str, name: str) -> Finding:
     """Return the finding on one claim for one family."""
-    quantities = [q for q in (PATCHES if claim == "P2" else CORRELATORS) if has(report, RG, q)]
-    readings = [read(report, name, quantity) for quantity in quantities]
-    wins = sum(r.gain > SIGMAS for r in readings)
-    losses = sum(r.gain < -SIGMAS for r in readings)
-    equal = sum(distance(r.trained, r.majority) < SIGMAS for r in readings)
+    what, quantities = CLAIMS[claim]
+    found = [likeness(report, name, quantity) for quantity in quantities if has(report, RG, quantity)]
+    wins = sum(r.gain > SIGMAS for r in found)
+    losses = sum(r.gain < -SIGMAS for r in found)
+    equal = sum(distance(r.trained, r.majority) < SIGMAS for r in found)
     seeds = len(members(report, name))
-    what = "patches like block spins'" if claim == "P2" else "spatial correlators like block spins'"
-    supported = wins == len(readings) > 0
-    mixed = "supports it only in part" if losses == 0 else "is mixed: it comes nearer in some readings, not in others"
+    supported = wins == len(found) > 0
+    mixed = "supports it only in part" if losses == 0 else "is mixed: it comes nearer in some numbers, not in others"
     judgement = "supports it" if supported else mixed if wins else "does not support it"
     count = (
-        f"Of {len(readings)} readings {wins} are nearer to the majority rule than the untrained network's and {losses} "
+        f"Of {len(found)} numbers {wins} are nearer to the majority rule than the untrained network's and {losses} "
         f"farther, by more than {SIGMAS:.0f}σ; {equal} equal the majority rule within {SIGMAS:.0f}σ."
     )
     if seeds == 1:
         sentence = (
-            f"{claim}, {what}: one map, {name}; if it is a trained network, nothing about the training follows (σ is "
+            f"{what}: one map, {name}; if it is a trained network, nothing about the training follows (σ is "
             f"that of the samples; networks of other seeds differ by more). {count}"
         )
     else:
-        sentence = f"{claim}, {what}: {name} ({seeds} seeds) {judgement}. {count}"
-    return Finding(claim, name, supported, sentence, readings)
+        sentence = f"{what}: {name} ({seeds} seeds) {judgement}. {count}"
+    return Finding(claim, name, supported, sentence, found)
 
 
 def has(report: Report, name: str, quantity: str) -> bool:
@@ -131,7 +138,7 @@ def has(report: Report, name: str, quantity: str) -> bool:
     return any(quantity in row.estimates for row in report.maps[name].diagnostics.values())
 
 
-def read(report: Report, name: str, quantity: str) -> Reading:
-    """Return one reading of a family."""
+def likeness(report: Report, name: str, quantity: str) -> Likeness:
+    """Return one quantity of a family beside the null and the majority rule."""
     trained, null, rg = (pooled(report, family, quantity) for family in (name, NULL, RG))
-    return Reading(LABELS.get(quantity, quantity), trained, null, rg, nearer(trained, null, rg))
+    return Likeness(LABELS.get(quantity, quantity), trained, null, rg, nearer(trained, null, rg))

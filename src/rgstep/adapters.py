@@ -110,6 +110,20 @@ def as_map(value: object, name: str) -> CoarseGraining:
     raise InputError(message)
 
 
+def as_maps(value: object, name: str) -> list[CoarseGraining]:
+    """Return one map, or a sequence of maps each of which is applied to the h of the one before, as checked maps.
+
+    Raises:
+        InputError: for an empty sequence, or if one of them is no map.
+    """
+    if not isinstance(value, list | tuple):
+        return [as_map(value, name)]
+    if not value:
+        message = f"map {name!r} is an empty sequence: give one map, or several in the order of their levels"
+        raise InputError(message)
+    return [as_map(one, f"{name}[{n}]") for n, one in enumerate(value)]
+
+
 def checked(h: np.ndarray, samples: int, subject: str) -> Samples:
     """Return h, or raise `InputError` if its sample count, shape or values make no sense.
 

@@ -12,22 +12,23 @@ against Kaufman's energy and fail.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import fft
 
 from rgstep.blocking import permutation
-from rgstep.correlators import BLOCK_SITES, two_point
-from rgstep.ensemble import Ensemble
+from rgstep.correlators import two_point
+from rgstep.ensemble import Ensemble, pieces
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
+from rgstep.packed import PIECE_SITES, per_piece
 from rgstep.samplers.plan import sample
+from rgstep.streams import stream
 from rgstep.types import Progress, Spins
-
-PIXELS, ORDER, FIELD = 2, 3, 4  # what a seed is used for
 
 
 class Dichotomised(NamedTuple):
@@ -37,21 +38,16 @@ class Dichotomised(NamedTuple):
     clipped: float
 
 
-CONTROLS = ("permuted", "infinite", "zero_and_infinite", "gaussian")
-
-
 def permuted(ensemble: Ensemble, seed: int = 0) -> tuple[Spins, np.ndarray]:
     """Return the configurations with their sites in another order, and that order π: data[:, x] = v[:, π(x)].
 
     Sites count with rows put end to end. `unpermuted` turns a network trained on them into one of the real lattice.
     """
     require_seed(seed)
-    order = permutation(ensemble.system.size**2, int(seed), PIXELS)
+    order = permutation(ensemble.system.size**2, int(seed), "pixels")
     out = np.empty((len(ensemble), *ensemble.unpack(0, 1).shape[1:]), dtype=np.int8)
-    start = 0
-    for block in ensemble.blocks():
-        out[start : start + len(block)] = block.reshape(len(block), -1)[:, order].reshape(block.shape)
-        start += len(block)
+    for start, piece in pieces(ensemble):
+        out[start : start + len(piece)] = piece.reshape(len(piece), -1)[:, order].reshape(piece.shape)
     return out, order
 
 
@@ -90,7 +86,7 @@ def zero_and_infinite(size: int, samples: int, seed: int = 0) -> Spins:
         raise InputError(message)
     cold, hot = sample(size, 0.0, samples // 2, seed), sample(size, math.inf, samples - samples // 2, seed)
     both = np.concatenate([cold.unpack(), hot.unpack()])
-    np.random.default_rng([int(seed), size, ORDER]).shuffle(both)
+    stream(seed, "order of two temperatures", size).shuffle(both)
     return both
 
 
@@ -122,15 +118,53 @@ def gaussian_spectrum(two_point_of_signs: np.ndarray) -> tuple[np.ndarray, float
 
 def signs_of_field(spectrum: np.ndarray, samples: int, seed: int) -> Spins:
     """Return the signs of Gaussian fields of a spectrum, int8 `(sample, row, column)`."""
-    rng, size = np.random.default_rng([seed, len(spectrum), FIELD]), len(spectrum)
+    size = len(spectrum)
+    rng = stream(seed, "dichotomised Gaussian field", size)
     amplitude = np.sqrt(spectrum[:, : size // 2 + 1]).astype(np.float32)
     out = np.empty((samples, size, size), dtype=np.int8)
-    step = max(1, BLOCK_SITES // size**2)
+    step = per_piece(size, PIECE_SITES)
     for start in range(0, samples, step):
         noise = rng.standard_normal((min(step, samples - start), size, size), dtype=np.float32)
         field = fft.irfft2(fft.rfft2(noise) * amplitude, s=(size, size))
         out[start : start + step] = np.where(field < 0, np.int8(-1), np.int8(1))
     return out
+
+
+Data: TypeAlias = tuple[Ensemble | Spins, Callable[[RBM], RBM]]
+
+
+def permuted_data(ensemble: Ensemble, seed: int) -> Data:
+    """Return the configurations with their sites in another order, and what puts a network's weights back."""
+    data, order = permuted(ensemble, seed)
+    return data, lambda rbm: unpermuted(rbm, order)
+
+
+def infinite_data(ensemble: Ensemble, seed: int) -> Data:
+    """Return as many fair, independent spins; nothing is to be put back."""
+    return infinite_temperature(ensemble.system.size, len(ensemble), seed), as_it_is
+
+
+def zero_and_infinite_data(ensemble: Ensemble, seed: int) -> Data:
+    """Return as many configurations, half of T = 0 and half of T = ∞; nothing is to be put back."""
+    return zero_and_infinite(ensemble.system.size, len(ensemble), seed), as_it_is
+
+
+def gaussian_data(ensemble: Ensemble, seed: int) -> Data:
+    """Return signs of a Gaussian field with the same pair correlations; nothing is to be put back."""
+    return dichotomised_gaussian(ensemble, seed).spins, as_it_is
+
+
+def as_it_is(rbm: RBM) -> RBM:
+    """Return the network unchanged."""
+    return rbm
+
+
+TRAINING_DATA: Mapping[str, Callable[[Ensemble, int], Data]] = {
+    "permuted": permuted_data,
+    "infinite": infinite_data,
+    "zero_and_infinite": zero_and_infinite_data,
+    "gaussian": gaussian_data,
+}
 
 
 def trained_on(
@@ -143,7 +177,7 @@ def trained_on(
     steps: int | None = None,
     progress: Progress | None = None,
 ) -> RBM:
-    """Return a network trained as another, on a fixed set of data whose answer is known; `CONTROLS` are their names.
+    """Return a network trained as another, on a fixed set of data whose answer is known; `TRAINING_DATA` has their names.
 
     On permuted pixels a dense network must do as well as on the lattice, which it does not know; its weights are put
     back before it is returned. On the others it must not come out as an RG step.
@@ -151,20 +185,10 @@ def trained_on(
     Raises:
         InputError: for an unknown name.
     """
-    if control not in CONTROLS:
+    if control not in TRAINING_DATA:
         kind = "training control"
-        raise unknown_name(kind, control, CONTROLS)
-    size, samples = ensemble.system.size, len(ensemble)
-    order: np.ndarray | None = None
-    data: Ensemble | Spins
-    if control == "permuted":
-        data, order = permuted(ensemble, seed)
-    elif control == "infinite":
-        data = infinite_temperature(size, samples, seed)
-    elif control == "zero_and_infinite":
-        data = zero_and_infinite(size, samples, seed)
-    else:
-        data = dichotomised_gaussian(ensemble, seed).spins
+        raise unknown_name(kind, control, TRAINING_DATA)
+    data, undo = TRAINING_DATA[control](ensemble, seed)
     rbm = train_rbm(data, hidden, seed, preset=preset, steps=steps, progress=progress)
-    rbm = rbm if order is None else unpermuted(rbm, order)
+    rbm = undo(rbm)
     return replace(rbm, origin={**rbm.origin, "control": control})

@@ -1,0 +1,282 @@
+"""What do the pictures ⟨v_i h_a⟩ look like, and does each unit read a compact tile of its own?
+
+The pictures themselves describe (`patterns`); what decides is the geometry of the coefficients behind them (`tiles`).
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from rgstep import patterns
+from rgstep.correlators import Means
+from rgstep.criteria import Criterion
+from rgstep.drawing import PICTURES, Axes, Figure, Plate, legend_above, look, sheet, text
+from rgstep.estimates import Estimate
+from rgstep.files import file_name
+from rgstep.instruments.base import Instrument, Row, Subject, of_all
+from rgstep.instruments.tiles import (
+    FEWEST_SAMPLES,
+    LOCAL_SHARE,
+    SEEN_SHARE,
+    Geometry,
+    block_of,
+    core_radius,
+    geometry,
+    tiles_given,
+)
+from rgstep.results import Diagnostic, MapReport, Quantity, arrays_of
+
+NAMED_UNITS = 6  # in a remark
+PICTURES_SHOWN = 64  # h_1 … h_64, as in arXiv:1906.05212
+MARKERS_ON_CURVE = 10
+EVEN_SPREAD = 1 / math.sqrt(6)  # radius of a picture spread evenly over the lattice, in units of L
+OF_PICTURES = (
+    "⟨v_i h_a⟩ of {} ({}): one picture of the lattice per hidden unit, row a of the table of all pairs; the colour "
+    "scale is the same for every map."
+)
+OF_UNIT = (
+    "The unit of {} whose picture varies most, beside its weights (each on its own scale). The picture is roughly the "
+    "weights smeared by the spins' own correlation."
+)
+OF_CONTRAST = (
+    "Contrast against extent, one point per hidden unit. Block spins lie together at the upper end of contrast; a unit "
+    "that only follows the total magnetisation has a flat picture, at the lower right. Sampling noise alone gives a "
+    "flat picture a range of some six standard errors."
+)
+OF_TILES = (
+    "Each unit's coefficients β = C⁻¹⟨v h⟩, what it takes of each spin itself, one point a unit. Left: rms distance of "
+    "β² from the unit's centre, units in order of it, with one standard error; dashed: a 2×2 tile, 0.71; dotted: a "
+    "picture spread over the lattice, 0.41 L. Right: the share of β² within two coarse spacings of the centre against "
+    "the number of sites that carry it; a local unit is above the grey line. Units without coefficients above the "
+    "noise, as those that follow the magnetisation, are not drawn."
+)
+
+
+def measure(subject: Subject) -> Row:
+    """Return what the pictures look like, and the geometry of the coefficients behind them."""
+    quantities, arrays = of_pictures(subject)
+    found = of_coefficients(subject)
+    remarks = [*found[2], *of_writing(subject), "the pictures ⟨v h⟩ beside the tiles decide nothing"]
+    if masks_of(subject) is None:
+        remarks.append("the units have no given places, so own block, adjacent and farthest are not defined")
+    return Diagnostic(None, "; ".join(remarks), {**quantities, **found[0]}), {**arrays, **found[1]}
+
+
+def of_pictures(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarray]]:
+    """Return contrast and extent of the pictures, at given places their values at known sites, and the pictures."""
+    moments, masks = subject.moments, masks_of(subject)
+
+    def summary(means: Means) -> dict[str, np.ndarray]:
+        upright = means._replace(vh=subject.gauge.sign[:, None] * means.vh)
+        placed = patterns.over_masks(upright, masks) if masks else {}
+        return {**placed, **patterns.summary(means)}
+
+    quantities = of_all(moments.estimates(summary))
+    arrays = {f"unit_{name}": values for name, values in patterns.statistics(moments.all()).items()}
+    errors = moments.estimate(lambda m: m.vh).error
+    arrays["vh"] = subject.pictures.astype(np.float32)
+    arrays["vh_error"] = np.reshape(errors, subject.pictures.shape).astype(np.float32)
+    weights = subject.weight_pictures
+    if weights is not None:
+        ratio = patterns.participation_ratio(weights.reshape(len(weights), -1))
+        quantities["participation_w"] = Quantity(Estimate(float(np.median(ratio)), 0.0))
+        arrays |= {"weights": weights, "unit_participation_w": ratio}
+    return quantities, arrays
+
+
+def masks_of(subject: Subject) -> patterns.Masks | None:
+    """Return the masks of a map whose units sit on a coarse lattice that tiles the fine one, None for any other."""
+    gauge = subject.gauge
+    if gauge.site is None or not tiles_given(gauge):
+        return None
+    of_unit = gauge.site[:, 0] * gauge.side + gauge.site[:, 1]
+    return patterns.Masks(*(mask[of_unit] for mask in patterns.block_masks(gauge.size, gauge.side)))
+
+
+def of_coefficients(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarray], list[str]]:
+    """Return the quantities of `tiles.geometry`, the arrays behind its figure, and remarks for the row."""
+    ensemble, gauge = subject.ensemble, subject.gauge
+    if len(ensemble) < FEWEST_SAMPLES:
+        return {}, {}, [f"tiles not measured: {len(ensemble)} samples, at least {FEWEST_SAMPLES} are needed"]
+    if not gauge.alive.any():
+        every = {"constant_units": Quantity(Estimate(1.0, 0.0))}
+        return every, {}, ["tiles not measured: every unit is constant, nothing of v is in h"]
+    found = geometry(ensemble, subject.moments, gauge)
+    arrays = {
+        "beta": found.beta,
+        "unit_tile_centre": found.centre,
+        "coverage_map": found.coverage,
+        "unit_participation_beta": np.asarray(found.participation.value),
+    }
+    for name, estimate in (
+        ("unit_tile_radius", found.radius),
+        ("unit_tile_share", found.share),
+        ("unit_core_share", found.core),
+    ):
+        arrays |= {name: np.asarray(estimate.value), f"{name}_error": np.asarray(estimate.error)}
+    return of_all(found.quantities), arrays, list(of_geometry(found, subject))
+
+
+def of_geometry(found: Geometry, subject: Subject) -> Iterator[str]:
+    """Yield what the numbers of the tiles are and what is to be minded, in clauses."""
+    moments, samples = subject.moments, len(subject.ensemble)
+    side = block_of(moments)
+    yield (
+        f"tiles by the coefficients β = C⁻¹⟨v h⟩ of E[h|v], {side}×{side} sites a tile; a picture spread over the "
+        f"lattice has radius {moments.size * EVEN_SPREAD:.1f}; core: within {core_radius(side, moments.size):.3g} of "
+        f"the tile's centre, and a local unit has more than ¾ of β² there"
+    )
+    for units, what in (
+        (found.constant, "constant"),
+        (found.faint, "without coefficients above the noise, as one that follows the magnetisation,"),
+    ):
+        if units:
+            named = ", ".join(str(unit) for unit in units[:NAMED_UNITS]) + (", …" if len(units) > NAMED_UNITS else "")
+            yield f"{len(units)} of {len(found.beta)} units {what} and left out ({named})"
+    if math.isinf(subject.system.coupling):
+        yield "at T = 0 all spins are one, and every reading of them does as well: β is the one that is spread evenly"
+    if not tiles_given(subject.gauge):
+        yield "no given places: equivariance shifts each picture by its own tile, found from it, its sign put right"
+    if "core_share" not in found.quantities:
+        yield f"fewer than {SEEN_SHARE:.0%} of the units have coefficients above the noise: take more samples"
+    elif samples < 4 * moments.size**2:
+        yield f"only {samples} samples for {moments.size**2} coefficients a unit: radii are noisy, shares are not"
+
+
+def of_writing(subject: Subject) -> Iterator[str]:
+    """Yield in what way h was written other than as ±1 with origin 0 in the order of its lattice, in clauses."""
+    origin, gauge = subject.coarse.origin, subject.gauge
+    if not origin.trivial:
+        middle, half = np.unique(np.round(origin.centre, 6)), np.unique(np.round(origin.scale, 6))
+        middles = f"{middle[0]:g}" if len(middle) == 1 else f"{middle[0]:g} to {middle[-1]:g}"
+        unit = f" in units of {half[0]:g}" if len(half) == 1 and half[0] != 1 else ""
+        yield f"h is written from its origin, {middles}{unit}"
+    if gauge.given and (gauge.sign[gauge.alive] < 0).any():
+        yield f"{int((gauge.sign < 0).sum())} of {len(gauge.sign)} units follow −v and are taken with the other sign"
+    if gauge.turn:
+        yield "the lattice of h came reflected or transposed and is turned back"
+    if origin.flip_breaking:
+        yield (
+            f"the map breaks the global flip: ½(h(v) + h(−v)) varies with v, by {origin.flip_breaking:.2g} of the "
+            f"variation of h"
+        )
+
+
+def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
+    """Yield the pictures of every map, a network's unit beside its weights, contrast and extent, and the tiles."""
+    shown = arrays_of(maps, "vh_pattern", "vh")
+    if not shown:
+        return
+    limit = max(float(np.abs(arrays["vh"]).max()) for arrays in shown.values())
+    for name, arrays in shown.items():
+        caption = OF_PICTURES.format(name, maps[name].about)
+        figure = pictures(arrays["vh"], name, limit)
+        yield Plate(f"vh_{file_name(name)}", caption, figure, bitmap=True, group="pictures")
+    for name, arrays in arrays_of(maps, "vh_pattern", "weights").items():
+        unit = int(np.argmax(arrays["unit_range"]))
+        figure = enlarged(arrays["vh"][unit], arrays["weights"][unit], f"{name}, unit {unit}")
+        yield Plate(f"unit_{file_name(name)}", OF_UNIT.format(name), figure, bitmap=True, group="units")
+    figure = range_against_participation(shown, list(maps))
+    yield Plate("range_against_participation", OF_CONTRAST, figure)
+    radii = arrays_of(maps, "vh_pattern", "unit_tile_radius")
+    radii = {name: arrays for name, arrays in radii.items() if np.isfinite(arrays["unit_tile_radius"]).any()}
+    if radii:
+        yield Plate("tiles", OF_TILES, tiles(radii, list(maps)))
+
+
+def pictures(vh: np.ndarray, title: str, limit: float) -> Figure:
+    """Draw the first 64 pictures ⟨v h_a⟩ `(hidden, row, column)` on one symmetric scale of ± limit."""
+    shown = vh[:PICTURES_SHOWN]
+    side = math.ceil(math.sqrt(len(shown)))
+    with sheet(side, side, size=(6.4, 6.0)) as (figure, grid):
+        figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.0)
+        for axes, picture in zip(grid, shown, strict=False):
+            image = axes.imshow(picture, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
+        for axes in grid:
+            axes.set_axis_off()
+        figure.colorbar(image, ax=grid, shrink=0.6, label=r"$\langle v_i h_a\rangle$")
+        figure.suptitle(f"{text(title)}: $h_1 … h_{{{len(shown)}}}$ of {len(vh)}")
+        return figure
+
+
+def enlarged(vh: np.ndarray, weights: np.ndarray, title: str) -> Figure:
+    """Draw one picture ⟨v h⟩ beside the weights of its unit, each on its own symmetric scale."""
+    with sheet(1, 2, size=(8.4, 3.8)) as (figure, panels):
+        labelled = ((vh, r"$\langle v_i h_a\rangle$"), (weights, r"$W_{ia}$"))
+        for axes, (values, label) in zip(panels, labelled, strict=True):
+            limit = float(np.abs(values).max()) or 1.0
+            image = axes.imshow(values, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
+            axes.set(xlabel="column", ylabel="row", title=label)
+            figure.colorbar(image, ax=axes)
+        figure.suptitle(text(title))
+        return figure
+
+
+def range_against_participation(shown: Mapping[str, Mapping[str, np.ndarray]], order: Sequence[str]) -> Figure:
+    """Draw every unit's in-pattern range against the participation ratio of its picture, one colour per map."""
+    with sheet(size=(7.2, 4.6)) as (figure, (axes,)):
+        for name, arrays in shown.items():
+            at, look_of = (arrays["unit_participation"], arrays["unit_range"]), look(name, order)
+            axes.scatter(*at, s=14, alpha=0.6, label=text(name), lw=0, **look_of)
+        axes.set(
+            xlabel=r"participation ratio of $\langle v_i h_a\rangle$ (sites)",
+            ylabel=r"range max − min of $\langle v_i h_a\rangle$",
+            ylim=(0, None),
+        )
+        axes.legend()
+        return figure
+
+
+def tiles(shown: Mapping[str, Mapping[str, np.ndarray]], order: Sequence[str]) -> Figure:
+    """Draw radius, core share and participation of every unit of every map."""
+    size = max(arrays["beta"].shape[1] for arrays in shown.values())
+    with sheet(1, 2, size=(9.6, 4.3)) as (figure, (left, right)):
+        points = {"linestyle": "none", "markersize": 4, "alpha": 0.6, "markeredgewidth": 0}
+        for name, arrays in shown.items():
+            style = look(name, order)
+            curve_of_radii(left, arrays, text(name), style)
+            right.plot(arrays["unit_participation_beta"], arrays["unit_core_share"], **points, **style)
+        left.axhline(math.sqrt(0.5), color="0.3", linestyle="--", linewidth=1.0, zorder=0)
+        left.axhline(EVEN_SPREAD * size, color="0.3", linestyle=":", linewidth=1.0, zorder=0)
+        right.axhline(LOCAL_SHARE, color="0.75", linewidth=1.0, zorder=0)
+        left.set(xlabel="share of the units", ylabel="radius of a unit (lattice spacings)", ylim=(-0.02 * size, None))
+        right.set(xlabel="participation of β² (sites)", ylabel="share of β² within two coarse spacings", xscale="log")
+        right.set(xlim=(0.7, 1.5 * size**2), ylim=(-0.04, 1.08))
+        legend_above(figure, [left], columns=5)
+        return figure
+
+
+def curve_of_radii(axes: Axes, arrays: Mapping[str, np.ndarray], label: str, style: Mapping[str, str]) -> None:
+    """Draw the radii of one map's units in ascending order against the share of the units."""
+    radius, error = arrays["unit_tile_radius"], arrays["unit_tile_radius_error"]
+    order = [int(unit) for unit in np.argsort(radius) if np.isfinite(radius[unit])]
+    rank = (np.arange(len(order)) + 0.5) / len(radius)
+    value, bar = radius[order], np.nan_to_num(error[order])
+    marks = max(1, len(order) // MARKERS_ON_CURVE)
+    axes.plot(rank, value, markevery=marks, markersize=5, linewidth=1.4, label=label, **style)
+    axes.fill_between(rank, np.maximum(value - bar, 0), value + bar, color=style["color"], alpha=0.25, lw=0)
+
+
+INSTRUMENT = Instrument(
+    name="vh_pattern",
+    question=(
+        "It tells whether each hidden unit reads a compact tile of its own, whether the tiles cover the lattice, and "
+        "whether all units do the same thing in their places. It sees only what is linear in the spins, and a perfect "
+        "tiling does not make a fixed point: decimation passes. For each hidden unit a, a picture ⟨v_i h_a⟩ is the "
+        "average over configurations of v_i h_a, drawn over the sites i; errors come from a jackknife over groups of "
+        "samples."
+    ),
+    measure=measure,
+    headline={"core_share": "core"},
+    criteria=(
+        Criterion("core_share", 0.7, math.inf),
+        Criterion("extended_units", -math.inf, 0.1),
+        Criterion("local_units", 0.9, math.inf, doubt=True),
+        Criterion("constant_units", -math.inf, 0.5),
+        Criterion("faint_units", -math.inf, 0.1, doubt=True),
+        Criterion("coverage", 0.1, math.inf),
+    ),
+    decides="locality",
+    figures="rgstep.instruments.vh_pattern:figures",
+)

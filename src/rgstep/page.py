@@ -1,0 +1,96 @@
+"""Figures and page of a report: from its numbers to `figures/` and one self-contained `report.html`."""
+
+import base64
+import importlib
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jinja2
+
+from rgstep.claims import family, findings
+from rgstep.drawing import Plate
+from rgstep.instruments import INSTRUMENTS
+from rgstep.report import Report, headline, mark
+from rgstep.results import MapReport, Quantity
+from rgstep.types import Progress
+
+
+def write_page(report: Report, folder: Path, progress: Progress | None = None) -> None:
+    """Write `figures/*` and `report.html` into an existing folder."""
+    (folder / "figures").mkdir(exist_ok=True)
+    shown: dict[str, list[dict[str, str]]] = {}
+    for done, name in enumerate(INSTRUMENTS):
+        if progress:
+            progress("drawing", done, len(INSTRUMENTS), name)
+        shown[name] = [
+            {
+                "name": plate.name,
+                "caption": plate.caption,
+                "group": plate.group,
+                "image": save(plate, folder / "figures"),
+            }
+            for plate in plates_of(report, name)
+        ]
+    html = template().render(
+        report=report,
+        origin=report.origin,
+        headline=headline,
+        shown=[
+            name
+            for name, instrument in INSTRUMENTS.items()
+            if instrument.headline and any(name in entry.diagnostics for entry in report.maps.values())
+        ],
+        mark=mark,
+        instruments=INSTRUMENTS.values(),
+        plates=shown,
+        findings=findings(report),
+    )
+    (folder / "report.html").write_text(html, encoding="utf-8")
+    if progress:
+        progress("drawing", len(INSTRUMENTS), len(INSTRUMENTS), "report.html")
+
+
+def plates_of(report: Report, name: str) -> Iterator[Plate]:
+    """Yield the figures of one instrument."""
+    where = INSTRUMENTS[name].figures
+    if where is not None and any(name in entry.diagnostics for entry in report.maps.values()):
+        module, _, function = where.partition(":")
+        yield from getattr(importlib.import_module(module), function)(leading(report))
+
+
+def save(plate: Plate, folder: Path) -> str:
+    """Write a figure as PNG, curves as SVG too, and return it as a data address for the page."""
+    bitmap = io.BytesIO()
+    plate.figure.savefig(bitmap, format="png", dpi=150)
+    (folder / f"{plate.name}.png").write_bytes(bitmap.getvalue())
+    if plate.bitmap:
+        return f"data:image/png;base64,{base64.b64encode(bitmap.getvalue()).decode()}"
+    drawing = io.BytesIO()
+    plate.figure.savefig(drawing, format="svg", metadata={"Date": None})
+    (folder / f"{plate.name}.svg").write_bytes(drawing.getvalue())
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing.getvalue()).decode()}"
+
+
+def template() -> jinja2.Template:
+    """Return the page's template."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rgstep", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["z"] = score
+    return environment.get_template("report.html.j2")
+
+
+def score(quantity: Quantity) -> str:
+    """Return how many standard errors a number is from its exact value, empty where one is not known."""
+    value, error = float(quantity.estimate.value), float(quantity.estimate.error)
+    return "" if quantity.exact is None or not error > 0 else f"{(value - quantity.exact) / error:+.1f}"
+
+
+def leading(report: Report) -> Mapping[str, MapReport]:
+    """Return the maps without the further seeds of a network: the ones whose pictures are drawn."""
+    first: dict[str, MapReport] = {}
+    for name, entry in report.maps.items():
+        if family(name) not in {family(other) for other in first}:
+            first[name] = entry
+    return first
