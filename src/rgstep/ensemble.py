@@ -214,7 +214,7 @@ def read(source: Source, start: int, stop: int | None) -> Samples:
 
 
 def pieces(source: Source, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Samples]]:
-    """Yield samples start … stop of a source in pieces of at most `PIECE_SITES` variables, each with its first number."""
+    """Yield samples start … stop in pieces of at most `PIECE_SITES` variables, each with the number of its first."""
     stop = len(source) if stop is None else stop
     step = max(1, PIECE_SITES // max(1, read(source, 0, 1).size))
     for a in range(start, stop, step):

@@ -7,9 +7,9 @@ a reflection of the coarse lattice. What is measured must not depend on the choi
 
     two values    c the middle of the two that a unit takes, a half their difference: 0 and 1, or 3 and 7, become ±1.
                   ⟨h⟩ is not touched: where it is not 0 the map makes a field, and that is no matter of writing
-    other values  c_a = ½ (E[h_a | v] + E[h_a | −v]), the part that the global flip leaves alone; a = 1. A sigmoid has ½.
-                  Where c_a depends on v the map itself breaks the flip (ReLU, softplus, a bias): its mean over ±v is
-                  taken off, and `flip_breaking` says how large the rest is
+    other values  c_a = ½ (E[h_a | v] + E[h_a | −v]), what the global flip leaves alone (½ of a sigmoid); a = 1. Where
+                  c_a depends on v the map itself breaks the flip (ReLU, softplus, a bias): its mean over ±v is taken
+                  off, and `flip_breaking` says how large the rest is
 
 **Sign, place and life** (`Gauge`), from the pictures P_a(x) = ⟨v_x h_a⟩ on the L-by-L lattice, a = L/l for l² units:
 
@@ -43,7 +43,7 @@ from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 SMOOTHING_WIDTH = 0.5  # in coarse spacings: 0.3 takes noise for a peak, 0.7 blunts the peak
 VARIANCE_RESOLVED = 1e-6  # the variance of E[h | v], in units of the largest, that float32 moments resolve
-ROUNDING = 1e-6  # of the largest |h|, float32: a middle that varies by less does not vary
+ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of the largest |h|: a middle that varies by less does not vary
 SMALLEST = float(np.finfo(np.float64).tiny)
 RANDOM_CENTRES = 1024  # thrown, in all, for the residual of random ones
 LEAST_WEIGHT = 1e-12  # of the largest: of a centre without height
@@ -59,6 +59,7 @@ class Origin:
     Attributes:
         centre: shaped as one configuration's h, float64.
         scale: alike; 1 but where a unit takes two values.
+        rounding: what is nearer to the origin is on it: a tie is a tie however h is written.
         spins: whether h so written is ±1.
         flip_breaking: rms over v of ½ (E[h | v] + E[h | −v]) about its mean, in units of the rms variation of E[h | v],
             over all units; 0 for a map that commutes with the global flip.
@@ -66,6 +67,7 @@ class Origin:
 
     centre: np.ndarray
     scale: np.ndarray
+    rounding: float
     spins: bool
     flip_breaking: float
 
@@ -79,6 +81,7 @@ class Origin:
         if self.trivial:
             return h
         wide = h.astype(np.float64) - self.centre
+        wide[np.abs(wide) <= self.rounding] = 0.0
         return np.asarray(wide / self.scale, dtype=np.result_type(h.dtype, np.float32))
 
 
@@ -95,12 +98,13 @@ def origin_of(h: Samples, of_v: Field, of_flipped: Field) -> Origin:
     mean = middles.mean(axis=0)
     varies = float(np.sqrt(((middles - mean) ** 2).mean()))
     spread = float(np.sqrt(np.concatenate([of_v - mean, of_flipped - mean]).astype(np.float64).var(axis=0).mean()))
-    breaking = varies / spread if varies > ROUNDING * largest and spread > 0 else 0.0
+    rounding = ROUNDING * largest
+    breaking = varies / spread if varies > rounding and spread > 0 else 0.0
     two = two_values(h)
     if two is not None:
-        return Origin(*two, True, breaking)
-    centre = np.where(np.abs(mean) <= ROUNDING * largest, 0.0, mean)
-    return Origin(centre, np.ones_like(centre), False, breaking)
+        return Origin(*two, rounding, True, breaking)
+    centre = np.where(np.abs(mean) <= rounding, 0.0, mean)
+    return Origin(centre, np.ones_like(centre), rounding, False, breaking)
 
 
 def two_values(h: Samples) -> tuple[np.ndarray, np.ndarray] | None:

@@ -7,9 +7,10 @@ Sums over the torus of products of neighbouring spins, over all sites and all or
     odd     field Σ s(0,0) [1]             corner Σ of three spins of a plaquette [4]
             line  Σ s(0,0) s(1,0) s(2,0) [2]
 
-the operators S_α (`ising.OPERATORS`) that couplings K_α multiply in a Hamiltonian Σ_α K_α S_α (Swendsen 1979, 1984). Spins ±1 are counted
-in bits, a row of the lattice in a word: a product of spins is an exclusive or, a sum over a row is a count of bits.
-Real variables are multiplied. Kernels and their helpers stay in this one file: numba's cache looks at nothing else.
+the operators S_α (`ising.OPERATORS`) that couplings K_α multiply in a Hamiltonian Σ_α K_α S_α (Swendsen 1979, 1984).
+Spins ±1 are counted in bits, a row of the lattice in a word: a product of spins is an exclusive or, a sum over a row is
+a count of bits. Real variables are multiplied. Kernels and their helpers stay in this one file: numba's cache looks at
+nothing else.
 """
 
 import typing

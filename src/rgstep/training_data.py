@@ -177,7 +177,7 @@ def trained_on(
     steps: int | None = None,
     progress: Progress | None = None,
 ) -> RBM:
-    """Return a network trained as another, on a fixed set of data whose answer is known; `TRAINING_DATA` has their names.
+    """Return a network trained as another, on a fixed set of data whose answer is known, named in `TRAINING_DATA`.
 
     On permuted pixels a dense network must do as well as on the lattice, which it does not know; its weights are put
     back before it is returned. On the others it must not come out as an RG step.

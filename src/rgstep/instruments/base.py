@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from rgstep import gauge
+from rgstep.adapters import as_floats
 from rgstep.blocking import Majority
 from rgstep.correlators import Moments, measure
 from rgstep.criteria import Criterion
@@ -273,7 +274,7 @@ def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[
     of_v, of_flipped = np.split(asked_twice(coarse, np.concatenate([v, -v]), name), 2)
     raw = draw(source, coarse, rng)
     origin = gauge.origin_of(raw, of_v, of_flipped)
-    return Written(coarse, origin), raw if origin.trivial else compact(origin.apply(raw))
+    return Written(coarse, origin), raw if raw.dtype == np.int8 else compact(origin.apply(raw))
 
 
 def turned_alike(source: Source, h: Samples, like: Gauge) -> Samples:
@@ -321,10 +322,11 @@ def clear_signs(total: np.ndarray, power: np.ndarray, samples: int) -> np.ndarra
 
 
 def draw(source: Source, coarse: CoarseGraining, rng: Rng) -> Samples:
-    """Return a draw of h for each configuration, a piece at a time; int8 where every value is ±1."""
-    parts = [compact(coarse.sample_h(v, rng)) for _, v in pieces(source)]
-    kinds = {part.dtype for part in parts}
-    return np.concatenate(parts if len(kinds) == 1 else [part.astype(np.float32) for part in parts])
+    """Return a draw of h for each configuration, a piece at a time; int8 where every value is ±1, floats elsewhere."""
+    parts = [coarse.sample_h(v, rng) for _, v in pieces(source)]
+    if all(is_spin(part) for part in parts):
+        return np.concatenate([part.astype(np.int8, copy=False) for part in parts])
+    return np.concatenate([as_floats(part) for part in parts])
 
 
 def signs(h: Samples, rng: Rng) -> Samples:

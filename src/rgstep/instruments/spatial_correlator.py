@@ -1,6 +1,7 @@
 """How fast does each picture ⟨v h_a⟩ forget itself over the lattice? Spatial correlators of pictures and of weights.
 
-C_a(d) = Σ_x P_a(x) P_a(x+d) / Σ_x P_a(x)², averaged over units and directions (`patterns`): what arXiv:1906.05212 draws.
+C_a(d) = Σ_x P_a(x) P_a(x+d) / Σ_x P_a(x)², averaged over units and directions (`patterns`), as drawn in
+arXiv:1906.05212.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

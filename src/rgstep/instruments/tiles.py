@@ -143,7 +143,8 @@ def sums_of(beta: np.ndarray, places: Places) -> tuple[Sums, Sums]:
 
     The set of groups is the first axis. Of each unit, `(set, unit)`: `total` Σq, `second` Σ q d², `tile` and `core` Σq
     there, `even` and `odd` Σq of half the groups, `product` Σ_x of q of both halves, `amplitude` the mean of ±β on the
-    tile. Of each site, `(set, site)`: `even` and `odd` Σ_a q_a; `(group, site)`: `common`, Σ_a β_a shifted to one place.
+    tile. Of each site, `(set, site)`: `even` and `odd` Σ_a q_a, and, `(group, site)`, `common`, Σ_a β_a shifted to one
+    place.
     """
     groups, units, size, _ = beta.shape
     unit = np.arange(units)[:, None]
