@@ -137,23 +137,26 @@ def compare(
 ) -> None:
     """Sample, coarse-grain by hand and by learning, measure all alike, write a report."""
     with loading(quiet) as progress:
-        from rgstep.compare import Comparison, parse_temperature
-        from rgstep.compare import compare as run
+        from rgstep.jobs import compare as run
+        from rgstep.jobs import parse_temperature
 
-        comparison = Comparison(
+        report = run(
+            out,
             size=size,
             temperature=parse_temperature(temperature),
             samples=samples,
             block=block,
             seed=seed,
-            maps=tuple(maps) if maps else Comparison.maps,
+            **({"maps": maps} if maps else {}),
             seeds=seeds,
             hidden=hidden,
             steps=steps,
-            controls=tuple(controls or ()),
+            controls=controls or (),
             decoy=decoy,
+            force=force,
+            command=command_line(),
+            progress=progress,
         )
-        report = run(comparison, out, force=force, command=command_line(), progress=progress)
     if as_json:
         print_json(report.to_dict())
     elif not quiet:
@@ -179,8 +182,7 @@ def sample(
 ) -> None:
     """Sample the Ising model into a file, with a certificate against exact results."""
     with loading(quiet) as progress:
-        from rgstep.compare import parse_temperature
-        from rgstep.verbs import sample_to_file
+        from rgstep.jobs import parse_temperature, sample_to_file
 
         certificate = sample_to_file(
             out,
@@ -221,10 +223,15 @@ def train(
 ) -> None:
     """Train an RBM on configurations from a file."""
     with loading(quiet) as progress:
-        from rgstep.verbs import train_to_file
+        from rgstep.jobs import train_to_file
 
         summary = train_to_file(
-            *(data, out, hidden, seed, preset, {"steps": steps}),
+            data,
+            out,
+            hidden=hidden,
+            seed=seed,
+            preset=preset,
+            settings={"steps": steps},
             fresh=fresh,
             checkpoints=checkpoints,
             force=force,
@@ -233,7 +240,7 @@ def train(
     if as_json:
         print_json(summary)
     elif not quiet:
-        from rgstep.verbs import summary_of_training
+        from rgstep.jobs import summary_of_training
 
         typer.echo(summary_of_training(summary))
 
@@ -252,11 +259,15 @@ def assess(
 ) -> None:
     """Tell whether a network is an equilibrium model, and how far its law is from the Ising law."""
     with loading(quiet) as progress:
-        from rgstep.compare import parse_temperature
-        from rgstep.verbs import assess_file
+        from rgstep.jobs import assess_file, parse_temperature
 
         found = assess_file(
-            *(network, parse_temperature(temperature), samples, seed), checkpoints=checkpoints, progress=progress
+            network,
+            temperature=parse_temperature(temperature),
+            samples=samples,
+            seed=seed,
+            checkpoints=checkpoints,
+            progress=progress,
         )
     if as_json:
         print_json(found.to_dict())
@@ -273,7 +284,7 @@ def report(
 ) -> None:
     """Draw the figures and the page of a saved report again."""
     with loading(quiet) as progress:
-        from rgstep.compare import redraw
+        from rgstep.jobs import redraw
 
         result = redraw(directory, progress)
     if as_json:
@@ -285,7 +296,7 @@ def report(
 @verb
 def info(seed: Unused = 0, as_json: Json = False, quiet: Quiet = False) -> None:
     """Print versions, the built-in maps and presets."""
-    from rgstep.compare import environment
+    from rgstep.jobs import environment
 
     finish(environment(), as_json, quiet)
 

@@ -1,12 +1,13 @@
-"""The main job: sample, coarse-grain by hand and by learning, measure all with the same instruments, report.
+"""The jobs behind the commands: from what a user types to files and folders.
 
-Everything that can be wrong with a request is said before the work starts; the folder appears when it is complete.
+The main one, `compare`, samples, coarse-grains by hand and by learning, measures all with the same instruments and
+reports. Everything that can be wrong with a request is said before the work starts; results appear when complete.
 """
 
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,23 +20,26 @@ from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control, untrained_l
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
-from rgstep.files import check_output, file_name, output_folder
+from rgstep.files import check_folder, check_output, file_name, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
-from rgstep.nets.assessment import assess, stored, with_assessment
+from rgstep.nets.assessment import Assessment, assess, stored, with_assessment
+from rgstep.nets.checkpoints import load_checkpoints
 from rgstep.nets.conversion import load_rbms
+from rgstep.nets.localisation import require_square
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
 from rgstep.report import Report, load_report
 from rgstep.samplers.endless import IsingStream
-from rgstep.samplers.plan import sample
-from rgstep.store import load_rbm, save_ensemble, save_rbm
+from rgstep.samplers.plan import HOUR, sample
+from rgstep.store import check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
 from rgstep.training_data import TRAINING_DATA, trained_on
 from rgstep.types import Progress
 
+FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
 NETWORK_FILES = (".npz", ".h5", ".hdf5")
@@ -82,18 +86,53 @@ class Comparison:
 
 
 def compare(
-    comparison: Comparison,
-    out: Path,
+    out: str | Path,
     *,
+    size: int = 32,
+    temperature: float = CRITICAL_TEMPERATURE,
+    samples: int = 20_000,
+    block: int = 2,
+    seed: int = 0,
+    maps: Sequence[str] = ("rbm_default", "rbm_koch2020"),
+    seeds: int = 1,
+    hidden: int | None = None,
+    steps: int | None = None,
+    controls: Sequence[str] = (),
+    decoy: bool = False,
     force: bool = False,
     command: str = "rgstep.compare",
     progress: Progress | None = None,
 ) -> Report:
     """Do the whole job and write `report.html`, `report.json`, `figures/` and `data/` into a folder.
 
+    Args:
+        out: the folder.
+        size: the lattice side L.
+        temperature: in units of J/k_B.
+        samples: number of independent configurations.
+        block: side of the blocks.
+        seed: of everything random.
+        maps: what is judged beside the controls; see `Comparison`.
+        seeds: how many networks of each preset.
+        hidden: units of a network, instead of one for each block.
+        steps: updates of every training, instead of the preset's own.
+        controls: data of known answer to train one more network of each preset on.
+        decoy: whether to train each preset on a lattice with decoys too.
+        force: replace results that are there.
+        command: recorded as what was run.
+        progress: called as the work goes on.
+
     Raises:
         InputError: for anything wrong with the request, before the work starts where it can be known.
     """
+    comparison = Comparison(
+        size, temperature, samples, block, seed, tuple(maps), seeds, hidden, steps, tuple(controls), decoy
+    )
+    return run(comparison, Path(out), force=force, command=command, progress=progress)
+
+
+def run(comparison: Comparison, out: Path, *, force: bool, command: str, progress: Progress | None) -> Report:
+    """Do what `compare` is asked for."""
     user_maps = check(comparison)
     check_output(out, force)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
@@ -328,3 +367,109 @@ def environment() -> dict[str, Any]:
         "presets": sorted(PRESETS),
         "free memory": memory.readable(memory.available()),
     }
+
+
+def sample_to_file(
+    out: Path,
+    size: int,
+    temperature: float,
+    samples: int,
+    seed: int,
+    *,
+    mode: str = "iid",
+    kernel: str = "auto",
+    threads: int | None = None,
+    time_limit: float = HOUR,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Sample one temperature into a file; returns the certificate as plain values."""
+    check_file(out, force)
+    ensemble = sample(
+        size,
+        temperature,
+        samples,
+        seed,
+        mode=mode,
+        kernel=kernel,
+        threads=threads,
+        time_limit=time_limit,
+        progress=progress,
+    )
+    save_ensemble(out, ensemble)
+    return {"file": str(out), **ensemble.certificate.to_dict()}
+
+
+def train_to_file(
+    data: Path,
+    out: Path,
+    hidden: int | None,
+    seed: int,
+    preset: str,
+    settings: Mapping[str, Any],
+    *,
+    fresh: bool = False,
+    checkpoints: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a network on configurations from a file, or on fresh ones of the same model, into another file.
+
+    Returns its settings and last readings.
+    """
+    check_file(out, force)
+    ensemble = load_ensemble(data)
+    source = IsingStream(ensemble.system.size, ensemble.system.temperature, seed) if fresh else ensemble
+    rbm = train_rbm(source, hidden, seed, preset=preset, checkpoints=checkpoints, progress=progress, **settings)
+    save_rbm(out, rbm)
+    last = {f"final_{name}": float(curve[-1]) for name, curve in rbm.history.items() if name != "step"}
+    return {**rbm.origin, **last, "file": str(out)}
+
+
+def summary_of_training(summary: Mapping[str, Any]) -> str:
+    """Return what a training did and what to do next, in a few lines; `--json` prints every setting."""
+    named = ["preset", "method", "k", "chains", "batch", "steps", "optimiser", "learning_rate", "schedule"]
+    readings = {
+        "pseudo-likelihood per site": summary["final_pseudo_likelihood"],
+        "participation ratio of the weights, median": summary["final_participation_w"],
+        "reconstruction error": summary["final_reconstruction"],
+    }
+    return "\n".join(
+        [
+            f"trained: {', '.join(f'{name} {summary[name]}' for name in named)}",
+            *(f"{name}: {value:.4g}" for name, value in readings.items()),
+            f"file: {summary['file']}",
+            f"next: rgstep assess {summary['file']}   or   rgstep compare --map {summary['file']}",
+        ]
+    )
+
+
+def assess_file(
+    network: Path,
+    temperature: float,
+    samples: int,
+    seed: int,
+    *,
+    checkpoints: Path | None = None,
+    progress: Progress | None = None,
+) -> Assessment:
+    """Assess a network by fresh configurations at a temperature, and write the result into its record."""
+    if samples < FEWEST_HELD_OUT:
+        message = f"samples = {samples}: an assessment needs at least {FEWEST_HELD_OUT} configurations for its errors"
+        raise InputError(message)
+    rbm = load_rbm(network)
+    side = require_square(rbm)
+    trajectory = load_checkpoints(checkpoints) if checkpoints is not None else []
+    held_out = sample(side, temperature, samples, seed + HELD_OUT_SEED, mode="thin", progress=progress)
+    found = assess(rbm, held_out, seed, trajectory=trajectory, progress=progress)
+    save_rbm(network, with_assessment(rbm, found))
+    return found
+
+
+def check_file(path: Path, force: bool) -> None:
+    """Raise `InputError` if a file cannot be written, or is there already and `force` is not set."""
+    check_name(path)
+    check_folder(path.parent)
+    if path.exists() and not force:
+        message = f"file {str(path)!r} exists: choose another, or replace it with --force"
+        raise InputError(message)
