@@ -2,6 +2,7 @@
 
     python docs/calibrate_verdict.py run [L …]      measure, all sizes or these; goes on where it was cut
     python docs/calibrate_verdict.py tables         print the tables of docs/verdict.md
+    python docs/calibrate_verdict.py outcomes       print every verdict and row, for tests/data/calibration_outcomes.txt
 
 Each line of docs/calibration.jsonl.gz is one map on one set of configurations: the numbers that the criteria look at,
 with their errors. Verdicts are reached from them anew each time: a change of the criteria needs no new measurement.
@@ -44,6 +45,9 @@ KEPT = re.compile(
 LEFT_OUT = ("bernoulli", "bernoulli_0.1", "bernoulli_2.0")
 DIGITS = 5
 FIRST = 100  # seed; the bands were set on seeds below 10
+VERDICTS = {criteria.RG_STEP: "R", criteria.LOCAL: "L", criteria.FEATURES: "F", criteria.UNDECIDED: "U"}
+PASSED = {True: "+", False: "-", None: "?"}
+ABSENT = "."  # a row that was not measured
 Record = dict[str, Any]
 
 
@@ -101,14 +105,18 @@ def numbers(rows: criteria.Rows) -> Iterator[tuple[str, dict[str, list[float]]]]
         )
 
 
-def verdict(record: Record, majority: Record) -> criteria.Verdict:
-    """Return the verdict on one line, beside the majority rule on the same configurations."""
+def judged(record: Record, majority: Record) -> dict[str, Diagnostic]:
+    """Return the rows of one line with their criteria applied, beside the majority rule on the same configurations."""
     rows, reference = as_rows(record), as_rows(majority)
     scale = criteria.Scale(record["size"], 2, real=record["map"] == "average")
-    judged = {
+    return {
         row: decide(row, diagnostic, reference.get(row), record["samples"], scale) for row, diagnostic in rows.items()
     }
-    return conclude(judged)
+
+
+def verdict(record: Record, majority: Record) -> criteria.Verdict:
+    """Return the verdict on one line."""
+    return conclude(judged(record, majority))
 
 
 def as_rows(record: Record) -> dict[str, Diagnostic]:
@@ -119,14 +127,33 @@ def as_rows(record: Record) -> dict[str, Diagnostic]:
     }
 
 
+def beside_majority(everything: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
+    """Yield each line with the line of the majority rule on the same configurations."""
+    majority = {(r["size"], r["samples"], r["seed"]): r for r in everything if r["map"] == "majority"}
+    for record in everything:
+        yield record, majority[record["size"], record["samples"], record["seed"]]
+
+
+def outcomes() -> Iterator[str]:
+    """Yield a line for each lattice size, number of samples and map: a word for each seed, in their order.
+
+    A word has a letter for the verdict (VERDICTS) and one for each row in the order of DECIDING (PASSED).
+    """
+    words: dict[tuple[int, int, str], dict[int, str]] = defaultdict(dict)
+    for record, majority in beside_majority(records()):
+        rows = judged(record, majority)
+        letters = [PASSED[rows[row].passed] if row in rows else ABSENT for row in DECIDING]
+        word = VERDICTS[conclude(rows).name] + "".join(letters)
+        words[record["size"], record["samples"], record["map"]][record["seed"]] = word
+    for (size, samples, name), by_seed in sorted(words.items()):
+        yield f"{size} {samples} {name}: {' '.join(by_seed[seed] for seed in sorted(by_seed))}"
+
+
 def tables() -> None:
     """Print how many verdicts were right, undecided and wrong."""
-    everything = records()
-    majority = {(r["size"], r["samples"], r["seed"]): r for r in everything if r["map"] == "majority"}
     counts: dict[tuple[int, int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for record in everything:
-        beside = majority[record["size"], record["samples"], record["seed"]]
-        counts[record["size"], record["samples"], record["map"]][verdict(record, beside).name] += 1
+    for record, majority in beside_majority(records()):
+        counts[record["size"], record["samples"], record["map"]][verdict(record, majority).name] += 1
     sets = sorted({place[:2] for place in counts}, key=lambda place: place[::-1])
     names = sorted({place[2] for place in counts}, key=lambda name: (KNOWN[name], name))
     heads = [f"L = {size}, {samples:,}" for size, samples in sets]
@@ -145,5 +172,7 @@ def cell(found: dict[str, int], known: str) -> str:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["tables"]:
         tables()
+    elif sys.argv[1:2] == ["outcomes"]:
+        print("\n".join(outcomes()))
     else:
         run([int(size) for size in sys.argv[2:]])

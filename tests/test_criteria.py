@@ -199,6 +199,39 @@ def test_signs_of_units_do_not_matter():
     assert "both signs" in rows["signed"]["mcrg"].why
 
 
+class AgainstSome:
+    """The majority rule on 8×8, but for one unit: against the magnetisation, at random in all but a share of v."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def mean_h(self, v):
+        h = by_hand(v).astype(np.float32)
+        flat = v.reshape(len(v), -1).astype(np.float64)
+        sign = np.sign(flat @ (1 + 1e-6 * np.arange(flat.shape[1])))  # of the magnetisation, never 0
+        name = np.abs(np.sin(1e3 * flat @ np.sqrt(1 + np.arange(flat.shape[1])))) * 1e3 % 1  # as good as random, even
+        h[:, 0, 0] = np.where(name < (1 + self.share) / 2, -sign, sign)
+        return h
+
+    def sample_h(self, v, rng):
+        return self.mean_h(v).astype(np.int8)
+
+
+@pytest.mark.parametrize(("wanted", "seen"), [(4.2, False), (5.8, True)])
+def test_signs_of_units_are_seen_from_five_standard_errors_on(critical8, wanted, seen):
+    """A unit whose Σ_x ⟨v_x h⟩ is 4.2 or 5.8 errors below 0, the errors those of independent v and h."""
+    v = critical8.spins
+    M = v.sum(axis=(1, 2), dtype=np.float64)
+
+    def below(share):
+        return -(M * AgainstSome(share).mean_h(v)[:, 0, 0]).sum() / np.sqrt((M**2).sum())
+
+    share = min(np.linspace(0, 0.5, 501), key=lambda x: abs(below(x) - wanted))
+    assert below(share) == pytest.approx(wanted, abs=0.1)
+    row = rg.judge(critical8, {"one against": AgainstSome(share)}).maps["one against"].diagnostics["mcrg"]
+    assert ("both signs" in row.why) is seen
+
+
 def test_an_even_map_has_no_signs_to_put_right():
     def energy(v):
         return v[:, ::2, ::2] * v[:, ::2, 1::2]

@@ -19,7 +19,7 @@ from rgstep.battery import BATTERY
 from rgstep.estimates import Estimate
 from rgstep.exact import blocks, enumeration
 from rgstep.files import check_output, output_folder, write_arrays
-from rgstep.findings import CORRELATORS, PATCHES, findings
+from rgstep.findings import CORRELATORS, PATCHES, findings, nearer
 from rgstep.nets.sources import as_bits
 from rgstep.report import Diagnostic, MapReport, Quantity, Report, headline, load_report
 
@@ -566,6 +566,22 @@ def synthetic(values, trained=("rbm_x",), error=0.01, quantities=(*PATCHES, *COR
 
 
 BASE = {"majority": 1.0, "rbm_untrained": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("trained", "untrained", "gain", "error"),
+    [
+        (1.2, 1.5, 0.3, 0.05),  # both above the majority rule: its own error drops out, √(0.03² + 0.04²)
+        (0.9, 0.4, 0.5, 0.05),  # both below
+        (1.3, 1.2, -0.1, 0.05),  # farther
+        (0.8, 1.5, 0.3, 0.13),  # on two sides: 1.5 − r and r − 0.8 move against each other, √(0.05² + (2 · 0.06)²)
+        (1.2, 0.5, 0.3, 0.13),
+    ],
+)
+def test_how_much_nearer_in_standard_errors(trained, untrained, gain, error):
+    """By hand, for a majority rule at 1.00(6)."""
+    found = nearer(Estimate(trained, 0.03), Estimate(untrained, 0.04), Estimate(1.0, 0.06))
+    assert found == pytest.approx(gain / error)
 
 
 def test_a_network_like_block_spins_supports_both_claims():

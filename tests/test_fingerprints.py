@@ -1,0 +1,212 @@
+"""Fingerprints of what `sample`, `train_rbm` and `judge` return for small inputs: a change of any number is seen.
+
+They say that a change of the code changed nothing, and nothing about what is right; the other tests do that. Samples
+are bits and are hashed. Weights and estimates are floating-point numbers, whose last digits may differ between
+processors and releases of the libraries: a hash of rounded ones would flip at a rounding edge, so a weighted sum of
+their logarithms, which a relative change of 1e-3 of any one number moves, is compared with a tolerance.
+"""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+import rgstep as rg
+from rgstep.results import Diagnostic
+
+# A new value is legitimate where numbers were meant to change (a stream of random numbers, a kernel, a quantity or row
+# added or removed, a band) and CHANGELOG.md says so. Names of quantities do not enter. The new values are in the
+# message of the failing test.
+EXPECTED = {
+    "sample": {
+        "metropolis iid": "9f41dab381b4",
+        "heat-bath iid": "de1f56f591ff",
+        "single iid": "c492def5783d",
+        "swendsen-wang iid": "ce963a450ac5",
+        "wolff iid": "5d8eb8aaab83",
+        "metropolis-philox iid": "27d0e58243fd",
+        "metropolis thin": "dca802ac5075",
+        "heat-bath thin": "0fc202bea650",
+        "single thin": "ddfbf876f912",
+        "swendsen-wang thin": "aa661b8ac777",
+        "wolff thin": "4c7681595f03",
+        "exact": "5880c64f5d6a",
+        "auto, L = 16": "053e1ea26a08",
+        "auto, T = 1.5": "a6fc290aa18d",
+        "auto, T = 10": "a9821bc82689",
+        "T = 0": "3a1bd9ffc058",
+        "T = ∞": "7d6eeb50b6ce",
+    },
+    "train_rbm": {
+        "koch2020": [-42.973398, 0.405413, 2.443848],
+        "veiga2020": [-37.141138, -11.991497, 7.046906],
+        "mehta2014": [256.651797, -38.884902, 28.434056],
+        "default": [434.439298, 40.352074, 1.504262],
+        "default, sampled h, centred": [-458.222708, 16.866639, 1.531499],
+        "default, tempered": [430.146048, -11.084757, -1.138862],
+        "default, trajectory": [430.726039, -16.904743, -1.355974],
+    },
+    "judge": {
+        "majority": {
+            "verdict": "undecided",
+            "rows": {
+                "sampling": (True, 8, 66.35166),
+                "vh_pattern": (True, 52, 513.456404),
+                "spatial_correlator": (None, 24, 163.886572),
+                "two_point": (None, 12, 99.185758),
+                "hidden_hamiltonian": (True, 30, 152.389009),
+                "mcrg": (None, 4, 45.821128),
+                "drift": (True, 16, 160.750267),
+                "information": (None, 10, 93.031357),
+                "conditional_entropy": (None, 2, 13.443189),
+                "tangent": (None, 6, 64.575946),
+            },
+        },
+        "bernoulli": {
+            "verdict": "undecided",
+            "rows": {
+                "sampling": (True, 8, 66.35166),
+                "vh_pattern": (True, 52, 498.772026),
+                "spatial_correlator": (None, 24, 161.898529),
+                "two_point": (None, 12, 99.52917),
+                "hidden_hamiltonian": (True, 30, 195.864044),
+                "mcrg": (False, 4, 46.168309),
+                "drift": (False, 16, 147.95544),
+                "information": (None, 10, 91.176248),
+                "conditional_entropy": (None, 16, 151.356328),
+                "tangent": (None, 6, 65.157823),
+            },
+        },
+        "average": {
+            "verdict": "undecided",
+            "rows": {
+                "sampling": (True, 8, 66.35166),
+                "vh_pattern": (True, 52, 432.543445),
+                "spatial_correlator": (None, 24, 159.723841),
+                "two_point": (True, 12, 96.62815),
+                "hidden_hamiltonian": (True, 30, 198.148795),
+                "mcrg": (None, 10, 119.327153),
+                "drift": (None, 22, 219.568156),
+                "information": (None, 10, 90.135923),
+                "conditional_entropy": (None, 2, 0.0),
+                "tangent": (None, 6, 63.472246),
+            },
+        },
+        "untrained": {
+            "verdict": "feature extractor, not RG",
+            "rows": {
+                "sampling": (True, 8, 66.35166),
+                "vh_pattern": (False, 48, 476.175678),
+                "spatial_correlator": (None, 24, 170.552004),
+                "two_point": (None, 12, 91.399919),
+                "hidden_hamiltonian": (False, 38, 277.888459),
+                "mcrg": (None, 4, 50.282119),
+                "drift": (False, 16, 123.225985),
+                "information": (None, 10, 77.300573),
+                "conditional_entropy": (None, 16, 134.199103),
+                "kadanoff_gap": (None, 8, 61.486539),
+                "tangent": (None, 6, 75.100877),
+            },
+        },
+        "scrambled": {
+            "verdict": "undecided",
+            "rows": {
+                "sampling": (True, 8, 66.35166),
+                "vh_pattern": (True, 46, 455.015003),
+                "spatial_correlator": (None, 24, 163.886572),
+                "two_point": (None, 12, 99.188228),
+                "hidden_hamiltonian": (True, 38, 240.221709),
+                "mcrg": (None, 4, 45.821128),
+                "drift": (True, 16, 160.750267),
+                "information": (None, 10, 93.126996),
+                "conditional_entropy": (None, 2, 13.443189),
+                "tangent": (None, 6, 64.575946),
+            },
+        },
+    },
+}
+
+SAMPLED = {
+    "metropolis iid": {"kernel": "metropolis"},
+    "heat-bath iid": {"kernel": "heat-bath"},
+    "single iid": {"kernel": "single"},
+    "swendsen-wang iid": {"kernel": "swendsen-wang"},
+    "wolff iid": {"kernel": "wolff"},
+    "metropolis-philox iid": {"kernel": "metropolis-philox"},
+    "metropolis thin": {"kernel": "metropolis", "mode": "thin"},
+    "heat-bath thin": {"kernel": "heat-bath", "mode": "thin"},
+    "single thin": {"kernel": "single", "mode": "thin"},
+    "swendsen-wang thin": {"kernel": "swendsen-wang", "mode": "thin"},
+    "wolff thin": {"kernel": "wolff", "mode": "thin"},
+    "exact": {"mode": "exact"},
+    "auto, L = 16": {"size": 16},
+    "auto, T = 1.5": {"temperature": 1.5},
+    "auto, T = 10": {"temperature": 10.0},
+    "T = 0": {"temperature": 0.0},
+    "T = ∞": {"temperature": np.inf},
+}
+TRAINED = {
+    "koch2020": {},
+    "veiga2020": {},
+    "mehta2014": {},
+    "default": {},
+    "default, sampled h, centred": {"gradient_h": "sampled", "centred": True},
+    "default, tempered": {"tempering": "temperature", "levels": 3},
+    "default, trajectory": {"tempering": "trajectory", "levels": 3},
+}
+JUDGED = {
+    "majority": lambda: rg.Majority(),
+    "bernoulli": lambda: rg.BernoulliBlock(0.5),
+    "average": lambda: rg.Average(),
+    "untrained": lambda: rg.untrained_rbm(64, 16, seed=3),
+    "scrambled": lambda: rg.Scrambled(rg.Majority()),
+}
+TOLERANCE = 1e-3  # four times what another instruction set makes (SSE for AVX-512)
+
+
+def of_bits(array: np.ndarray) -> str:
+    """Return the first digits of the hash of an array."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:12]
+
+
+def of_numbers(numbers: np.ndarray, noise: float) -> float:
+    """Return a weighted sum of arsinh(x/noise), so that every x much above the noise counts by its relative change."""
+    x = np.asarray(numbers, np.float64).ravel()
+    weights = 1 + np.sqrt(2) * np.arange(x.size) % 1
+    return float(np.round(weights @ np.arcsinh(np.nan_to_num(x, posinf=0, neginf=0) / noise), 6))
+
+
+def of_row(diagnostic: Diagnostic) -> tuple[bool | None, int, float]:
+    """Return whether a row passed, how many numbers it has, and the fingerprint of all, whatever their names."""
+    pairs = [q.estimate for q in diagnostic.estimates.values()]
+    numbers = np.sort([x for e in pairs for x in (float(e.value), float(e.error))])
+    return diagnostic.passed, int(np.isfinite(numbers).sum()), of_numbers(numbers, noise=1e-4)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """640 critical configurations of side 8, always these."""
+    return rg.sample(8, rg.CRITICAL_TEMPERATURE, 640, seed=8, kernel="metropolis", threads=1)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_the_same_seed_gives_the_same_configurations(name):
+    asked = {"size": 8, "temperature": rg.CRITICAL_TEMPERATURE, **SAMPLED[name]}
+    found = of_bits(rg.sample(**asked, samples=100, seed=5, threads=1).spins)
+    assert found == EXPECTED["sample"][name]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_same_seed_gives_the_same_network(name, small):
+    rbm = rg.train_rbm(small, 8, seed=6, preset=name.partition(",")[0], steps=20, **TRAINED[name])
+    found = [of_numbers(x, noise=1e-2) for x in (rbm.weights, rbm.visible_bias, rbm.hidden_bias)]
+    assert found == pytest.approx(EXPECTED["train_rbm"][name], abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_the_same_map_is_judged_by_the_same_numbers(name, small):
+    report = rg.judge(small, {name: JUDGED[name]()}, seed=7).maps[name]
+    found = {row: of_row(diagnostic) for row, diagnostic in report.diagnostics.items()}
+    expected = EXPECTED["judge"][name]
+    near = {row: (*rest, pytest.approx(x, abs=TOLERANCE)) for row, (*rest, x) in expected["rows"].items()}
+    assert (report.verdict, found) == (expected["verdict"], near)
