@@ -35,14 +35,14 @@ from rgstep.page import write_page
 from rgstep.report import Report, load_report
 from rgstep.samplers.endless import IsingStream
 from rgstep.samplers.plan import HOUR, sample
-from rgstep.store import check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
+from rgstep.store import ARCHIVES_OF_RBMS, check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
 from rgstep.training_data import TRAINING_DATA, trained_on
 from rgstep.types import Progress
 
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
-NETWORK_FILES = (".npz", ".h5", ".hdf5")
+NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS)
 ON_FRESH = "default"  # the preset that trains on fresh configurations; those of the literature had fixed sets
 HELD_OUT_SEED = 2**32  # added to the seed of the comparison
 HELD_OUT = 4000  # configurations that no network is trained on, to assess them with

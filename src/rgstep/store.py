@@ -1,4 +1,6 @@
-"""Ensembles and networks on disk: one `.npz` file each, versioned, written whole, checked on reading.
+"""What is stored: `save` writes it, `load` reads it back, whatever it is.
+
+Ensembles and networks are one `.npz` file each, versioned, written whole, checked on reading; a report is a folder.
 
 Spins are stored as bits, 128 bytes for a 32×32 configuration. What is not an array (model, origin) is one JSON text
 in the array `meta`.
@@ -16,11 +18,59 @@ from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import Ising, ising
+from rgstep.nets.checkpoints import load_checkpoints
+from rgstep.nets.conversion import load_rbms
 from rgstep.nets.rbm import RBM
 from rgstep.packed import PackedSpins
+from rgstep.report import Report, load_report
 
 FORMAT = 1
+ARCHIVES_OF_RBMS = (".h5", ".hdf5")
 MADE_BY = {"ensemble": "; 'rgstep sample' writes one", "rbm": "; 'rgstep train' writes one"}
+
+
+def save(path: str | Path, thing: Ensemble | RBM | Report, *, force: bool = False) -> None:
+    """Write an ensemble or a network into a file, a report into a folder.
+
+    Args:
+        path: a file ending in `.npz`; for a report a folder.
+        thing: what to write.
+        force: for a report, replace one that is there. A file is replaced anyway.
+
+    Raises:
+        InputError: for anything else than these three, or a path that cannot be written.
+    """
+    if isinstance(thing, Ensemble):
+        save_ensemble(path, thing)
+    elif isinstance(thing, RBM):
+        save_rbm(path, thing)
+    elif isinstance(thing, Report):
+        thing.save(path, force)
+    else:
+        message = f"thing is a {type(thing).__name__}: what is stored is an Ensemble, an RBM or a Report"
+        raise InputError(message)
+
+
+def load(path: str | Path) -> Ensemble | RBM | Report | list[RBM]:
+    """Read what `save` wrote, and what else holds networks.
+
+    Args:
+        path: a file of `save`; the folder of a report; a folder of checkpoints, whose networks are returned as a list,
+            the first first; or an HDF5 archive of the package rbms, of which the last network is returned.
+
+    Raises:
+        InputError: if there is nothing there, or something else, or it is damaged.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return load_report(place) if (place / "report.json").exists() else load_checkpoints(place)
+    if place.suffix in ARCHIVES_OF_RBMS:
+        return load_rbms(place)
+    with damaged(path):
+        meta, arrays = contents(path)
+        if meta.get("kind") == "rbm":
+            return as_network(path, meta, arrays)
+        return as_ensemble(path, meta, arrays)
 
 
 def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
@@ -41,13 +91,18 @@ def load_ensemble(path: str | Path) -> Ensemble:
         InputError: if the file is missing, damaged, or holds something else.
     """
     with damaged(path):
-        meta, arrays = read(path, "ensemble", ("bits",))
-        size, bits = int(meta["size"]), arrays["bits"]
-        if bits.ndim != 2 or bits.shape[1] != -(-(size**2) // 8):
-            message = f"file {str(path)!r} is damaged: {bits.shape} bytes of spins for a lattice of side {size}"
-            raise InputError(message)
-        system = Ising(ising(size, 1.0).size, float(meta["coupling"]))
-        return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
+        return as_ensemble(path, *contents(path))
+
+
+def as_ensemble(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Ensemble:
+    """Return the ensemble that a file holds."""
+    check_kind(path, meta, arrays, "ensemble", ("bits",))
+    size, bits = int(meta["size"]), arrays["bits"]
+    if bits.ndim != 2 or bits.shape[1] != -(-(size**2) // 8):
+        message = f"file {str(path)!r} is damaged: {bits.shape} bytes of spins for a lattice of side {size}"
+        raise InputError(message)
+    system = Ising(ising(size, 1.0).size, float(meta["coupling"]))
+    return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
 
 
 def save_rbm(path: str | Path, rbm: RBM) -> None:
@@ -64,10 +119,15 @@ def load_rbm(path: str | Path) -> RBM:
         InputError: if the file is missing, damaged, or holds something else.
     """
     with damaged(path):
-        meta, arrays = read(path, "rbm", ("weights", "visible_bias", "hidden_bias"))
-        curves = {name for name in arrays if name.startswith("history_")}
-        history = {name.removeprefix("history_"): arrays[name] for name in sorted(curves)}
-        return RBM(arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"], dict(meta["origin"]), history)
+        return as_network(path, *contents(path))
+
+
+def as_network(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> RBM:
+    """Return the network that a file holds."""
+    check_kind(path, meta, arrays, "rbm", ("weights", "visible_bias", "hidden_bias"))
+    curves = sorted(name for name in arrays if name.startswith("history_"))
+    history = {name.removeprefix("history_"): arrays[name] for name in curves}
+    return RBM(arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"], dict(meta["origin"]), history)
 
 
 @contextmanager
@@ -102,15 +162,20 @@ def check_name(path: Path) -> None:
         raise InputError(message)
 
 
-def read(path: str | Path, kind: str, needed: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the plain values and the arrays of a file of one kind, checked."""
+def contents(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the plain values and the arrays of a file."""
     arrays = read_arrays(Path(path))
     if "meta" not in arrays:
         message = f"file {str(path)!r} is not an rgstep file, or is damaged: it has no record of what it holds"
         raise InputError(message)
-    meta = json.loads(str(arrays.pop("meta")))
+    return json.loads(str(arrays.pop("meta"))), arrays
+
+
+def check_kind(
+    path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kind: str, needed: tuple[str, ...]
+) -> None:
+    """Raise `InputError` unless a file is of one kind and has the arrays of it."""
     if meta.get("kind") != kind or meta.get("format") != FORMAT or any(name not in arrays for name in needed):
         found = f"{meta.get('kind')} of format {meta.get('format')}"
         message = f"file {str(path)!r} holds {found}; expected {kind} of format {FORMAT}{MADE_BY.get(kind, '')}"
         raise InputError(message)
-    return meta, arrays
