@@ -226,10 +226,12 @@ class Subject:
         if not self.gauge.given or block <= 1 or level.side / block < SMALLEST_SIDE or level.side % block:
             return None
         try:
-            h = drawn(level, self.maps[0], self.rng(purpose, number), self.name)[1]
+            coarse, h = drawn(level, self.maps[0], self.rng(purpose, number), self.name)
         except InputError:  # made for one size
             return None
-        return turned_alike(level, h, self.gauge) if h.ndim == 3 and h.shape[1] == level.side / block else None
+        if h.ndim != 3 or h.shape[1] != level.side / block:
+            return None
+        return turned_alike(level, coarse, h, self.gauge)
 
     def of_sequence(self, level: Level, number: int, purpose: str) -> Samples | None:
         """Return h of the next map of a sequence; None after the last, or where its lattice is below 4×4 or none."""
@@ -277,21 +279,22 @@ def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[
     return Written(coarse, origin), raw if raw.dtype == np.int8 else compact(origin.apply(raw))
 
 
-def turned_alike(source: Source, h: Samples, like: Gauge) -> Samples:
+def turned_alike(source: Source, coarse: Written, h: Samples, like: Gauge) -> Samples:
     """Return h `(sample, l, l)` of a smaller lattice, turned as the same map's h on a larger one, signs put right."""
-    flat = h.reshape(len(h), -1)
-    total, of_v = np.zeros(flat.shape[1]), 0.0
-    for start, v in pieces(source):
+    units = h[0].size
+    total, power, of_v = np.zeros(units), np.zeros(units), 0.0
+    for _, v in pieces(source):
         magnetisation = v.sum(axis=(1, 2), dtype=np.float64)
-        total += magnetisation @ flat[start : start + len(v)]
+        mean = coarse.mean_h(v).reshape(len(v), units)  # less noise than h
+        total += magnetisation @ mean
+        power += np.einsum("na,na->a", mean, mean, dtype=np.float64)
         of_v += float(magnetisation @ magnetisation)
-    power = np.einsum("na,na->a", flat, flat, dtype=np.float64)
     clear = clear_signs(total / len(h), power * of_v / len(h) ** 2, len(h))
-    sign = gauge.signs_of(total, np.ones(len(total), bool), clear)
+    sign = gauge.signs_of(total, power > 0, clear)
     if like.turn == 0 and (sign == 1).all():
         return h
     order = gauge.symmetries(h.shape[1])[like.turn]
-    return np.asarray((flat[:, order] * sign[order]).reshape(h.shape))
+    return np.asarray((h.reshape(len(h), units)[:, order] * sign[order]).reshape(h.shape))
 
 
 def asked_twice(coarse: CoarseGraining, v: Samples, name: str) -> np.ndarray:
