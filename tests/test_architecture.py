@@ -14,7 +14,7 @@ SOURCE = Path(rgstep.__file__).parent
 
 PLATES = (
     "page.plates",
-    *(f"page.plates.{row}" for row in ("tiles", "hamiltonian", "mcrg", "drift", "two_point", "entropy")),
+    *(f"page.plates.{row}" for row in ("tiles", "hamiltonian", "mcrg", "drift", "two_point")),
 )
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
