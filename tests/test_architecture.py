@@ -14,7 +14,7 @@ SOURCE = Path(rgstep.__file__).parent
 
 PLATES = (
     "page.plates",
-    *(f"page.plates.{row}" for row in ("tiles", "hamiltonian", "mcrg", "drift", "two_point", "information", "entropy")),
+    *(f"page.plates.{row}" for row in ("tiles", "hamiltonian", "mcrg", "drift", "two_point")),
 )
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
@@ -23,7 +23,7 @@ HOUSE = {
     2: (
         *("lattice", "packed", "estimates", "memory", "files", "progress", "compiled"),
         *("exact", "exact._arguments", "exact.onsager", "exact.torus", "exact.enumeration", "exact.transfer"),
-        *("exact.blocks", "exact.hidden", "exact.information"),
+        *("exact.blocks", "exact.hidden"),
     ),
     3: ("ising",),
     4: ("certificate", "ensemble"),

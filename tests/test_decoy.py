@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from subjects import subject
 
 import rgstep as rg
-from rgstep.correlators import measure
-from rgstep.diagnostics import decoy
-from rgstep.diagnostics.subject import Subject
+from rgstep.instruments import decoy
 from rgstep.ising import Ising
 from rgstep.lattice import as_vectors
 
@@ -35,10 +34,6 @@ def result(size=4, temperature=rg.CRITICAL_TEMPERATURE, seeds=(0, 1)):
     curve = {name: np.array([0.0, 1.0]) for name in ("step", "share", "share_error", "per_site")}
     record = {"preset": "default", "steps": 10, "size": size, "temperature": temperature, "seeds": list(seeds)}
     return decoy.DecoyTest(*e, curve, {**record, "pair_coupling": 2.0})
-
-
-def subject(ensemble, network):
-    return Subject(ensemble, network, network, measure(ensemble, network))
 
 
 def scores(vectors, sites, pair_coupling):
@@ -142,7 +137,7 @@ def test_errors_over_seeds_are_standard_errors():
 def test_a_result_is_stored_with_the_network_and_shown(critical4, tmp_path):
     rbm = decoy.with_decoy(rg.untrained_rbm(16, 4), result())
     rg.save_rbm(tmp_path / "rbm.npz", rbm)
-    diagnostic, arrays = decoy.row(subject(critical4, rg.load_rbm(tmp_path / "rbm.npz")))
+    diagnostic, arrays = decoy.measure(subject(critical4, rg.load_rbm(tmp_path / "rbm.npz")))
     assert diagnostic.passed is None
     assert {name: q.estimate.value for name, q in diagnostic.estimates.items()} == {
         "share": 0.2,
@@ -150,16 +145,16 @@ def test_a_result_is_stored_with_the_network_and_shown(critical4, tmp_path):
         "units_on_decoys": 0.1,
     }
     assert "over 2 seeds" in diagnostic.why
-    assert set(arrays) == {"decoy_step", "decoy_share", "decoy_share_error", "decoy_per_site"}
+    assert set(arrays) == {"step", "share", "share_error", "per_site"}
     alone = decoy.with_decoy(rg.untrained_rbm(16, 4), result(seeds=(3,)))
-    assert "over hidden units" in decoy.row(subject(critical4, alone))[0].why
+    assert "over hidden units" in decoy.measure(subject(critical4, alone))[0].why
 
 
 def test_without_a_result_of_this_temperature_there_is_no_row(critical4):
     rbm = rg.untrained_rbm(16, 4)
-    assert decoy.row(subject(critical4, rbm)) is None
-    assert decoy.row(subject(critical4, rg.Majority())) is None
-    assert decoy.row(subject(critical4, decoy.with_decoy(rbm, result(temperature=3.0)))) is None
+    assert decoy.measure(subject(critical4, rbm)) is None
+    assert decoy.measure(subject(critical4, rg.Majority())) is None
+    assert decoy.measure(subject(critical4, decoy.with_decoy(rbm, result(temperature=3.0)))) is None
     assert decoy.stored(decoy.with_decoy(rbm, result(temperature="inf")), math.inf) is not None
     assert decoy.stored(replace(rbm, origin={decoy.KEY: "no record"}), 1.0) is None
 

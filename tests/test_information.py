@@ -5,19 +5,19 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from exact_information import information as exact
+from exact_information import of_subject
 from scipy.special import exp1
 from scipy.stats import hypergeom, poisson
+from subjects import subject
 
 import rgstep as rg
-from rgstep.battery import prepare
 from rgstep.blocking import RandomTiling, Scrambled
-from rgstep.diagnostics import information as inf
-from rgstep.diagnostics import mutual
 from rgstep.errors import InputError
 from rgstep.exact import enumeration
-from rgstep.exact.information import information as exact
-from rgstep.page.plates.information import plate
-from rgstep.report import MapReport
+from rgstep.instruments import information as inf
+from rgstep.instruments import mutual
+from rgstep.results import MapReport
 
 K_C = 1 / rg.CRITICAL_TEMPERATURE
 MAPS = {  # with the draws that they make: ±1 of a mean, or the mean itself
@@ -38,8 +38,8 @@ def critical32():
     return rg.sample(size=32, temperature=rg.CRITICAL_TEMPERATURE, samples=400, seed=32)
 
 
-def row_of(ensemble, coarse, seed=0):
-    return inf.row(prepare(ensemble, "map", coarse, seed, None))
+def row_of(ensemble, coarse):
+    return inf.measure(subject(ensemble, coarse))
 
 
 # --- the witness
@@ -111,8 +111,6 @@ def test_the_witness_takes_one_place_and_sign_a_unit():
     mean = lambda v: -v[:, 1:2, 3].astype(np.float32)  # noqa: E731
     alike = exact(rg.Decimation().mean_h, K_C)
     np.testing.assert_allclose(exact(mean, K_C, places=[(1, 3)], signs=[-1]), alike, atol=1e-9)
-    with pytest.raises(InputError, match="3 places"):
-        exact(mean, K_C, places=[(0, 0)] * 3)
 
 
 # --- the estimator against the witness
@@ -248,9 +246,10 @@ def test_a_random_tiling_knows_what_its_tile_does_not(critical32):
 
 def test_the_lower_bound_lies_just_below(critical32):
     h = rg.Majority().sample_h(critical32.spins, np.random.default_rng(1))
-    counted, bound = inf.information(critical32, h)["I_hE"], inf.lower_bound(critical32, h)
+    counted, bound = inf.information(critical32, h)["I_hE"], inf.lower_bound(critical32, h, np.random.default_rng(0))
     assert counted.value - 0.03 < bound.value < counted.value + 3 * bound.error
-    nothing = inf.lower_bound(critical32, dealt(h, critical32, np.random.default_rng(2)))
+    rng = np.random.default_rng(2)
+    nothing = inf.lower_bound(critical32, dealt(h, critical32, rng), rng)
     assert -0.01 < nothing.value < 3 * nothing.error
 
 
@@ -258,7 +257,7 @@ def test_the_lower_bound_sees_far_spins_that_the_count_does_not():
     v = rg.sample(size=16, temperature=math.inf, samples=500, seed=3)
     h = np.roll(v.spins, (-3, -3), axis=(1, 2))[:, ::2, ::2]  # two sites diagonally off the tile: in the second ring
     assert within(inf.information(v, h)["I_hE"], 0.0)
-    assert inf.lower_bound(v, h).value > 0.6
+    assert inf.lower_bound(v, h, np.random.default_rng(0)).value > 0.6
 
 
 def test_places_are_found():
@@ -269,21 +268,22 @@ def test_places_are_found():
     for picture, (x, y), sign in zip(weights, corners, signs, strict=True):
         picture[np.ix_([x, (x + 1) % 16], [y, (y + 1) % 16])] = sign
     network = rg.RBM(weights.reshape(64, -1).T, np.zeros(256), np.zeros(64))
-    found, sign = inf.placed(prepare(ensemble, "map", network, 0, None), 2)
-    np.testing.assert_array_equal(found, corners)
-    np.testing.assert_array_equal(sign, signs)
+    gauge = subject(ensemble, network).gauge
+    np.testing.assert_array_equal(inf.corners(gauge, 2), corners)
+    np.testing.assert_array_equal(gauge.sign, signs)
 
 
 # --- the row
 
 
 @pytest.mark.parametrize("coarse", [rg.Majority(), rg.Average(), rg.untrained_rbm(16, 4, weights_sd=0.3)])
-def test_the_row_has_exact_values_at_side_4(critical4, coarse):
-    diagnostic, _ = row_of(critical4, coarse)
+def test_the_row_agrees_with_the_exact_values_at_side_4(critical4, coarse):
+    measured = subject(critical4, coarse)
+    (diagnostic, _), truth = inf.measure(measured), of_subject(measured)
     assert diagnostic.passed is None
     assert list(diagnostic.estimates) == list(mutual.NAMES)
     for name, quantity in diagnostic.estimates.items():
-        assert within(quantity.estimate, quantity.exact, 4.5), name
+        assert within(quantity.estimate, truth[name], 4.5), name
 
 
 def test_the_row_of_a_scrambled_map_is_that_of_the_map(critical32):
@@ -298,8 +298,7 @@ def test_the_row_of_a_scrambled_map_is_that_of_the_map(critical32):
 def test_the_row_says_that_a_map_reads_elsewhere(critical32):
     diagnostic, arrays = row_of(critical32, rg.untrained_rbm(1024, 256, weights_sd=0.2))
     assert "reads spins elsewhere" in diagnostic.why
-    assert diagnostic.estimates["I_hE_given_V"].exact is None
-    assert arrays["information_places"].shape == (256, 2)
+    assert arrays["places"].shape == (256, 2)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 10])
@@ -363,13 +362,13 @@ def test_every_configuration_needs_a_draw(critical8):
         inf.information(critical8, np.ones((9, 4, 4)))
 
 
-def test_the_plate_draws_what_was_measured(critical8):
+def test_the_figure_draws_what_was_measured(critical8):
     maps = {}
     for name, coarse in {"majority": rg.Majority(), "large": rg.Majority(4), "average": rg.Average()}.items():
         diagnostic, arrays = row_of(critical8, coarse)
-        maps[name] = MapReport("not judged", "control", name, {"information": diagnostic}, arrays)
-    drawn = plate(maps)
-    assert drawn.section == "information"
+        maps[name] = MapReport("not judged", "control", name, {"information": diagnostic}, {"information": arrays})
+    (drawn,) = inf.figures(maps)
+    assert drawn.name == "information"
     labels = [tick.get_text() for tick in drawn.figure.axes[0].get_yticklabels()]
     assert labels == ["majority", "large", "average"]
-    assert plate({"x": MapReport("", "", "", {}, {})}) is None
+    assert not list(inf.figures({"x": MapReport("", "", "", {}, {})}))

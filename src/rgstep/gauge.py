@@ -85,7 +85,7 @@ class Origin:
         return np.asarray(wide / self.scale, dtype=np.result_type(h.dtype, np.float32))
 
 
-def origin_of(h: Samples, of_v: Field, of_flipped: Field) -> Origin:
+def origin_of(h: np.ndarray, of_v: Field, of_flipped: Field) -> Origin:
     """Return the origin and scale of a map.
 
     Args:
@@ -240,10 +240,8 @@ def find(
     """
     check(pictures, variance)
     units, size = len(pictures), pictures.shape[1]
-    contrast = np.ptp(pictures.reshape(units, -1), axis=1)
-    alive = contrast > VARIANCE_RESOLVED * contrast.max(initial=0.0)
-    if variance is not None:
-        alive &= variance > VARIANCE_RESOLVED * variance.max(initial=0.0)
+    moves = np.ptp(pictures.reshape(units, -1), axis=1) if variance is None else variance
+    alive = moves > VARIANCE_RESOLVED * moves.max(initial=0.0)  # at T = 0 all pictures are flat, and h follows v
     total = pictures.sum(axis=(1, 2), dtype=np.float64)
     centre, height = centres(pictures, size / math.sqrt(units))
     weight = np.where(alive, height / max(float(height.max()), SMALLEST) + LEAST_WEIGHT, 0)

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from rgstep import memory
-from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, is_number, require_positive
 from rgstep.estimates import Estimate, jackknife
+from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.ising import Ising
 from rgstep.lattice import as_vectors
 from rgstep.nets.assessment import at_temperature
@@ -36,18 +36,13 @@ from rgstep.nets.presets import settings
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import as_seeds, train_rbm
 from rgstep.packed import PackedSpins
-from rgstep.report import Diagnostic, Quantity, finite
+from rgstep.results import Diagnostic, finite
 from rgstep.samplers.endless import IsingStream
+from rgstep.streams import stream
 from rgstep.types import Progress, Rng, Spins
 
-TELLS = (
-    "It tells whether a training, repeated with strongly coupled but meaningless pairs of spins beside the lattice, "
-    "puts its weights on the lattice or on them. It is a test of the training and not of this very network, and a "
-    "small share does not say that the weights on the lattice make block spins."
-)
-PAIR_COUPLING = 2.0
+PAIR_COUPLING = 2.0  # by default: ⟨t t′⟩ = 0.964, more than any two spins of the lattice have at T_c
 SAMPLES = 20_000  # configurations taken from a stream
-STREAM = 0xDEC0  # sets the draws of the decoys apart from other uses of the seed
 KEY = "decoy"  # where `RBM.origin` keeps it
 
 
@@ -118,7 +113,7 @@ def decoy_test(
     system = data.system
     sites = system.size**2
     units = require_positive("hidden", hidden if hidden is not None else sites // 4)
-    spins = with_decoys(data, np.random.default_rng([STREAM, seeds[0], sites]), float(pair_coupling))
+    spins = with_decoys(data, stream(seeds[0], "decoys", sites), float(pair_coupling))
     with tempfile.TemporaryDirectory() as folder:
         train_rbm(spins, units, seed=seeds, preset=preset, checkpoints=folder, progress=progress, **overrides)
         runs = [load_checkpoints(folder, i) for i in range(len(seeds))]
@@ -237,14 +232,14 @@ def stored(rbm: RBM, temperature: float) -> Mapping[str, Any] | None:
     return at_temperature(rbm.origin.get(KEY), temperature)
 
 
-def row(subject: Subject) -> Row | None:
+def measure(subject: Subject) -> Row | None:
     """Return the decoy test that a network's record holds; None where there is none: retraining is not judging."""
-    system = subject.ensemble.system
+    system = subject.system
     found = stored(subject.original, system.temperature) if isinstance(subject.original, RBM) else None
     if found is None:
         return None
     pairs = {name: np.array(found[name], dtype=np.float64) for name in MEASURES}  # None becomes NaN
-    quantities = {name: Quantity(Estimate(float(value), float(error))) for name, (value, error) in pairs.items()}
+    estimates = {name: Estimate(float(value), float(error)) for name, (value, error) in pairs.items()}
     exact, seeds = exact_model(system, found["pair_coupling"]), len(found["seeds"])
     why = (
         f"of the training ({found['preset']}, {found['steps']} steps) repeated with decoys, not of this network; 0 for "
@@ -252,5 +247,16 @@ def row(subject: Subject) -> Row | None:
         f"{exact['per_site']:.3g} for the exact model of the data with a unit for each bond and pair; error "
         f"{f'over {seeds} seeds' if seeds > 1 else 'over hidden units, with one seed'}"
     )
-    arrays = {f"decoy_{name}": np.array(values, dtype=np.float64) for name, values in found["curve"].items()}
-    return Diagnostic(None, why, quantities), arrays
+    curve = {name: np.array(values, dtype=np.float64) for name, values in found["curve"].items()}
+    return Diagnostic(None, why, of_all(estimates)), curve
+
+
+INSTRUMENT = Instrument(
+    name="decoy",
+    question=(
+        "It tells whether a training, repeated with strongly coupled but meaningless pairs of spins beside the "
+        "lattice, puts its weights on the lattice or on them. It is a test of the training and not of this very "
+        "network, and a small share does not say that the weights on the lattice make block spins."
+    ),
+    measure=measure,
+)

@@ -13,48 +13,49 @@ block spin stays one.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.special import entr
 
 from rgstep.blocking import BernoulliBlock
-from rgstep.correlators import BLOCK_SITES, Source, read
-from rgstep.diagnostics import pseudolikelihood
-from rgstep.diagnostics.subject import SMALLEST_SIDE, STREAM, Row, Subject
-from rgstep.estimates import Estimate, group_bounds, grouped_mean
-from rgstep.exact import blocks, enumeration
+from rgstep.drawing import Axes, Plate, bars, legend_above, look, sheet, text
+from rgstep.ensemble import Source, pieces, read
+from rgstep.estimates import Estimate, Groups, grouped_mean
+from rgstep.instruments import pseudolikelihood
+from rgstep.instruments.base import SMALLEST_SIDE, Arrays, Instrument, Row, Subject
+from rgstep.ising import Ising
 from rgstep.lattice import as_vectors, block_sums
 from rgstep.nets.rbm import RBM
-from rgstep.report import Diagnostic, Quantity
+from rgstep.results import Diagnostic, MapReport, Quantity, arrays_of
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
-TELLS = (
-    "It tells how much of h is a coin of the map's own, per unit, and whether making the map less noisy moves the "
-    "couplings of h towards those of block spins. It cannot tell whether what is left is a block spin: decimation, a "
-    "random tiling and an average all have little noise or none."
-)
 Inputs: TypeAlias = Callable[[Samples], Field]
+ROW = "conditional_entropy"
 SCALES = (0.5, 1.0, 2.0, 4.0, math.inf)
-GROUPS = 64
-LADDER_GROUPS = 32  # whose couplings are fitted one by one
+LADDER_GROUPS = 32  # of samples, whose couplings are fitted one by one: half the groups, half the time
 LADDER_UNITS = 2**21  # draws of a unit at each s: 8192 configurations at L = 32
-CONSTANT = 1e-6  # a unit whose E[h | v] varies less is constant
 ROUNDING = 1e-5  # of a mean of ±1 in float32
-ENUMERABLE = 4
+OF_MAJORITY = math.log(2) * Ising.TIES  # H(h | v) per unit of the majority rule with random ties
+LABELS = {  # of the axis, by what is drawn
+    "entropy": "H(h | v) per unit (nats)",
+    "K_nn": r"hidden coupling $K_{nn}$",
+    "K_nnn": r"hidden coupling $K_{nnn}$",
+}
+CAPTION = (
+    "Noise of the maps themselves. Left: conditional entropy per unit of h as drawn, at most ln 2 = 0.693; dotted: "
+    "the majority rule with random ties on the infinite lattice at T_c, 0.0591. Right: the same networks and "
+    "Bernoulli blocks with their inputs s times as large, ∞ their sign. If sharpening were all that a network "
+    "lacked, its couplings would reach those of the majority rule (dashed)."
+)
 
 
 class Entropies(NamedTuple):
-    """H(h_a | v) in nats, averaged over units `(sample,)` and over samples `(unit,)`.
-
-    `varies` `(unit,)` says which units depend on v; the average over units leaves out the others, unless none does.
-    `largest` is the largest |E[h | v]|.
-    """
+    """H(h_a | v) in nats, averaged over units `(sample,)` and over samples `(unit,)`; `largest` is max |E[h | v]|."""
 
     by_sample: Field
     by_unit: np.ndarray
-    varies: np.ndarray
     largest: float
 
 
@@ -64,7 +65,7 @@ def binary_entropy(mean: Field) -> Field:
     return np.asarray(entr(0.5 + half) + entr(0.5 - half))
 
 
-def conditional_entropy(v: Source, coarse: CoarseGraining) -> Entropies:
+def conditional_entropy(v: Source, coarse: CoarseGraining, alive: np.ndarray | None = None) -> Entropies:
     """Return the conditional entropies of the ±1 units of a map, streaming the configurations once.
 
     The mean with its error is `rgstep.estimates.grouped_mean` of `by_sample`.
@@ -72,22 +73,17 @@ def conditional_entropy(v: Source, coarse: CoarseGraining) -> Entropies:
     Args:
         v: an `Ensemble`, or configurations ±1 `(sample, row, column)`.
         coarse: the map, whose h is ±1.
+        alive: which units the average over units is of, bool `(unit,)`; all by default, and if none is.
     """
-    step = max(1, BLOCK_SITES // read(v, 0, 1).size)
-    sums, totals, low, high = [], [], [], []
-    for start in range(0, len(v), step):
-        mean = as_vectors(coarse.mean_h(read(v, start, min(start + step, len(v)))))
+    by_sample, totals, largest = [], [], 0.0
+    counted = slice(None) if alive is None or alive.all() or not alive.any() else alive
+    for _, part in pieces(v):
+        mean = as_vectors(coarse.mean_h(part))
         entropy = binary_entropy(mean)
-        sums.append(entropy.sum(axis=1, dtype=np.float64))
+        by_sample.append(entropy[:, counted].mean(axis=1, dtype=np.float64))
         totals.append(entropy.sum(axis=0, dtype=np.float64))
-        low.append(mean.min(axis=0))
-        high.append(mean.max(axis=0))
-    lowest, highest = np.min(low, axis=0), np.max(high, axis=0)
-    by_unit, varies = np.sum(totals, axis=0) / len(v), highest - lowest > CONSTANT
-    left_out = ~varies if varies.any() else np.zeros_like(varies)
-    by_sample = np.concatenate(sums) - by_unit[left_out].sum()  # what is constant has it in every sample
-    by_sample /= len(varies) - left_out.sum()
-    return Entropies(by_sample, by_unit, varies, float(max(-lowest.min(), highest.max())))
+        largest = max(largest, float(np.abs(mean).max()))
+    return Entropies(np.concatenate(by_sample), np.sum(totals, axis=0) / len(v), largest)
 
 
 class Ladder(NamedTuple):
@@ -101,13 +97,13 @@ class Ladder(NamedTuple):
     estimates: Mapping[str, Estimate]
 
 
-def inputs_of(given: object) -> Inputs | None:
+def inputs_of(original: object) -> Inputs | None:
     """Return the function v → x with E[h | v] = tanh x of a network or a Bernoulli block, None of any other map."""
-    if isinstance(given, RBM):
-        w, b = given.weights, given.hidden_bias
+    if isinstance(original, RBM):
+        w, b = original.weights, original.hidden_bias
         return lambda v: np.asarray(as_vectors(v).astype(np.float32) @ w + b)
-    if isinstance(given, BernoulliBlock):
-        weight, block = np.float32(given.weight), given.block
+    if isinstance(original, BernoulliBlock):
+        weight, block = np.float32(original.weight), original.block
         return lambda v: np.asarray(weight * block_sums(v, block))
     return None
 
@@ -127,7 +123,7 @@ def ladder(v: Source, inputs: Inputs, rng: Rng, place: Callable[[Samples], Sampl
     found: dict[str, list[Estimate]] = {}
     for scale in SCALES:
         mean, entropy = sharpened(x, scale)
-        estimates = {"entropy": grouped_mean(as_vectors(entropy).mean(axis=1, dtype=np.float64), GROUPS)}
+        estimates = {"entropy": grouped_mean(as_vectors(entropy).mean(axis=1, dtype=np.float64))}
         if place is not None:
             h = place(np.where(uniform < mean, np.int8(1), np.int8(-1)))
             estimates |= neighbours(h)
@@ -139,9 +135,9 @@ def ladder(v: Source, inputs: Inputs, rng: Rng, place: Callable[[Samples], Sampl
 
 def few_inputs(v: Source, inputs: Inputs) -> Field:
     """Return x for as many configurations as the ladder reads, from each group of samples its first ones."""
-    units = inputs(read(v, 0, 1)).size
-    each = max(1, LADDER_UNITS // (GROUPS * units))
-    return np.concatenate([inputs(read(v, a, min(b, a + each))) for a, b in group_bounds(len(v), GROUPS)])
+    groups, units = Groups.of(len(v)), inputs(read(v, 0, 1)).size
+    each = max(1, LADDER_UNITS // (len(groups) * units))
+    return np.concatenate([inputs(read(v, a, min(b, a + each))) for a, b in groups.bounds])
 
 
 def sharpened(x: Field, scale: float) -> tuple[Field, Field]:
@@ -160,53 +156,50 @@ def sharpened(x: Field, scale: float) -> tuple[Field, Field]:
 def neighbours(h: Samples) -> dict[str, Estimate]:
     """Return ⟨h h⟩ of nearest neighbours of ±1 spins on a torus, `(sample, l, l)`, and K_nn, K_nnn from a side of 4."""
     products = [(h * np.roll(h, 1, axis)).mean(axis=(1, 2), dtype=np.float64) for axis in (1, 2)]
-    estimates = {"nn": grouped_mean((products[0] + products[1]) / 2, GROUPS)}
+    estimates = {"nn": grouped_mean((products[0] + products[1]) / 2)}
     if h.shape[1] >= SMALLEST_SIDE:
         K = pseudolikelihood.couplings(h, groups=LADDER_GROUPS).estimate
         estimates |= {f"K_{kind}": K[pseudolikelihood.KINDS.index(kind)] for kind in ("nn", "nnn")}
     return estimates
 
 
-def row(subject: Subject) -> Row:
+def measure(subject: Subject) -> Row:
     """Return the conditional entropy per unit, and for networks and Bernoulli blocks the ladder."""
     if subject.hidden.dtype != np.int8:
         return real_valued(subject)
-    entropies = conditional_entropy(subject.ensemble, subject.coarse)
+    entropies = conditional_entropy(subject.ensemble, subject.coarse, subject.gauge.alive)
     if entropies.largest > 1 + ROUNDING:
         why = f"h is ±1 but E[h | v] reaches {entropies.largest:.3g}: it is not the mean of h, so there is no entropy"
         return Diagnostic(None, why, {}), {}
-    constant = int((~entropies.varies).sum())
-    entropy = grouped_mean(entropies.by_sample, GROUPS)
-    quantities = {"entropy": Quantity(entropy, exact_entropy(subject, entropies.varies))}
-    arrays = {"unit_entropy": entropies.by_unit}
-    remarks = [
+    entropy = grouped_mean(entropies.by_sample)
+    numbers, arrays, more = sharpening(subject)
+    quantities = {"entropy": Quantity(entropy), **numbers}
+    why = "; ".join([*remarks(subject, entropy), *more])
+    return Diagnostic(None, why, quantities), {"unit_entropy": entropies.by_unit, **arrays}
+
+
+def remarks(subject: Subject, entropy: Estimate) -> list[str]:
+    """Return what the entropy is, and of which units, in clauses."""
+    says = [
         "nats per unit, of h as drawn, from E[h | v]; exact for units that are independent given v, an upper bound for "
         "others; describes, decides nothing by itself"
     ]
-    if subject.ensemble.system.is_critical:
-        remarks.append(
-            f"majority rule with random ties on the infinite lattice: {math.log(2) * blocks.TIE_PROBABILITY:.4f}"
-        )
-    if constant == len(entropies.varies):
-        remarks.append("no unit varies with v: all are counted")
+    constant, units = len(subject.gauge.constant), len(subject.gauge.alive)
+    if subject.system.is_critical:
+        says.append(f"majority rule with random ties on the infinite lattice: {OF_MAJORITY:.4f}")
+    if constant == units:
+        says.append("no unit varies with v: all are counted")
     elif constant:
-        remarks.append(f"{constant} of {len(entropies.varies)} units do not vary with v and are left out")
+        says.append(f"{constant} of {units} units do not vary with v and are left out")
     if not np.isfinite(float(entropy.error)):
-        remarks.append("too few configurations for an error")
-    more = sharpening(subject)
-    if more is not None:
-        numbers, curves, remark = more
-        quantities, arrays = {**quantities, **numbers}, {**arrays, **curves}
-        remarks.append(remark)
-    return Diagnostic(None, "; ".join(remarks), quantities), arrays
+        says.append("too few configurations for an error")
+    return says
 
 
 def real_valued(subject: Subject) -> Row:
     """Return the row of a map whose h is not ±1: entropy 0 if h is a function of v, not defined if it is drawn."""
-    step = max(1, BLOCK_SITES // subject.ensemble.system.size**2)
-    for start in range(0, len(subject.ensemble), step):
-        drawn = subject.hidden[start : start + step]
-        mean = subject.coarse.mean_h(subject.ensemble.unpack(start, min(start + step, len(subject.ensemble))))
+    for start, v in pieces(subject.ensemble):
+        drawn, mean = subject.hidden[start : start + len(v)], subject.coarse.mean_h(v)
         if not np.allclose(drawn, mean, rtol=0, atol=ROUNDING * max(1.0, float(np.abs(mean).max()))):
             why = "h is drawn and not ±1: its entropy needs the law p(h | v), which a map does not give"
             return Diagnostic(None, why, {}), {}
@@ -214,33 +207,18 @@ def real_valued(subject: Subject) -> Row:
     return Diagnostic(None, why, {"entropy": Quantity(Estimate(0.0, 0.0), 0.0)}), {}
 
 
-def exact_entropy(subject: Subject, varies: np.ndarray) -> float | None:
-    """Return the entropy per unit over all states of the 4×4 torus, of the units that are counted; None elsewhere."""
-    system = subject.ensemble.system
-    if system.size > ENUMERABLE:
-        return None
-    counted = varies if varies.any() else ~varies
-    states, p = enumeration.states(system.size), enumeration.probabilities(system.size, system.coupling)
-    total = 0.0
-    for start in range(0, len(states), enumeration.BLOCK):
-        mean = as_vectors(subject.coarse.mean_h(states[start : start + enumeration.BLOCK]))
-        total += float(p[start : start + enumeration.BLOCK] @ binary_entropy(mean)[:, counted].mean(axis=1))
-    return total
-
-
-def sharpening(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarray], str] | None:
-    """Return the quantities, arrays and the remark of a map's ladder; None for maps without one."""
-    inputs = inputs_of(subject.original)
+def sharpening(subject: Subject) -> tuple[Mapping[str, Quantity], Arrays, list[str]]:
+    """Return the quantities, arrays and remarks of a map's ladder; nothing for maps without one."""
+    inputs = inputs_of(subject.original) if len(subject.maps) == 1 else None
     if inputs is None:
-        return None
-    place = placing(subject)
-    rng = np.random.default_rng([STREAM, subject.seed, 0xE])
-    found = ladder(subject.ensemble, inputs, rng, place)
+        return {}, {}, []
+    place = None if subject.placed is None else subject.gauge.apply
+    found = ladder(subject.ensemble, inputs, subject.rng("h on the ladder of sharpened maps"), place)
     arrays = {"sharpening_s": found.scales}
     for name, e in found.estimates.items():
         arrays |= {f"sharpening_{name}": np.asarray(e.value), f"sharpening_{name}_error": np.asarray(e.error)}
     numbers = {
-        f"{name}_sharp[{label(s)}]": Quantity(e[i])
+        f"{name}_sharp[{s:g}]": Quantity(e[i])
         for name, e in found.estimates.items()
         for i, s in enumerate(SCALES)
         if s != 1 and (name == "entropy" or math.isinf(s))
@@ -250,16 +228,67 @@ def sharpening(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndar
         remark += "; its units have no places, so that neither neighbours nor couplings are known"
     elif not all(np.isfinite(np.asarray(e.value)).all() for e in found.estimates.values()):
         remark += "; couplings that the configurations do not determine are left out"
-    return {name: q for name, q in numbers.items() if np.isfinite(q.estimate.value)}, arrays, remark
+    return {name: q for name, q in numbers.items() if np.isfinite(q.estimate.value)}, arrays, [remark]
 
 
-def label(scale: float) -> str:
-    """Return a scale as it stands in a name: 0.5, 2, 4, inf."""
-    return f"{scale:g}"
+def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
+    """Yield the entropy of every map, and beside it entropy and couplings along the ladder where there is one."""
+    entropies = {name: rows["entropy"].estimate for name, m in maps.items() if "entropy" in (rows := m.estimates(ROW))}
+    if not entropies:
+        return
+    ladders = arrays_of(maps, ROW, "sharpening_s")
+    drawn = [q for q in LABELS if any(f"sharpening_{q}" in arrays for arrays in ladders.values())]
+    with sheet(1, 1 + len(drawn), size=(2.6 + 2.5 * len(drawn), 3.6)) as (figure, (first, *others)):
+        lines(first, entropies, list(maps))
+        for axes, quantity in zip(others, drawn, strict=True):
+            curves(axes, ladders, quantity, list(maps))
+            if quantity != "entropy":
+                block_spins(axes, maps, quantity)
+        if others:
+            legend_above(figure, others, fontsize="small")
+        yield Plate(ROW, CAPTION, figure)
 
 
-def placing(subject: Subject) -> Callable[[Samples], Samples] | None:
-    """Return the function that puts h on the coarse lattice as the subject's places have it; None without places."""
-    if subject.given_places:
-        return lambda h: np.asarray(h * subject.given_sign)
-    return None if subject.gauge is None else subject.gauge.apply
+def lines(axes: Axes, entropies: Mapping[str, Estimate], order: Sequence[str]) -> None:
+    """Draw the entropy of each map on a line of its own, the first map on top."""
+    for place, (name, entropy) in enumerate(entropies.items()):
+        style = look(name, order)
+        bar = bars(np.atleast_1d(entropy.error))
+        axes.errorbar(entropy.value, -place, xerr=bar, color=style["color"], fmt=style["marker"], markersize=5)
+    axes.axvline(OF_MAJORITY, color="0.4", linestyle=":", linewidth=1.0)
+    axes.set_yticks(-np.arange(len(entropies)), [text(name) for name in entropies])
+    axes.set(xlabel=LABELS["entropy"], xlim=(-0.03, 0.72), ylim=(-len(entropies) + 0.4, 0.6))
+
+
+def curves(axes: Axes, ladders: Mapping[str, Arrays], quantity: str, order: Sequence[str]) -> None:
+    """Draw one quantity of each map against s, at equal steps."""
+    scales = next(iter(ladders.values()))["sharpening_s"]
+    for name, arrays in ladders.items():
+        if f"sharpening_{quantity}" in arrays:
+            value, error = arrays[f"sharpening_{quantity}"], bars(arrays[f"sharpening_{quantity}_error"])
+            shape = {"label": text(name), "markersize": 4, "linewidth": 1.2}
+            axes.errorbar(np.arange(len(value)), value, error, **shape, **look(name, order))
+    axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+    axes.set_xticks(np.arange(len(scales)), ["∞" if np.isinf(s) else f"{s:g}" for s in scales])
+    axes.set(xlabel="inputs times s", ylabel=LABELS[quantity])
+
+
+def block_spins(axes: Axes, maps: Mapping[str, MapReport], quantity: str) -> None:
+    """Draw the coupling that the hidden Hamiltonian's row found for the majority rule, if it is in the report."""
+    found = maps["majority"].estimates("hidden_hamiltonian") if "majority" in maps else {}
+    if f"{quantity}[1]" in found:
+        value = float(found[f"{quantity}[1]"].estimate.value)
+        axes.axhline(value, color="0.4", linestyle="--", linewidth=1.0, label="majority rule")
+
+
+INSTRUMENT = Instrument(
+    name=ROW,
+    question=(
+        "It tells how much of h is a coin of the map's own, per unit, and whether making the map less noisy moves the "
+        "couplings of h towards those of block spins. It cannot tell whether what is left is a block spin: decimation, "
+        "a random tiling and an average all have little noise or none."
+    ),
+    measure=measure,
+    headline={"entropy": "H"},
+    figures="rgstep.instruments.entropy:figures",
+)

@@ -14,37 +14,40 @@ millions of pairs; `mutual` takes the entropies and corrects what bias is left.
 
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
-from rgstep import gauge
 from rgstep.compiled import kernel
-from rgstep.correlators import BLOCK_SITES, Source, given, read
-from rgstep.diagnostics.mutual import NAMES, Counts
-from rgstep.diagnostics.subject import Row, Subject
-from rgstep.ensemble import Ensemble
+from rgstep.correlators import given
+from rgstep.drawing import ABOVE, COLOURS, Axes, Plate, bars, sheet, text
+from rgstep.ensemble import Ensemble, Level, Source, pieces, read
 from rgstep.errors import InputError, require_positive
-from rgstep.estimates import Estimate, group_bounds, grouped_mean
-from rgstep.exact import information as exact
+from rgstep.estimates import Estimate, Groups, grouped_mean
+from rgstep.gauge import Gauge
+from rgstep.instruments.base import Instrument, Row, Subject, of_all
+from rgstep.instruments.mutual import Counts
 from rgstep.lattice import as_lattice, as_spins
-from rgstep.report import Diagnostic, Quantity
-from rgstep.types import Samples
+from rgstep.results import Diagnostic, MapReport
+from rgstep.types import Rng, Samples
 
-TELLS = (
-    "It tells how much of what a tile of spins knows about its surroundings its unit keeps, and whether the unit knows "
-    "anything about them that its tile does not, which no block map does. It cannot tell a good block spin from one "
-    "that keeps as much and makes it non-local afterwards, nor whether the coarse model is near a fixed point."
+MOST_VALUES = 9  # distinct values of h that are counted, with their negatives; of an h with more the sign is read
+MOST_BITS = 16  # spins of a pattern: 2^15 cells up to the flip for each value and group of samples
+RING_WIDTH = 2  # of the ring whose spins the lower bound reads one by one: 32 of them around a tile of 2×2
+PAIRS_READ = 2**16  # pairs (h, E) that the lower bound is fitted to and taken from: its error is some 0.002 nats
+FOLDS = 4  # of these pairs: each fourth is judged by weights from the other three
+NEWTON_STEPS = 20  # at most, for the weights; from 0 it takes about six
+ERRORS_FROM_ZERO = 4.0  # from which on a number is said to differ from 0
+MOST_MET_ONCE = 0.01  # share of the patterns; beyond, I_hE and I_VE are too large by their errors or more
+CAPTION = (
+    "Left: mutual information in nats with E, the spins that have a bond with a unit's tile: filled, that of the "
+    "unit's draw h; hollow, that of the whole tile V, which a block map cannot exceed. The number at the right is the "
+    "share that h keeps. Right: what h knows of E that its tile does not; a map that reads its tile alone lies at 0 "
+    "within errors. The axis is linear in the grey strip of ±10⁻⁴. Error bars: one standard error."
 )
-GROUPS = 64
-MOST_VALUES = 9  # distinct values of h, counted with their negatives; beyond, its sign is read
-MOST_BITS = 16  # of a pattern that is counted
-ROWS = 2**16  # pairs (h, E) of the lower bound
-FOLDS = 4
-WIDTH = 2  # of the ring whose spins the lower bound reads one by one
-STANDS_OUT = 4.0  # errors
-SINGLES = 0.01  # patterns seen once, among all: beyond, the entropies are not to be trusted
+LINEAR_NATS = 1e-4  # up to which the axis of I(h:E | V) is linear: the errors of 20,000 samples are below
+TICKS = (-0.1, -0.01, -0.001, 0, 1e-4, 0.001, 0.01, 0.1, 1)
 
 
 def information(
@@ -61,7 +64,7 @@ def information(
     It belongs to pairs up to a common flip; for an h that does not flip with the spins it is less than without.
 
     Args:
-        v: configurations, an `Ensemble` or ±1 `(sample, row, column)`.
+        v: configurations, an `Ensemble`, a `Level` or ±1 `(sample, row, column)`.
         h: one draw for each; `(sample, l, l)`, or `(sample, unit)` with `places`. More than 9 values: its sign is read.
         block: side of the tiles, L/l by default.
         places: the first corner (row, column) of each unit's tile, whole numbers `(unit, 2)`.
@@ -82,7 +85,7 @@ def count(
     ring: Literal["bonds", "full"] = "bonds",
 ) -> Counts:
     """Return the counts that `information` is computed from; see there for the arguments."""
-    source = v if isinstance(v, Ensemble) else as_lattice(as_spins(v))
+    source = v if isinstance(v, Ensemble | Level) else as_lattice(as_spins(v))
     units, size, block, places = checked(source, h, block, places)
     sites = seen_sites(size, places, block, ring)
     tile = block**2 if sites.shape[1] <= MOST_BITS else 0
@@ -93,15 +96,13 @@ def count(
     values, by_sign = values_of(units), False
     if len(values) > MOST_VALUES:
         values, by_sign = np.array([-1.0, 0.0, 1.0] if (units == 0).any() else [-1.0, 1.0]), True
-    bounds = group_bounds(len(units), GROUPS)
-    tables = np.zeros((len(bounds), len(values), 2 ** (sites.shape[1] - 1)), np.int32)
-    step = max(1, BLOCK_SITES // size**2)
-    for table, (start, stop) in zip(tables, bounds, strict=True):
-        for a in range(start, stop, step):
-            b = min(a + step, stop)
-            spins = np.ascontiguousarray(read(source, a, b)).reshape(b - a, -1)
-            tally(spins, coded(units[a:b], values), sites, table)
-    shape = (len(bounds), len(values), 2 ** max(tile - 1, 0), -1)
+    groups = Groups.of(len(units))
+    tables = np.zeros((len(groups), len(values), 2 ** (sites.shape[1] - 1)), np.int32)
+    for table, (first, last) in zip(tables, groups.bounds, strict=True):
+        for start, part in pieces(source, first, last):
+            spins = np.ascontiguousarray(part).reshape(len(part), -1)
+            tally(spins, coded(units[start : start + len(part)], values), sites, table)
+    shape = (len(groups), len(values), 2 ** max(tile - 1, 0), -1)
     return Counts(tables.reshape(shape), values, tile > 0, by_sign)
 
 
@@ -150,11 +151,9 @@ def seen_sites(size: int, places: np.ndarray, block: int, ring: str, width: int 
 def values_of(h: np.ndarray) -> np.ndarray:
     """Return the distinct values of h and their negatives, ascending; some of them where there are too many."""
     known = np.unique(h[:1])
-    step = max(1, BLOCK_SITES // h.shape[1])
-    for start in range(0, len(h), step):
+    for _, part in pieces(h):
         if len(known) > MOST_VALUES:
             break
-        part = h[start : start + step].ravel()
         known = np.union1d(known, part[~np.isin(part, known)])
     return np.unique(np.append(known, -known)).astype(np.float64) + 0.0
 
@@ -185,38 +184,45 @@ def tally(spins, codes, sites, table):
 
 
 def lower_bound(
-    v: Source, h: Samples, *, block: int | None = None, places: np.ndarray | None = None, width: int = WIDTH
+    v: Source,
+    h: Samples,
+    rng: Rng,
+    *,
+    block: int | None = None,
+    places: np.ndarray | None = None,
+    width: int = RING_WIDTH,
 ) -> Estimate:
     """Return a lower bound on I(h:E), E all spins outside the tile: ln 2 + ⟨ln q(h | E)⟩ (Barber and Agakov 2003).
 
         q(h | E) = 1/(1 + e^(−2hz)),      z = Σ w_x E_x over the ring of a width + w_0 Σ E_x/L over all beyond
 
     The weights are fitted by Newton's method to three quarters of the samples and q evaluated on the fourth, in turn.
-    Of h the sign is read, of 0 a coin's; at most 65,536 pairs are. Arguments and errors as in `information`.
+    Of h the sign is read, of 0 a coin's; at most 65,536 pairs are, their units drawn with `rng`. Other arguments and
+    errors as in `information`.
     """
-    source = v if isinstance(v, Ensemble) else as_lattice(as_spins(v))
+    source = v if isinstance(v, Ensemble | Level) else as_lattice(as_spins(v))
     units, size, block, places = checked(source, h, block, places)
     sites = seen_sites(size, places, block, "full", width)
-    n, rows = len(units), min(ROWS, units.size)
-    sample, unit = np.arange(rows) * n // rows, np.random.default_rng(0).integers(0, units.shape[1], rows)
-    x, step = np.empty((rows, sites.shape[1] - block**2 + 1)), max(1, BLOCK_SITES // size**2)
-    for start in range(0, n, step):
-        at = slice(*np.searchsorted(sample, (start, start + step)))
-        spins = read(source, start, min(start + step, n)).reshape(-1, size**2)
+    n, pairs = len(units), min(PAIRS_READ, units.size)
+    sample, unit = np.arange(pairs) * n // pairs, rng.integers(0, units.shape[1], pairs)
+    x = np.empty((pairs, sites.shape[1] - block**2 + 1))
+    for start, part in pieces(source):
+        at = slice(*np.searchsorted(sample, (start, start + len(part))))
+        spins = part.reshape(-1, size**2)
         seen = spins[sample[at, None] - start, sites[unit[at]]]
         beyond = spins.sum(axis=1, dtype=np.int64)[sample[at] - start] - seen.sum(axis=1, dtype=np.int64)
         x[at] = np.column_stack([seen[:, block**2 :], beyond / size])
-    y, fold, gain = np.sign(units[sample, unit]).astype(np.float64), sample * FOLDS // n, np.empty(rows)
+    y, fold, gain = np.sign(units[sample, unit]).astype(np.float64), sample * FOLDS // n, np.empty(pairs)
     for f in range(FOLDS):
         z = x[fold == f] @ fitted(x[fold != f], y[fold != f])
         gain[fold == f] = math.log(2) + y[fold == f] * z - np.logaddexp(z, -z)
-    return grouped_mean(gain, GROUPS)
+    return grouped_mean(gain)
 
 
 def fitted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return w that maximises Σ ln q(y | x) − |w|²/2, q(±1 | x) ∝ e^(±w·x)."""
     w = np.zeros(x.shape[1])
-    for _ in range(20):
+    for _ in range(NEWTON_STEPS):
         mean = np.tanh(x @ w)
         step = np.linalg.solve((x * (1 - mean**2)[:, None]).T @ x + np.eye(len(w)), x.T @ (y - mean) - w)
         w = w + step
@@ -225,30 +231,27 @@ def fitted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return w
 
 
-def row(subject: Subject) -> Row:
+def measure(subject: Subject) -> Row:
     """Return what draws of h and tiles know of the spins around the tiles."""
-    ensemble, shape, size = subject.ensemble, subject.moments.hidden_shape, subject.moments.size
+    ensemble, gauge, size = subject.ensemble, subject.gauge, subject.moments.size
     h = subject.hidden.reshape(len(ensemble), -1)
     block = max(1, round(size / math.sqrt(h.shape[1])))
-    live = (h != h[:1]).any(axis=0) if len(h) > 1 else np.ones(h.shape[1], bool)
-    if why := lacking(size, shape, block, live):
+    if why := lacking(size, subject.moments.hidden_shape, block, gauge.alive):
         return Diagnostic(None, why, {}), {}
-    places, signs = (part[live] for part in placed(subject, block))
-    h = (h if live.all() else h[:, live]) * signs
+    places = corners(gauge, block)[gauge.alive]
+    h = (h if gauge.alive.all() else h[:, gauge.alive]) * gauge.sign[gauge.alive]
     counts = count(ensemble, h, block=block, places=places)
     estimates = dict(counts.estimates())
-    if size >= block + 2 * WIDTH:
-        estimates["I_hE_wide"] = lower_bound(ensemble, h, block=block, places=places)
-    remarks = [*about(subject, block, counts), *findings(estimates, counts), *warnings(h, live, counts, estimates)]
+    if size >= block + 2 * RING_WIDTH:
+        rng = subject.rng("units that the lower bound on the information reads")
+        estimates["I_hE_wide"] = lower_bound(ensemble, h, rng, block=block, places=places)
+    remarks = [*about(subject, block, counts), *findings(estimates, counts), *warnings(h, gauge, counts, estimates)]
     if "I_ratio" in estimates and not stands_out(estimates["I_VE"]):
         del estimates["I_ratio"]
-    exactly = size == exact.SIZE and block == exact.TILE
-    truth = exact_values(subject, live, places, signs) if exactly else {}
-    quantities = {name: Quantity(e, truth.get(name)) for name, e in estimates.items()}
-    return Diagnostic(None, "; ".join(remarks), quantities), {"information_places": places.astype(np.int32)}
+    return Diagnostic(None, "; ".join(remarks), of_all(estimates)), {"places": places.astype(np.int32)}
 
 
-def lacking(size: int, shape: tuple[int, ...], block: int, live: np.ndarray) -> str:
+def lacking(size: int, shape: tuple[int, ...], block: int, alive: np.ndarray) -> str:
     """Return why nothing can be counted, empty if something can."""
     if len(shape) == 2 and (shape[0] != shape[1] or size % shape[0]):
         return f"units on a lattice of {shape} have no tiles on the {size}×{size} spins: the side must divide {size}"
@@ -257,47 +260,18 @@ def lacking(size: int, shape: tuple[int, ...], block: int, live: np.ndarray) -> 
             f"h has tiles of side {block} at L = {size}: what is around a tile is counted up to side {MOST_BITS // 4}, "
             f"and L must be two more; give a map with more units"
         )
-    return "" if live.any() else f"all {live.size} hidden units are constant: they know nothing"
+    return "" if alive.any() else f"all {alive.size} hidden units are constant: they know nothing"
 
 
-def placed(subject: Subject, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first corner of each unit's tile and its sign, as given or as its picture has them.
+def corners(gauge: Gauge, block: int) -> np.ndarray:
+    """Return the first corner (row, column) of each unit's tile, `(unit, 2)`.
 
-    A unit's tile is the nearest to its centre, wherever its site on the coarse lattice is: a layer whose units lie as
-    they like is not thought the less of here.
+    Units that come as a lattice have the tiles of their sites. Of others the tile is the nearest to the unit's centre,
+    wherever its site on the coarse lattice is: a layer whose units lie as they like is not thought the less of here.
     """
-    if subject.given_places:
-        side = subject.moments.hidden_shape[0]
-        return tiles_of(side, block), subject.given_sign.ravel()
-    pictures, size = subject.pictures, subject.moments.size
-    centre, _ = gauge.centres(pictures, size / math.sqrt(len(pictures)))
-    corners = np.floor(centre - (block - 1) / 2 + 0.5).astype(np.int64) % size
-    return corners, np.where(pictures.sum(axis=(1, 2)) < 0, -1, 1).astype(np.int8)
-
-
-def exact_values(subject: Subject, live: np.ndarray, places: np.ndarray, signs: np.ndarray) -> Mapping[str, float]:
-    """Return the exact values on the 4×4 torus; none for an h that is neither ±1 nor its own mean, or read by sign."""
-    coarse, hidden = subject.coarse, subject.hidden
-    few = subject.ensemble.unpack(0, BLOCK_SITES // exact.SIZE**2)
-    drawn = hidden.dtype == np.int8
-    if not drawn and (
-        len(values_of(hidden.reshape(len(hidden), -1))) > MOST_VALUES or differ(coarse.mean_h(few), hidden)
-    ):
-        return {}
-    known = exact.information(
-        lambda v: coarse.mean_h(v).reshape(len(v), -1)[:, live],
-        subject.ensemble.system.coupling,
-        drawn=drawn,
-        bonded=True,
-        places=[(int(x), int(y)) for x, y in places],
-        signs=[int(s) for s in signs],
-    )
-    return dict(zip(NAMES, (known.h_E, known.V_E, known.ratio, known.h_E_given_V), strict=True))
-
-
-def differ(mean: np.ndarray, drawn: np.ndarray) -> bool:
-    """Whether draws are not their mean."""
-    return not np.array_equal(mean, drawn[: len(mean)])
+    if gauge.given and gauge.site is not None:
+        return gauge.site * block
+    return np.asarray(np.floor(gauge.centre - (block - 1) / 2 + 0.5).astype(np.int64) % gauge.size)
 
 
 def about(subject: Subject, block: int, counts: Counts) -> list[str]:
@@ -306,7 +280,7 @@ def about(subject: Subject, block: int, counts: Counts) -> list[str]:
     lines = [
         f"nats, h as drawn; V is the {size} tile of a unit, E the {4 * block} spins with a bond to it, units pooled"
     ]
-    if not subject.given_places:
+    if not subject.gauge.given:
         lines.append(
             f"a unit's tile is the {size} nearest its centre (the peak of its smoothed picture), its sign that of its "
             f"picture; units that differ know more one by one than pooled"
@@ -324,7 +298,7 @@ def findings(estimates: Mapping[str, Estimate], counts: Counts) -> list[str]:
     if "I_hE_wide" in estimates:
         of_what = ", for the sign of h" if len(counts.values) > 2 else ""
         lines.append(
-            f"I_hE_wide is a lower bound{of_what}, E all spins outside the tile, those beyond {WIDTH} by their sum"
+            f"I_hE_wide is a lower bound{of_what}, E all spins outside the tile, those beyond {RING_WIDTH} by their sum"
         )
     if (given_tile := estimates.get("I_hE_given_V")) is not None and math.isfinite(float(given_tile.error)):
         if stands_out(given_tile):
@@ -336,21 +310,20 @@ def findings(estimates: Mapping[str, Estimate], counts: Counts) -> list[str]:
     return lines
 
 
-def warnings(h: np.ndarray, live: np.ndarray, counts: Counts, estimates: Mapping[str, Estimate]) -> list[str]:
+def warnings(h: np.ndarray, gauge: Gauge, counts: Counts, estimates: Mapping[str, Estimate]) -> list[str]:
     """Return what makes the numbers less than they seem."""
     lines = []
-    if not live.all():
-        dead = np.flatnonzero(~live)
-        named = ", ".join(str(a) for a in dead[:8]) + (", …" if len(dead) > 8 else "")
-        lines.append(f"{len(dead)} of {live.size} units are constant and left out: {named}")
-    mean = grouped_mean(h.mean(axis=1, dtype=np.float64), GROUPS)
+    if constant := gauge.constant:
+        named = ", ".join(str(a) for a in constant[:8]) + (", …" if len(constant) > 8 else "")
+        lines.append(f"{len(constant)} of {len(gauge.alive)} units are constant and left out: {named}")
+    mean = grouped_mean(h.mean(axis=1, dtype=np.float64))
     if stands_out(mean):
         lines.append(
             f"h does not flip with the spins, ⟨h⟩ = {mean}: these are what h up to a common flip knows, or less"
         )
-    if counts.singles > SINGLES:
+    if counts.met_once > MOST_MET_ONCE:
         lines.append(
-            f"{counts.singles:.1%} of patterns were met once: too few samples, I_hE and I_VE come out too large"
+            f"{counts.met_once:.1%} of patterns were met once: too few samples, I_hE and I_VE come out too large"
         )
     if not math.isfinite(float(estimates["I_hE"].error)):
         lines.append("too few samples for an error")
@@ -359,4 +332,69 @@ def warnings(h: np.ndarray, live: np.ndarray, counts: Counts, estimates: Mapping
 
 def stands_out(estimate: Estimate) -> bool:
     """Whether a number is more than 4 errors from 0."""
-    return abs(float(estimate.value)) > STANDS_OUT * float(estimate.error)
+    return abs(float(estimate.value)) > ERRORS_FROM_ZERO * float(estimate.error)
+
+
+def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
+    """Yield I(h:E), I(V:E), their ratio and I(h:E | V) of every map that has them, each map on a line of its own."""
+    rows = {name: dict(entry.estimates("information")) for name, entry in maps.items()}
+    rows = {name: quantities for name, quantities in rows.items() if quantities}
+    if not rows:
+        return
+    found = [{name: quantity.estimate for name, quantity in quantities.items()} for quantities in rows.values()]
+    with sheet(1, 2, size=(8.6, 1.3 + 0.34 * len(rows)), sharey=True, width_ratios=(3, 2)) as (figure, (left, right)):
+        points(left, found, "I_VE", "I(V:E)", COLOURS[0], "none")
+        points(left, found, "I_hE", "I(h:E)", COLOURS[1], COLOURS[1])
+        points(right, found, "I_hE_given_V", None, COLOURS[1], COLOURS[1])
+        for line, estimates in enumerate(found):
+            if "I_ratio" in estimates:
+                share = f"{float(estimates['I_ratio'].value):.1%}"
+                left.text(1.01, line, share, transform=left.get_yaxis_transform(), va="center", size="small")
+        left.text(1.01, 1.02, "kept", transform=left.transAxes, size="small")
+        left.set_yticks(range(len(rows)), [text(name) for name in rows])
+        left.set(xlabel="mutual information with E (nats)", ylim=(len(rows) - 0.6, -0.4))
+        left.set_xlim(min(0.0, left.get_xlim()[0]), None)
+        left.legend(**ABOVE)
+        beyond = [estimates["I_hE_given_V"] for estimates in found if "I_hE_given_V" in estimates]
+        lowest = min((float(e.value) - float(np.nan_to_num(e.error)) for e in beyond), default=0.0)
+        right.set_xscale("symlog", linthresh=LINEAR_NATS)
+        right.axvspan(-LINEAR_NATS, LINEAR_NATS, color="0.93", zorder=0)
+        right.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+        right.set(xlabel="I(h:E | V) (nats)", xticks=TICKS, xlim=(min(-3 * LINEAR_NATS, 2 * lowest), 1.0))
+        yield Plate("information", CAPTION, figure)
+
+
+def points(
+    axes: Axes, rows: Sequence[Mapping[str, Estimate]], name: str, label: str | None, colour: str, inside: str
+) -> None:
+    """Draw one quantity of each map with its error, a map to a line."""
+    lines = [line for line, estimates in enumerate(rows) if name in estimates]
+    if not lines:
+        return
+    values, errors = (
+        np.array([float(getattr(rows[line][name], part)) for line in lines]) for part in ("value", "error")
+    )
+    axes.errorbar(
+        *(values, lines),
+        xerr=bars(errors),
+        fmt="o",
+        color=colour,
+        mfc=inside,
+        markersize=5,
+        capsize=2,
+        label=label,
+    )
+
+
+INSTRUMENT = Instrument(
+    name="information",
+    question=(
+        "It tells how much of what a tile of spins knows about its surroundings its unit keeps, and whether the unit "
+        "knows anything about them that its tile does not, which no block map does. It cannot tell a good block spin "
+        "from one that keeps as much and makes it non-local afterwards, nor whether the coarse model is near a fixed "
+        "point."
+    ),
+    measure=measure,
+    headline={"I_ratio": "I"},
+    figures="rgstep.instruments.information:figures",
+)

@@ -15,26 +15,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
-from rgstep.estimates import Estimate, group_bounds, jackknife
-from rgstep.exact import enumeration
+from rgstep.estimates import Estimate, Groups, estimated
+from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.lattice import as_vectors
 from rgstep.nets.assessment import stored
 from rgstep.nets.rbm import RBM, log_2cosh
-from rgstep.nets.sources import FixedSet
-from rgstep.report import Diagnostic, Quantity
+from rgstep.nets.sources import digest
+from rgstep.results import Diagnostic
 from rgstep.types import Field, Samples
 
-TELLS = (
-    "It tells how well a network models the law of the spins, by comparing the logarithms of the two weights in every "
-    "configuration. It cannot tell whether its hidden units are block spins: every conditional law, a useless one too, "
-    "leaves the law of the spins as it is, so this is a covariate and never a verdict."
-)
-GROUPS = 64
-FEWEST = 3  # configurations for a regression with a residual
-ENUMERABLE = 4
+FEWEST_SAMPLES = 3  # for a regression with a residual
 WITHOUT_ENERGY = ("residual_sd", "gap_sd")  # what is left where the energy does not vary
 
 
@@ -59,10 +51,10 @@ def gap(rbm: RBM, ensemble: Ensemble) -> Mapping[str, Estimate]:
             "take an ensemble of the size that it was trained on"
         )
         raise InputError(message)
-    if len(ensemble) < FEWEST:
-        message = f"{len(ensemble)} configurations given: a regression needs at least {FEWEST}; sample more"
+    if len(ensemble) < FEWEST_SAMPLES:
+        message = f"{len(ensemble)} configurations given: a regression needs at least {FEWEST_SAMPLES}; sample more"
         raise InputError(message)
-    log_weight = np.concatenate([log_weights(rbm, block) for block in ensemble.blocks(np.float32)])
+    log_weight = np.concatenate([log_weights(rbm, v) for v in ensemble.pieces(np.float32)])
     return regression(log_weight, ising_weight(ensemble.energies, ensemble), rbm.visible)
 
 
@@ -87,20 +79,18 @@ def regression(log_weight: Field, x: Field | None, sites: int) -> Mapping[str, E
     x = np.zeros_like(log_weight) if x is None else x
     d = log_weight - x  # regressed in the place of −F: where the fit is good nothing cancels
     x, d = x - x.mean(), d - d.mean()
-    bounds = group_bounds(len(x), GROUPS)
-    columns = np.stack([np.ones_like(x), x, d, x * x, x * d, d * d])
-    sums = np.stack([columns[:, a:b].sum(axis=1) for a, b in bounds])
-    total = sums.sum(axis=0)
     varies = bool(np.ptp(x) > 0)
-    full, rest = summary(total, sites, varies), [summary(total - s, sites, varies) for s in sums if len(x) > FEWEST]
-    estimates = {name: jackknife(value, (other[name] for other in rest)) for name, value in full.items()}
-    return estimates if varies else {name: estimates[name] for name in WITHOUT_ENERGY}
+    sets = Groups.of(len(x)).means(np.stack([x, d, x * x, x * d, d * d], axis=1))
+    sets = sets if len(x) > FEWEST_SAMPLES else sets[:1]  # without one of three a line leaves no residual
+    summaries = [summary(means, sites, varies) for means in sets]
+    names = summaries[0] if varies else WITHOUT_ENERGY
+    return {name: estimated(np.array([of_set[name] for of_set in summaries])) for name in names}
 
 
-def summary(sums: np.ndarray, sites: int, varies: bool) -> dict[str, float]:
-    """Return slope, residual, gap and explained share from the sums of 1, x, d, x², x d and d²."""
-    n, x, d, xx, xd, dd = sums
-    var_x, cov, var_d = (max(xx / n - (x / n) ** 2, 0.0), xd / n - x * d / n**2, max(dd / n - (d / n) ** 2, 0.0))
+def summary(means: np.ndarray, sites: int, varies: bool) -> dict[str, float]:
+    """Return slope, residual, gap and explained share from the means of x, d, x², x d and d²."""
+    x, d, xx, xd, dd = means
+    var_x, cov, var_d = max(xx - x**2, 0.0), xd - x * d, max(dd - d**2, 0.0)
     excess = cov / var_x if varies and var_x > 0 else 0.0
     residual = max(var_d - excess * cov, 0.0)
     var_f = var_d + 2 * cov + var_x
@@ -112,20 +102,7 @@ def summary(sums: np.ndarray, sites: int, varies: bool) -> dict[str, float]:
     }
 
 
-def exact_gap(rbm: RBM, size: int, coupling: float) -> dict[str, float]:
-    """Return slope, residual_sd, gap_sd and explained of a machine on the 3×3 or 4×4 torus, over all its states.
-
-    Raises:
-        InputError: unless L is 3 or 4 and the machine has L² visible units.
-    """
-    p = enumeration.probabilities(size, coupling)
-    x = -coupling * enumeration.energies(size).astype(np.float64)
-    d = -rbm.free_energy(enumeration.states(size)) - x
-    x, d = x - p @ x, d - p @ d
-    return summary(np.array([1.0, p @ x, p @ d, p @ x**2, p @ (x * d), p @ d**2]), size**2, varies=coupling > 0)
-
-
-def row(subject: Subject) -> Row | None:
+def measure(subject: Subject) -> Row | None:
     """Return the Kadanoff gap of a network on the ensemble's configurations; None for maps without a model."""
     network, ensemble = subject.original, subject.ensemble
     if not isinstance(network, RBM):
@@ -133,26 +110,22 @@ def row(subject: Subject) -> Row | None:
     lead = (
         "a covariate, the generative fit and not RG-ness: ln p̃ of the network, −F(v), against −K E(v) of the Ising law"
     )
-    if len(ensemble) < FEWEST:
-        return Diagnostic(None, f"{lead}; too few configurations, give at least {FEWEST}", {}), {}
-    estimates, system = gap(network, ensemble), ensemble.system
-    exact: Mapping[str, float] = {}
-    if system.size <= ENUMERABLE and math.isfinite(system.coupling):
-        exact = exact_gap(network, system.size, system.coupling)
-    quantities = {name: Quantity(estimate, exact.get(name)) for name, estimate in estimates.items()}
+    if len(ensemble) < FEWEST_SAMPLES:
+        return Diagnostic(None, f"{lead}; too few configurations, give at least {FEWEST_SAMPLES}", {}), {}
+    estimates, temperature = dict(gap(network, ensemble)), subject.system.temperature
     remarks = [lead, on_what(network, ensemble)]
-    if "slope" in quantities:
+    if "slope" in estimates:
         remarks.append("a perfect fit has slope 1, residual 0; residual_sd and gap_sd (slope held at 1) are per √N")
     else:
-        remarks.append(f"K E is constant at T = {system.temperature:g}, so there is no slope; per √N, 0 is perfect")
+        remarks.append(f"K E is constant at T = {temperature:g}, so there is no slope; per √N, 0 is perfect")
     if not np.isfinite(float(estimates["residual_sd"].error)):
         remarks.append("too few configurations for an error")
-    found = stored(network, system.temperature)
+    found = stored(network, temperature)
     if found and found.get("kl_per_spin"):
-        quantities["kl_per_spin"] = Quantity(Estimate(*found["kl_per_spin"]))
+        estimates["kl_per_spin"] = Estimate(*found["kl_per_spin"])
     else:
         remarks.append("no KL: the network was not assessed at this temperature (rgstep.assess)")
-    return Diagnostic(None, "; ".join(remarks), quantities), {}
+    return Diagnostic(None, "; ".join(remarks), of_all(estimates)), {}
 
 
 def on_what(network: RBM, ensemble: Ensemble) -> str:
@@ -160,6 +133,16 @@ def on_what(network: RBM, ensemble: Ensemble) -> str:
     data = network.origin.get("data")
     if data is None:
         return "on the ensemble's configurations, which an untrained or foreign network has no record of"
-    packed = ensemble.packed.bits
-    same = FixedSet(packed, network.visible, 1, [0]).digest == data
+    same = digest(ensemble.packed.bits, network.visible) == data
     return f"on {'the very configurations it was trained on' if same else 'configurations other than its training set'}"
+
+
+INSTRUMENT = Instrument(
+    name="kadanoff_gap",
+    question=(
+        "It tells how well a network models the law of the spins, by comparing the logarithms of the two weights in "
+        "every configuration. It cannot tell whether its hidden units are block spins: every conditional law, a "
+        "useless one too, leaves the law of the spins as it is, so this is a covariate and never a verdict."
+    ),
+    measure=measure,
+)

@@ -23,8 +23,9 @@ from scipy.special import gammaln, psi
 
 from rgstep.estimates import Estimate, jackknife
 
-CAREFUL = 32  # counts up to here take G(n) exactly, those above its mean over even and odd n, which scatters less
-ROUNDING = 1e-12  # nats
+LARGEST_EXACT = 32  # counts up to here take G(n) itself, those above its mean over even and odd n, which scatters less
+ROUNDING = 1e-12  # nats: what the sums of entropies leave where there is nothing
+FEW_ON_AVERAGE = 100  # up to this mean a chance count is summed over its law, above taken to second order: 2e-4 off
 NAMES = ("I_hE", "I_VE", "I_ratio", "I_hE_given_V")
 
 
@@ -49,7 +50,7 @@ class Counts:
         return np.asarray(self.tables.sum(axis=0, dtype=np.int64))
 
     @property
-    def singles(self) -> float:
+    def met_once(self) -> float:
         """Which share of the pairs (V, E) was met once: about the share of the law not yet seen (Good 1953)."""
         patterns = self.total.sum(axis=0) if self.with_tile else self.total
         return float(np.count_nonzero(patterns == 1) / patterns.sum())
@@ -113,16 +114,16 @@ def plain_log(counts: ArrayLike) -> np.ndarray:
 def grassberger(counts: np.ndarray) -> np.ndarray:
     """Return n G(n), G(n) = ψ(n) + ½ (−1)ⁿ [ψ((n+1)/2) − ψ(n/2)]: its mean over a Poisson law is near λ ln λ."""
     smooth = plain_log(counts) - 0.5 - 1 / (12 * np.maximum(counts, 1))
-    return np.asarray(np.where(counts <= CAREFUL, EXACTLY[np.minimum(counts, CAREFUL)], smooth))
+    return np.asarray(np.where(counts <= LARGEST_EXACT, OF_SMALL_COUNTS[np.minimum(counts, LARGEST_EXACT)], smooth))
 
 
-def exactly() -> np.ndarray:
-    """Return n G(n) for n = 0 … CAREFUL."""
-    n = np.arange(1, CAREFUL + 1)
+def of_small_counts() -> np.ndarray:
+    """Return n G(n) for n = 0 … `LARGEST_EXACT`."""
+    n = np.arange(1, LARGEST_EXACT + 1)
     return np.append(0.0, n * (psi(n) + 0.5 * (-1.0) ** n * (psi((n + 1) / 2) - psi(n / 2))))
 
 
-EXACTLY = exactly()
+OF_SMALL_COUNTS = of_small_counts()
 
 
 def by_chance(counts: np.ndarray) -> float:
@@ -149,7 +150,7 @@ def mean_term(m: np.ndarray, k: int, n: int) -> np.ndarray:
     variance = mean * (1 - k / n) * (n - m) / max(n - 1, 1)
     third = variance * (1 - 2 * k / n) * (n - 2 * m) / max(n - 2, 1)
     result = mean * np.log(mean) + variance / (2 * mean) - third / (6 * mean**2) + variance**2 / (4 * mean**3)
-    few = mean < 100
+    few = mean < FEW_ON_AVERAGE
     if few.any():
         most = int(np.ceil(mean[few].max() + 15 * np.sqrt(variance[few].max()) + 15))
         x, some = np.arange(most + 1), m[few, None]

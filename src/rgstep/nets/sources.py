@@ -42,6 +42,11 @@ class Source(Protocol):
         ...
 
 
+def digest(bits: Bits, visible: int) -> str:
+    """Return a hash of packed configurations, as the record of a network has that of its training set."""
+    return blake2b(np.ascontiguousarray(bits).tobytes(), digest_size=16, key=str(visible).encode()).hexdigest()
+
+
 class FixedSet:
     """A set of configurations, shuffled anew every epoch; whole batches only."""
 
@@ -50,9 +55,7 @@ class FixedSet:
         self.samples: int | None = len(bits)
         self.visible, self.sample = visible, bits
         self.size, self.seeds = min(batch, len(bits)), tuple(seeds)
-        self.digest = blake2b(
-            np.ascontiguousarray(bits).tobytes(), digest_size=16, key=str(visible).encode()
-        ).hexdigest()
+        self.digest = digest(bits, visible)
         self.data = jnp.asarray(bits)
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 

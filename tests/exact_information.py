@@ -9,13 +9,15 @@ the other four, so that for such a map they may stand for all. At T_c I(V:E) = 0
 majority rule with fair ties and 0.45398 for decimation.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from rgstep.errors import InputError
 from rgstep.exact import enumeration
+from rgstep.instruments import information as row
+from rgstep.instruments.base import Subject
+from rgstep.instruments.mutual import NAMES
 from rgstep.types import Samples, Spins
 
 SIZE = 4
@@ -56,17 +58,12 @@ def information(
         bonded: let E be the eight spins that have a bond with the tile, not all twelve.
         places: the first corner (row, column) of each unit's tile; row by row on the 2×2 coarse lattice by default.
         signs: ±1 for each unit; 1 by default.
-
-    Raises:
-        InputError: if the places or signs do not fit the number of units.
     """
     v, p = enumeration.states(SIZE), enumeration.probabilities(SIZE, coupling)
     parts = [np.asarray(mean_h(v[a : a + BLOCK])).reshape(min(BLOCK, len(v) - a), -1) for a in range(0, len(v), BLOCK)]
     h = np.concatenate(parts).astype(np.float64)
     corners = [(TILE * i, TILE * j) for i in range(2) for j in range(2)] if places is None else list(places)
-    if len(corners) != h.shape[1] or (signs is not None and len(signs) != h.shape[1]):
-        message = f"{len(corners)} places and {signs} signs for {h.shape[1]} units: give one of each for every unit"
-        raise InputError(message)
+    assert len(corners) == h.shape[1]
     h = h if signs is None else h * np.asarray(signs, dtype=np.float64)
     letters, code = np.unique(np.append(h, -h), return_inverse=True)
     code = code[: h.size].reshape(h.shape)
@@ -81,6 +78,20 @@ def information(
             joint[code[:, unit], seen] += p
     joint = (joint + joint[::-1, ::-1]) / (2 * len(corners))  # state 2^16 − 1 − k is state k flipped
     return of_joint(joint, DIAGONAL if bonded else ())
+
+
+def of_subject(subject: Subject) -> Mapping[str, float]:
+    """Return the exact values of the row of a map whose h is ±1, or its own mean with few values."""
+    gauge = subject.gauge
+    found = information(
+        lambda v: subject.coarse.mean_h(v).reshape(len(v), -1)[:, gauge.alive],
+        subject.system.coupling,
+        drawn=subject.hidden.dtype == np.int8,
+        bonded=True,
+        places=[(int(x), int(y)) for x, y in row.corners(gauge, TILE)[gauge.alive]],
+        signs=[int(s) for s in gauge.sign[gauge.alive]],
+    )
+    return dict(zip(NAMES, (found.h_E, found.V_E, found.ratio, found.h_E_given_V), strict=True))
 
 
 def of_joint(joint: np.ndarray, unseen: tuple[int, ...] = ()) -> Information:
