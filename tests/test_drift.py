@@ -4,24 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from exact_mcrg import outcomes
+from subjects import subject
 
 import rgstep as rg
-from rgstep.correlators import measure
-from rgstep.diagnostics import drift, mcrg
-from rgstep.diagnostics.subject import Subject
-from rgstep.estimates import jackknife
+from rgstep.estimates import estimated
 from rgstep.exact import enumeration, torus, transfer
 from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.adapters import as_map
+from rgstep.instruments import drift, mcrg
 from rgstep.operators import sums
-from rgstep.page.plates import drift as drift_plate
-from rgstep.page.plates import mcrg as mcrg_plate
-from rgstep.report import MapReport
-
-
-def subject(ensemble, given, seed=0):
-    coarse = as_map(given, "map")
-    return Subject(ensemble, coarse, given, measure(ensemble, coarse), "map", seed)
+from rgstep.results import MapReport
 
 
 def dense(v):
@@ -54,7 +46,7 @@ def test_wrong_configurations_are_seen(critical8):
 def test_the_first_level_on_4_by_4(critical4):
     """U₄ of the four majority spins of a 4×4 torus by enumeration."""
     v, p = enumeration.states(4), enumeration.probabilities(4, CRITICAL_COUPLING)
-    law, h = mcrg.outcomes(rg.Majority(), v)
+    law, h = outcomes(rg.Majority(), v)
     m = h.mean(axis=(1, 2))
     exact = 1 - (p @ law @ m**4) / (3 * (p @ law @ m**2) ** 2)
     found = drift.observables(sums(rg.Majority().sample_h(critical4.spins, np.random.default_rng(0))))
@@ -65,7 +57,7 @@ def test_the_first_level_on_4_by_4(critical4):
 def rescaled_exactly(coarse):
     """Δ_m of the step from 4×4 to 2×2 at T_c by enumeration."""
     v, p = enumeration.states(4), enumeration.probabilities(4, CRITICAL_COUPLING)
-    law, h = mcrg.outcomes(coarse, v)
+    law, h = outcomes(coarse, v)
     before, after = p @ v.mean(axis=(1, 2)) ** 2, p @ law @ h.mean(axis=(1, 2)) ** 2
     return math.log(after / before) / (2 * math.log(2))
 
@@ -73,26 +65,26 @@ def rescaled_exactly(coarse):
 @pytest.mark.parametrize("coarse", [rg.Majority(), rg.Decimation(), rg.BernoulliBlock(0.5)])
 def test_how_the_magnetisation_is_rescaled_on_4_by_4(critical4, coarse):
     h = coarse.sample_h(critical4.spins, np.random.default_rng(1))
-    levels = [drift.without_each_group(sums(source)) for source in (critical4, h)]
-    found = jackknife(*(lambda g: (g[0], g[1:]))(drift.growth(*levels) / (2 * math.log(2))))
+    before, after = (drift.of_sets(sums(source))["m2"] for source in (critical4, h))
+    found = estimated(np.log(after / before) / (2 * math.log(2)))
     assert abs(found.value - rescaled_exactly(coarse)) < 4 * found.error < 0.02
     assert abs(found.value - rescaled_exactly(rg.BernoulliBlock(0.25))) > 5 * found.error  # the twin: another map
 
 
 def test_decimation_does_not_rescale_the_magnetisation(critical16):
     """⟨m²⟩ is kept by decimation, but for the share of a site with itself; the majority rule takes it to L^(−1/4)."""
-    kept, blocked = (drift.row(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority()))
+    kept, blocked = (drift.measure(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority()))
     own = float((critical16.spins.mean(axis=(1, 2)) ** 2).mean())
     pairs = own - 1 / 256  # of different sites, and at 1/64 of the sites as strong
     expected = math.log((pairs + 1 / 64) / own) / (2 * math.log(2))
     assert abs(kept["delta_m[0]"].estimate.value) < 2 * expected
     for n in (0, 1):
         assert abs(blocked[f"delta_m[{n}]"].estimate.value - 0.12) < 0.01
-    assert "delta_m[0]" not in drift.row(subject(critical16, rg.Average()))[0].estimates  # it would be that of a unit
+    assert "delta_m[0]" not in drift.measure(subject(critical16, rg.Average()))[0].estimates  # it would be that of a unit
 
 
 def test_the_row(critical16):
-    row, arrays = drift.row(subject(critical16, rg.Majority()))
+    row, arrays = drift.measure(subject(critical16, rg.Majority()))
     assert row.passed is None
     names = [f"{name}[{n}]" for name in ("U4", "abs_m", "nn") for n in range(3)]
     assert sorted(row.estimates) == sorted([*names, "U4_drift[1]", "U4_drift[2]", "delta_m[0]", "delta_m[1]"])
@@ -101,13 +93,13 @@ def test_the_row(critical16):
         abs(row.estimates["nn[0]"].estimate.value - row.estimates["nn[0]"].exact)
         < 4 * row.estimates["nn[0]"].estimate.error
     )
-    np.testing.assert_array_equal(arrays["drift_level"], [0, 1, 2])
-    assert arrays["drift_U4"].shape == arrays["drift_nn_error"].shape == (3,)
+    np.testing.assert_array_equal(arrays["level"], [0, 1, 2])
+    assert arrays["U4"].shape == arrays["nn_error"].shape == (3,)
 
 
 def test_decimation_drifts_and_majority_does_not(critical16):
     """The neighbours of the kept spins are two apart: nn falls at once, and U₄ by the second level."""
-    kept, blocked = (drift.row(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority()))
+    kept, blocked = (drift.measure(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority()))
     for name in ("nn[1]", "nn[2]", "U4[2]"):
         a, b = kept[name].estimate, blocked[name].estimate
         assert a.value < b.value - 5 * math.hypot(a.error, b.error)
@@ -117,32 +109,32 @@ def test_decimation_drifts_and_majority_does_not(critical16):
 
 def test_changes_of_binder_are_known_better_than_its_values(critical16):
     """The levels come from the same configurations: the error of a difference is not the root of the squares."""
-    row, _ = drift.row(subject(critical16, rg.Majority()))
+    row, _ = drift.measure(subject(critical16, rg.Majority()))
     found = {name: q.estimate for name, q in row.estimates.items()}
     for n in (1, 2):
         change = found[f"U4_drift[{n}]"]
         assert change.value == pytest.approx(found[f"U4[{n}]"].value - found["U4[0]"].value)
         assert 0 < change.error < math.hypot(found[f"U4[{n}]"].error, found["U4[0]"].error) / 2
-    row, _ = drift.row(subject(critical16, dense))
+    row, _ = drift.measure(subject(critical16, dense))
     change = row.estimates["U4_drift_majority[2]"].estimate
     assert abs(change.value - found["U4_drift[2]"].value) < 4 * math.hypot(change.error, found["U4_drift[2]"].error)
     assert "U4_drift_majority[1]" not in row.estimates
 
 
 def test_a_map_without_places_goes_on_by_majority(critical16):
-    row, arrays = drift.row(subject(critical16, dense))
-    own = drift.row(subject(critical16, rg.Majority()))[0].estimates
+    row, arrays = drift.measure(subject(critical16, dense))
+    own = drift.measure(subject(critical16, rg.Majority()))[0].estimates
     assert "U4_majority[2]" in row.estimates
     assert "U4_majority[1]" not in row.estimates
     for name in ("U4", "abs_m", "nn"):
         a, b = row.estimates[f"{name}_majority[2]"].estimate, own[f"{name}[2]"].estimate
         assert abs(a.value - b.value) < 4 * math.hypot(a.error, b.error)
-    np.testing.assert_array_equal(arrays["drift_level_majority"], [1, 2])
+    np.testing.assert_array_equal(arrays["level_majority"], [1, 2])
 
 
 def test_real_h_is_scaled(critical16, as_users_run):
     """Averages keep m, so U₄ too; at unit variance neighbours are ⟨hh'⟩/⟨h²⟩."""
-    row, _ = drift.row(subject(critical16, rg.Average()))
+    row, _ = drift.measure(subject(critical16, rg.Average()))
     found = {name: q.estimate.value for name, q in row.estimates.items()}
     assert found["U4[1]"] == pytest.approx(found["U4[0]"], abs=1e-6)
     h = rg.Average().mean_h(critical16.spins).astype(np.float64)
@@ -152,17 +144,17 @@ def test_real_h_is_scaled(critical16, as_users_run):
 
 
 def test_a_constant_h_and_a_vanishing_one(critical8):
-    row, _ = drift.row(subject(critical8, lambda v: np.ones((len(v), 4, 4), np.float32)))
+    row, _ = drift.measure(subject(critical8, lambda v: np.ones((len(v), 4, 4), np.float32)))
     assert row.estimates["U4[1]"].estimate.value == pytest.approx(2 / 3)
-    row, _ = drift.row(subject(critical8, lambda v: np.zeros((len(v), 4, 4), np.float32)))
+    row, _ = drift.measure(subject(critical8, lambda v: np.zeros((len(v), 4, 4), np.float32)))
     assert np.isnan(row.estimates["U4[1]"].estimate.value)
 
 
 def test_what_cannot_be_measured_says_why(critical4, critical8):
-    row, arrays = drift.row(subject(critical8, lambda v: v.reshape(len(v), -1)[:, :3]))
+    row, arrays = drift.measure(subject(critical8, lambda v: v.reshape(len(v), -1)[:, :3]))
     assert (row.estimates, arrays) == ({}, {})
     assert "no places" in row.why
-    row, _ = drift.row(subject(critical4, rg.Majority()))
+    row, _ = drift.measure(subject(critical4, rg.Majority()))
     assert sorted(row.estimates) == ["U4[0]", "abs_m[0]", "nn[0]"]
     assert "below 4×4" in row.why
 
@@ -171,24 +163,25 @@ def test_what_cannot_be_measured_says_why(critical4, critical8):
 def test_few_samples_make_a_row(samples):
     ensemble = rg.sample(size=8, temperature=rg.CRITICAL_TEMPERATURE, samples=samples, seed=2)
     for given in (rg.Majority(), dense):
-        assert f"only {samples} samples" in drift.row(subject(ensemble, given))[0].why
+        assert f"only {samples} samples" in drift.measure(subject(ensemble, given))[0].why
 
 
 # --- the figures
 
 
 def reports(ensemble, maps, module):
-    found = {name: module.row(subject(ensemble, given)) for name, given in maps.items()}
-    return {name: MapReport("not judged", "judged", "", {}, arrays) for name, (_, arrays) in found.items()}
+    found = {name: module.measure(subject(ensemble, given)) for name, given in maps.items()}
+    row = module.INSTRUMENT.name
+    return {name: MapReport("not judged", "judged", "", {}, {row: arrays}) for name, (_, arrays) in found.items()}
 
 
-@pytest.mark.parametrize(("module", "plates", "name"), [(mcrg, mcrg_plate, "mcrg"), (drift, drift_plate, "drift")])
-def test_the_figures(critical16, module, plates, name):
+@pytest.mark.parametrize("module", [mcrg, drift])
+def test_the_figures(critical16, module):
     maps = {"majority": rg.Majority(), "_dense $h$": dense, "no places": lambda v: v.reshape(len(v), -1)[:, :3]}
-    plate = plates.plate(reports(critical16, maps, module))
-    assert (plate.name, plate.section, plate.bitmap) == (name, name, False)
+    (plate,) = module.figures(reports(critical16, maps, module))
+    assert (plate.name, plate.bitmap) == (module.INSTRUMENT.name, False)
     plate.figure.draw_without_rendering()
-    assert len(plate.figure.axes) == (3 if name == "drift" else 2)
+    assert len(plate.figure.axes) == (3 if module is drift else 2)
     for axes in plate.figure.axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
@@ -198,19 +191,19 @@ def test_the_figures(critical16, module, plates, name):
 
 
 def test_no_figure_without_arrays(critical8):
-    for module, plates in ((mcrg, mcrg_plate), (drift, drift_plate)):
-        assert plates.plate(reports(critical8, {"three": lambda v: v.reshape(len(v), -1)[:, :3]}, module)) is None
-    assert mcrg_plate.plate({}) is None
+    for module in (mcrg, drift):
+        assert list(module.figures(reports(critical8, {"three": lambda v: v.reshape(len(v), -1)[:, :3]}, module))) == []
+        assert list(module.figures({})) == []
 
 
 def test_numbers_beyond_the_axes_are_triangles(critical16):
     arrays = {
-        "mcrg_y_t": np.array([[0.9, 1.0, -1.3]]),
-        "mcrg_y_h": np.array([[0.9, 1.0, 2.5]]),
-        **{f"mcrg_{y}_error": np.full((1, 3), 0.1) for y in ("y_t", "y_h")},
-        **{f"mcrg_{y}_level": np.array([0]) for y in ("y_t", "y_h")},
+        "y_t": np.array([[0.9, 1.0, -1.3]]),
+        "y_h": np.array([[0.9, 1.0, 2.5]]),
+        **{f"{y}_error": np.full((1, 3), 0.1) for y in ("y_t", "y_h")},
+        **{f"{y}_level": np.array([0]) for y in ("y_t", "y_h")},
     }
-    plate = mcrg_plate.plate({"tiling": MapReport("not judged", "judged", "", {}, arrays)})
+    (plate,) = mcrg.figures({"tiling": MapReport("not judged", "judged", "", {}, {"mcrg": arrays})})
     markers = [[line.get_marker() for line in axes.lines] for axes in plate.figure.axes]
     assert "v" in markers[0]
     assert "^" in markers[1]

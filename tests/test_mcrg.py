@@ -4,14 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from exact_mcrg import exact_eigenvalue
+from subjects import subject
 
 import rgstep as rg
-from rgstep.correlators import measure
-from rgstep.diagnostics import mcrg, tangent
-from rgstep.diagnostics.subject import Subject, continued, draw, signs
+from rgstep.ensemble import Level
 from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.adapters import as_map
+from rgstep.instruments import mcrg, tangent
+from rgstep.instruments.base import draw, signs
 from rgstep.operators import Sums, sums
 
 MAPS = {
@@ -20,11 +21,6 @@ MAPS = {
     "decimation": rg.Decimation(),
     "bernoulli": rg.BernoulliBlock(weight=0.7),
 }
-
-
-def subject(ensemble, given, seed=0):
-    coarse = as_map(given, "map")
-    return Subject(ensemble, coarse, given, measure(ensemble, coarse), "map", seed)
 
 
 def values(row):
@@ -94,7 +90,7 @@ def one_operator(name, sector):
 @pytest.mark.parametrize("sector", ["even", "odd"])
 @pytest.mark.parametrize("name", MAPS)
 def test_one_operator_exactly(name, sector):
-    found = mcrg.exact_eigenvalue(MAPS[name], CRITICAL_COUPLING, sector)
+    found = exact_eigenvalue(MAPS[name], CRITICAL_COUPLING, sector)
     assert found.imag == 0
     assert found.real == pytest.approx(one_operator(name, sector), rel=1e-9)
 
@@ -102,15 +98,15 @@ def test_one_operator_exactly(name, sector):
 def test_closed_forms():
     """A sum of four spins over four has λ_h = 4 at any temperature; decimation at K = 0 keeps one spin: λ_h = 1."""
     for coupling in (0.0, 0.3, CRITICAL_COUPLING):
-        assert mcrg.exact_eigenvalue(rg.Average(), coupling, "odd") == pytest.approx(4, abs=1e-9)
-    assert mcrg.exact_eigenvalue(rg.Decimation(), 0.0, "odd") == pytest.approx(1, abs=1e-9)
-    assert mcrg.exact_eigenvalue(rg.Majority(), 0.0, "odd") == pytest.approx(1.5, abs=1e-9)  # ⟨|S|⟩ of four fair spins
+        assert exact_eigenvalue(rg.Average(), coupling, "odd") == pytest.approx(4, abs=1e-9)
+    assert exact_eigenvalue(rg.Decimation(), 0.0, "odd") == pytest.approx(1, abs=1e-9)
+    assert exact_eigenvalue(rg.Majority(), 0.0, "odd") == pytest.approx(1.5, abs=1e-9)  # ⟨|S|⟩ of four fair spins
 
 
 @pytest.mark.parametrize("sector", ["even", "odd"])
 @pytest.mark.parametrize("name", MAPS)
 def test_sampled_steps_agree_with_enumeration(critical4, name, sector):
-    exact = math.log2(abs(mcrg.exact_eigenvalue(MAPS[name], CRITICAL_COUPLING, sector)))
+    exact = math.log2(abs(exact_eigenvalue(MAPS[name], CRITICAL_COUPLING, sector)))
     h = draw(critical4, MAPS[name], np.random.default_rng(1))
     y = mcrg.exponent(critical4, h, sector, operators=1)
     assert abs(y.value - exact) <= 3.5 * y.error + 1e-12
@@ -122,13 +118,13 @@ def test_the_comparison_sees_another_temperature_and_another_rule(critical4, sec
     h = draw(critical4, rg.Majority(), np.random.default_rng(1))
     y = mcrg.exponent(critical4, h, sector, operators=1)
     for wrong in ((rg.Majority(), 0.9 * CRITICAL_COUPLING), (rg.Decimation(), CRITICAL_COUPLING)):
-        exact = math.log2(abs(mcrg.exact_eigenvalue(*wrong, sector)))
+        exact = math.log2(abs(exact_eigenvalue(*wrong, sector)))
         assert abs(y.value - exact) > 5 * y.error
 
 
 def test_a_map_without_places_has_no_exact_eigenvalue():
     with pytest.raises(rg.InputError, match="places"):
-        mcrg.exact_eigenvalue(Dense(rg.Majority()), CRITICAL_COUPLING)
+        exact_eigenvalue(Dense(rg.Majority()), CRITICAL_COUPLING)
 
 
 # --- the matrix
@@ -143,7 +139,7 @@ def test_a_linear_rule_gives_its_own_matrix(rng):
     matrix = np.array([[2.0, 0.3, 0.0], [0.1, 0.7, 0.2], [0.0, 0.0, 0.4]])
     coarse = rng.standard_normal((3000, 3)) * [1, 100, 0.01]
     fine = coarse @ matrix + 5.0
-    step = mcrg.step(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even")
+    step = mcrg.linearised(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even")
     largest = [np.abs(np.linalg.eigvals(matrix)).max()]
     np.testing.assert_allclose(np.abs(step.eigenvalue[-1]), largest, rtol=1e-9)
     assert float(step.y.value[-1]) == pytest.approx(math.log2(largest[0]))
@@ -155,7 +151,7 @@ def test_errors_are_those_of_repeated_experiments(rng):
     for _ in range(200):
         coarse = rng.standard_normal((500, 1))
         fine = 2 * coarse + 3 * rng.standard_normal((500, 1))
-        found.append(mcrg.step(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even", operators=1).y[0])
+        found.append(mcrg.linearised(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even", operators=1).y[0])
     spread = np.std([y.value for y in found])
     assert np.mean([y.error for y in found]) == pytest.approx(spread, rel=0.2)
     assert np.mean([y.value for y in found]) == pytest.approx(1, abs=4 * spread / math.sqrt(200) + 0.01)
@@ -165,9 +161,9 @@ def test_groups_of_correlated_samples_raise_the_error(rng):
     """Every sample eight times over: the same exponent, errors √8 of those that independence would claim."""
     coarse = rng.standard_normal((640, 1))
     fine = 2 * coarse + rng.standard_normal((640, 1))
-    once = mcrg.step(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even", operators=1).y
+    once = mcrg.linearised(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even", operators=1).y
     fine, coarse = (np.repeat(x, 8, axis=0) for x in (fine, coarse))
-    again = mcrg.step(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even", operators=1).y
+    again = mcrg.linearised(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even", operators=1).y
     np.testing.assert_allclose(again.value, once.value)
     np.testing.assert_allclose(again.error, once.error)
 
@@ -175,10 +171,10 @@ def test_groups_of_correlated_samples_raise_the_error(rng):
 def test_a_singular_matrix_gives_no_number(rng):
     one = rng.standard_normal((500, 1))
     twice = np.concatenate([one, 2 * one, one], axis=1)
-    step = mcrg.step(as_sums(twice, twice, 8), as_sums(twice, twice, 4), "even")
+    step = mcrg.linearised(as_sums(twice, twice, 8), as_sums(twice, twice, 4), "even")
     assert np.isfinite(step.y.value[0])
     assert np.isnan(step.y.value[1:]).all()
-    assert (step.condition[1:] > mcrg.SINGULAR).all()
+    assert (step.condition[1:] > mcrg.SINGULAR_CONDITION).all()
     assert mcrg.warned({"y_t[0]": step}) == ["not given, since the correlations of the operators are singular: y_t[0]"]
 
 
@@ -186,7 +182,7 @@ def test_a_number_without_an_error_is_named():
     """Without the one sample that sets them apart, two operators are the same."""
     coarse = np.random.default_rng(0).standard_normal((5, 1)) * [1.0, 1.0]
     coarse[0, 1] += 1
-    step = mcrg.step(as_sums(coarse, coarse, 8), as_sums(coarse, coarse, 4), "odd", operators=2)
+    step = mcrg.linearised(as_sums(coarse, coarse, 8), as_sums(coarse, coarse, 4), "odd", operators=2)
     assert float(step.y.value[-1]) == pytest.approx(0, abs=1e-9)
     assert mcrg.warned({"y_h[0]": step}) == ["no error bars, since a few samples decide: y_h[0]"]
 
@@ -194,22 +190,22 @@ def test_a_number_without_an_error_is_named():
 def test_complex_and_negative_eigenvalues_are_named(rng):
     coarse = rng.standard_normal((500, 2))
     turned = coarse @ np.array([[1.0, 2.0], [-2.0, 1.0]])
-    step = mcrg.step(as_sums(turned, turned, 8), as_sums(coarse, coarse, 4), "even", operators=2)
+    step = mcrg.linearised(as_sums(turned, turned, 8), as_sums(coarse, coarse, 4), "even", operators=2)
     assert float(step.y.value[-1]) == pytest.approx(math.log2(math.sqrt(5)))
     assert np.isnan(step.y.error[-1])
     (warning,) = mcrg.warned({"y_t[0]": step})
     assert "y_t[0] (1 ± 2i)" in warning
-    step = mcrg.step(as_sums(-2 * coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=1)
+    step = mcrg.linearised(as_sums(-2 * coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=1)
     assert "y_t[0] (-2)" in mcrg.warned({"y_t[0]": step})[0]
     assert (
-        mcrg.warned({"y_t[0]": mcrg.step(as_sums(coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=2)})
+        mcrg.warned({"y_t[0]": mcrg.linearised(as_sums(coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=2)})
         == []
     )
 
 
 def test_constants_are_singular_whatever_rounding_makes_of_them():
     constant = np.full((100, 3), 0.1)
-    step = mcrg.step(as_sums(constant, constant, 8), as_sums(constant, constant, 4), "even")
+    step = mcrg.linearised(as_sums(constant, constant, 8), as_sums(constant, constant, 4), "even")
     assert np.isnan(step.y.value).all()
 
 
@@ -218,22 +214,22 @@ def test_constants_are_singular_whatever_rounding_makes_of_them():
 
 def test_the_row_of_the_majority_rule(critical16):
     """Both sectors near the fixed point at L = 16, and no step onto 2×2."""
-    row, arrays = mcrg.row(subject(critical16, rg.Majority()))
+    row, arrays = mcrg.measure(subject(critical16, rg.Majority()))
     found = values(row)
     assert sorted(found) == ["y_h[0]", "y_h[1]", "y_t[0]", "y_t[1]"]
     assert row.passed is None
     for name, expected in {"y_t[0]": 0.9638, "y_t[1]": 0.9883, "y_h[0]": 1.88018, "y_h[1]": 1.87468}.items():
         assert abs(found[name].value - expected) < 4 * found[name].error  # measured with 1,000,000 samples
         assert found[name].error < (0.04 if "t" in name else 0.003)
-    assert arrays["mcrg_y_t"].shape == arrays["mcrg_y_t_error"].shape == arrays["mcrg_y_t_condition"].shape == (2, 5)
-    np.testing.assert_array_equal(arrays["mcrg_y_h_level"], [0, 1])
-    np.testing.assert_array_equal(arrays["mcrg_y_t"][:, 4], [found["y_t[0]"].value, found["y_t[1]"].value])
+    assert arrays["y_t"].shape == arrays["y_t_error"].shape == arrays["y_t_condition"].shape == (2, 5)
+    np.testing.assert_array_equal(arrays["y_h_level"], [0, 1])
+    np.testing.assert_array_equal(arrays["y_t"][:, 4], [found["y_t[0]"].value, found["y_t[1]"].value])
 
 
 @pytest.mark.parametrize("name", ["decimation", "random tiling"])
 def test_maps_that_leave_the_fixed_point_are_seen(critical16, name):
     given = rg.Decimation() if name == "decimation" else RandomTiling()
-    found = values(mcrg.row(subject(critical16, given))[0])
+    found = values(mcrg.measure(subject(critical16, given))[0])
     even, odd = ("y_t[0]", "y_h[1]") if name == "decimation" else ("y_t[1]", "y_h[0]")  # the tiling's y_h[1] is complex
     for quantity, exact in ((even, 1.0), (odd, 15 / 8)):
         assert abs(found[quantity].value - exact) > 5 * found[quantity].error
@@ -241,17 +237,16 @@ def test_maps_that_leave_the_fixed_point_are_seen(critical16, name):
 
 def test_real_h(critical16, as_users_run):
     """Averages: y_h = 2 identically; at unit variance ½ log₂(16 ⟨h²⟩) in the first step; signs: the majority rule."""
-    row, arrays = mcrg.row(subject(critical16, rg.Average()))
+    row, arrays = mcrg.measure(subject(critical16, rg.Average()))
     found = values(row)
     for n in (0, 1):
         assert found[f"y_h[{n}]"].value == pytest.approx(2, abs=1e-9)
-        assert row.estimates[f"y_h[{n}]"].exact == 2
     spread = float((rg.Average().mean_h(critical16.spins) ** 2).mean())
     assert found["y_h_unit[0]"].value == pytest.approx(2 + math.log2(spread) / 2, abs=1e-6)
     assert abs(found["y_h_sign[0]"].value - 1.88018) < 4 * found["y_h_sign[0]"].error
     assert abs(found["y_t_sign[1]"].value - 0.9883) < 4 * found["y_t_sign[1]"].error
     assert "h is real" in row.why
-    assert arrays["mcrg_y_h_unit"].shape == (2, 3)
+    assert arrays["y_h_unit"].shape == (2, 3)
 
 
 def test_unit_variance_tends_to_its_value_on_the_infinite_lattice():
@@ -262,35 +257,42 @@ def test_unit_variance_tends_to_its_value_on_the_infinite_lattice():
     for size in (8, 32):
         ensemble = rg.sample(size=size, temperature=rg.CRITICAL_TEMPERATURE, samples=2000, seed=3)
         h = rg.Average().mean_h(ensemble.spins)
-        y = mcrg.step(sums(ensemble), sums(h), "odd", unit=True).y
+        y = mcrg.linearised(sums(ensemble), sums(h), "odd", unit=True).y
         excess.append(float(y.value[0]) - infinite)
     assert 0 < excess[1] < 0.4 * excess[0]
 
 
 def test_a_map_without_places_has_one_step_and_goes_on_by_majority(critical16):
-    row, arrays = mcrg.row(subject(critical16, Dense(rg.Majority())))
+    row, arrays = mcrg.measure(subject(critical16, Dense(rg.Majority())))
     found = values(row)
     assert sorted(found) == ["y_h[0]", "y_h_majority[1]", "y_t[0]", "y_t_majority[1]"]
     assert abs(found["y_h_majority[1]"].value - 1.87468) < 4 * found["y_h_majority[1]"].error
     assert abs(found["y_t_majority[1]"].value - 0.9883) < 4 * found["y_t_majority[1]"].error
-    np.testing.assert_array_equal(arrays["mcrg_y_t_majority_level"], [1])
+    np.testing.assert_array_equal(arrays["y_t_majority_level"], [1])
     assert "_majority" in row.why
     assert "found from its pictures" in row.why
 
 
 def test_the_continuation(critical16):
-    h = draw(critical16, rg.Majority(), np.random.default_rng(0))
-    further = continued([critical16, h], seed=3)
-    assert [level.shape[1] for level in further] == [8, 4]
-    np.testing.assert_array_equal(further[0], h)
-    np.testing.assert_array_equal(continued([critical16, h], seed=3)[1], further[1])
-    assert (continued([critical16, h], seed=4)[1] != further[1]).any()
-    assert continued([critical16], seed=3) == []
-    assert continued([critical16, h, further[1]], seed=3) == []  # goes on by itself
-    assert continued([critical16, h[:, :7, :7]], seed=3) == []
-    assert continued([critical16, h[:, :4, :4]], seed=3) == []
-    real = continued([critical16, h * np.float32(0.3)], seed=3)
-    np.testing.assert_array_equal(real[0], h)
+    one = subject(critical16, Dense(rg.Majority(ties="first")), seed=3)
+    further = one.majority_levels
+    assert [level.side for level in further] == [8, 4]
+    np.testing.assert_array_equal(further[0].unpack(), one.placed)
+    again, other = (subject(critical16, Dense(rg.Majority(ties="first")), seed=s) for s in (3, 4))
+    np.testing.assert_array_equal(again.majority_levels[1].unpack(), further[1].unpack())
+    assert (other.majority_levels[1].unpack() != further[1].unpack()).any()
+    assert subject(critical16, rg.Majority()).majority_levels == []  # goes on by itself
+    assert subject(critical16, lambda v: v[:, :7, :7]).majority_levels == []
+    assert subject(critical16, lambda v: v[:, ::4, ::4].reshape(len(v), -1)).majority_levels == []
+    real = subject(critical16, lambda v: rg.Average().mean_h(v).reshape(len(v), -1)).majority_levels
+    assert real[0].packed is not None
+
+
+def test_levels_hold_bits_where_they_can(critical16):
+    levels = subject(critical16, rg.Majority()).levels
+    assert [level.side for level in levels] == [16, 8, 4]
+    assert all(isinstance(level, Level) and level.packed is not None for level in levels)
+    assert subject(critical16, rg.Average()).levels[1].packed is None
 
 
 def test_signs_of_zero_are_fair(rng):
@@ -307,23 +309,23 @@ def test_signs_of_zero_are_fair(rng):
 @pytest.mark.parametrize("given", [rg.Majority(), Dense(rg.Majority()), rg.BernoulliBlock(0.5)])
 def test_few_samples_make_a_row(samples, given):
     ensemble = rg.sample(size=8, temperature=rg.CRITICAL_TEMPERATURE, samples=samples, seed=2)
-    row, _ = mcrg.row(subject(ensemble, given))
+    row, _ = mcrg.measure(subject(ensemble, given))
     assert f"only {samples} samples" in row.why
     assert all(np.isfinite(q.estimate.value) for q in row.estimates.values())
-    tangent.row(subject(ensemble, given))
+    tangent.measure(subject(ensemble, given))
 
 
 def test_what_cannot_be_measured_says_why(critical4, critical8):
-    row, arrays = mcrg.row(subject(critical4, rg.Majority()))
+    row, arrays = mcrg.measure(subject(critical4, rg.Majority()))
     assert (row.estimates, arrays) == ({}, {})
     assert "below 4×4" in row.why
-    row, _ = mcrg.row(subject(critical8, lambda v: v.reshape(len(v), -1)[:, :3]))
+    row, _ = mcrg.measure(subject(critical8, lambda v: v.reshape(len(v), -1)[:, :3]))
     assert "no places" in row.why
-    row, _ = mcrg.row(subject(critical8, lambda v: np.ones((len(v), 4, 4), np.float32)))
+    row, _ = mcrg.measure(subject(critical8, lambda v: np.ones((len(v), 4, 4), np.float32)))
     assert "singular" in row.why
     assert "⟨h⟩ = 1" in row.why
     assert row.estimates == {}
-    row, _ = mcrg.row(subject(critical8, lambda v: v))
+    row, _ = mcrg.measure(subject(critical8, lambda v: v))
     assert "no change of scale" in row.why
     assert sorted(row.estimates) == ["y_h_majority[1]", "y_t_majority[1]"]
 
@@ -331,7 +333,7 @@ def test_what_cannot_be_measured_says_why(critical4, critical8):
 @pytest.mark.parametrize("temperature", [0.0, math.inf])
 def test_both_ends_of_the_temperature(temperature):
     ensemble = rg.sample(size=8, temperature=temperature, samples=500, seed=2)
-    row, _ = mcrg.row(subject(ensemble, rg.Majority()))
+    row, _ = mcrg.measure(subject(ensemble, rg.Majority()))
     assert "not critical" in row.why
     if temperature == 0:
         assert "singular" in row.why
@@ -383,7 +385,7 @@ def test_the_tangent_in_closed_form():
 
 def test_the_tangent_is_seen_by_local_and_other_maps(critical16):
     for given in (rg.Majority(), RandomTiling()):
-        row, _ = tangent.row(subject(critical16, given))
+        row, _ = tangent.measure(subject(critical16, given))
         found = values(row)
         for name, exact in zip(("nnn", "plaquette", "20"), tangent.TANGENT[1:], strict=True):
             u = found[f"tangent_{name}[2]"]
