@@ -208,7 +208,7 @@ class Level:
 Source: TypeAlias = Ensemble | Level | Samples  # what is read a piece at a time
 
 
-def read(source: Source, start: int, stop: int | None) -> Samples:
+def read(source: Source, start: int, stop: int | None) -> np.ndarray:
     """Return some of the samples."""
     return source[start:stop] if isinstance(source, np.ndarray) else source.unpack(start, stop)
 

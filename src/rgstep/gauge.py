@@ -82,7 +82,7 @@ class Origin:
         return np.asarray(wide / self.scale, dtype=np.result_type(h.dtype, np.float32))
 
 
-def origin_of(h: Samples, of_v: Field, of_flipped: Field) -> Origin:
+def origin_of(h: np.ndarray, of_v: Field, of_flipped: Field) -> Origin:
     """Return the origin and scale of a map.
 
     Args:
