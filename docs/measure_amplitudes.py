@@ -10,9 +10,8 @@ import sys
 import numpy as np
 
 import rgstep as rg
-from rgstep.correlators import measure
-from rgstep.diagnostics import two_point
-from rgstep.diagnostics.subject import Subject
+from rgstep.instruments import two_point
+from rgstep.instruments.base import prepare
 from rgstep.nets.adapters import as_map
 
 SAMPLES, SEED = 20_000, 6
@@ -29,10 +28,9 @@ def with_dead_units(v: np.ndarray) -> np.ndarray:
 
 def show(name: str, ensemble: rg.Ensemble, coarse: object) -> np.ndarray:
     """Print the deviation by the plain mean and with amplitudes; return the unit on each site."""
-    checked = as_map(coarse, "h")
-    subject = Subject(ensemble, checked, coarse, measure(ensemble, checked), "h")
+    subject = prepare(ensemble, [as_map(coarse, "h")], coarse)
     own = two_point.amplitudes_of(subject)
-    plain, better = (two_point.curve(subject.placed, own=a).readings["shape_deviation"] for a in (None, own))
+    plain, better = (two_point.curve(subject.placed, amplitudes=a).numbers["shape_deviation"] for a in (None, own))
     print(f"{name}: plain mean {plain}, with amplitudes {better}", flush=True)
     return subject.gauge.order
 
