@@ -23,7 +23,7 @@ HOUSE = {
     2: (
         *("lattice", "packed", "estimates", "memory", "files", "progress", "compiled"),
         *("exact", "exact._arguments", "exact.onsager", "exact.torus", "exact.enumeration", "exact.transfer"),
-        *("exact.blocks", "exact.hidden", "exact.information"),
+        *("exact.blocks", "exact.information"),
     ),
     3: ("ising",),
     4: ("certificate", "ensemble"),
