@@ -8,12 +8,11 @@ Maps made by hand and untrained networks on 20,000 configurations; networks of 1
 import sys
 
 import numpy as np
-from rgstep.diagnostics import two_point
-from rgstep.diagnostics.subject import Subject
 
 import rgstep as rg
+from rgstep.instruments import two_point
+from rgstep.instruments.base import prepare
 from rgstep.adapters import as_map
-from rgstep.correlators import measure
 
 SAMPLES, SEED = 20_000, 6
 NETWORK_SETS = ((100_000, 999), (100_000, 7), (20_000, 999), (20_000, 6))  # samples, seed
@@ -29,10 +28,9 @@ def with_dead_units(v: np.ndarray) -> np.ndarray:
 
 def show(name: str, ensemble: rg.Ensemble, coarse: object) -> np.ndarray:
     """Print the deviation by the plain mean and with amplitudes; return the unit on each site."""
-    checked = as_map(coarse, "h")
-    subject = Subject(ensemble, checked, coarse, measure(ensemble, checked), "h")
+    subject = prepare(ensemble, [as_map(coarse, "h")], coarse)
     own = two_point.amplitudes_of(subject)
-    plain, better = (two_point.curve(subject.placed, own=a).readings["shape_deviation"] for a in (None, own))
+    plain, better = (two_point.curve(subject.placed, amplitudes=a).numbers["shape_deviation"] for a in (None, own))
     print(f"{name}: plain mean {plain}, with amplitudes {better}", flush=True)
     return subject.gauge.order
 

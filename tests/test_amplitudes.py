@@ -2,21 +2,19 @@
 
 import numpy as np
 import pytest
+from subjects import subject
 
 import rgstep as rg
 from rgstep import criteria
-from rgstep.correlators import measure
-from rgstep.diagnostics import two_point
-from rgstep.diagnostics.amplitudes import displacements, own_amplitudes, pair_weights, torus_function, weighted_sums
-from rgstep.diagnostics.subject import Subject
-from rgstep.adapters import as_map
+from rgstep.instruments import two_point
+from rgstep.instruments.two_point import amplitudes_by_site, displacements, pair_weights, torus_function, weighted_sums
 
 DEAD = (3, 20, 41)  # units
 
 
-def subject(ensemble, coarse):
-    checked = as_map(coarse, "h")
-    return Subject(ensemble, checked, coarse, measure(ensemble, checked), "h")
+def decided(row):
+    """Return whether the row passes its own criteria at L = 16, b = 2."""
+    return criteria.apply(two_point.INSTRUMENT.criteria, row, None, 20_000, criteria.Scale(16, 2)).passed
 
 
 def field_with(amplitudes):
@@ -55,7 +53,7 @@ def critical16():
 def test_amplitudes_are_found_again(side):
     rng = np.random.default_rng(side)
     A = rng.uniform(0.3, 1.5, (side, side)) * np.where(rng.random((side, side)) < 0.1, -1, 1)
-    found = own_amplitudes(field_with(A), 2.0)
+    found = amplitudes_by_site(field_with(A), 2.0)
     assert np.mean(found**2) == pytest.approx(1)
     np.testing.assert_allclose(abs(found), abs(A) / np.sqrt(np.mean(A**2)), rtol=1e-5)
     np.testing.assert_array_equal(np.sign(found * A), np.sign(found * A)[0, 0])  # −A is as good as A
@@ -64,15 +62,16 @@ def test_amplitudes_are_found_again(side):
 def test_the_curve_of_unlike_sites_follows_the_torus_with_their_amplitudes_alone():
     A = np.random.default_rng(0).uniform(0.3, 1.5, (8, 8))
     field = field_with(A)
-    both = [weighted_sums(field, 0, 64, pair_weights(own))[0] for own in (own_amplitudes(field, 2.0), np.ones((8, 8)))]
-    with_own, without = np.sqrt(two_point.read_all(np.stack(both))["shape_deviation"])
+    amplitudes = amplitudes_by_site(field, 2.0), np.ones((8, 8))
+    both = [weighted_sums(field, 0, 64, pair_weights(each))[0] for each in amplitudes]
+    with_own, without = np.sqrt(two_point.comparison(np.stack(both))["shape_deviation"])
     assert with_own < 1e-5
     assert without > 0.01
 
 
 def test_equal_amplitudes_give_the_mean_over_pairs(critical16):
     h = rg.Majority().sample_h(critical16.unpack(0, 500), np.random.default_rng(0))
-    one, other = two_point.curve(h), two_point.curve(h, own=np.ones((8, 8)))
+    one, other = two_point.curve(h), two_point.curve(h, amplitudes=np.ones((8, 8)))
     np.testing.assert_allclose(other.value.value, one.value.value, atol=1e-6)
     np.testing.assert_allclose(other.value.error, one.value.error, atol=1e-6)
     assert other.mean.value == pytest.approx(one.mean.value)
@@ -80,31 +79,30 @@ def test_equal_amplitudes_give_the_mean_over_pairs(critical16):
 
 def test_dead_sites_are_left_out_and_nothing_gives_ones():
     A = np.random.default_rng(0).uniform(0.3, 1.5, (6, 6))
-    found = own_amplitudes(field_with(A), 2.0, ~np.isin(np.arange(36), [0, 7])).ravel()
+    found = amplitudes_by_site(field_with(A), 2.0, ~np.isin(np.arange(36), [0, 7])).ravel()
     assert not found[[0, 7]].any()
     assert (found[[1, 2, 35]] > 0).all()
-    assert (own_amplitudes(np.zeros((5, 4, 4), np.float32), 2.0) == 1).all()
-    assert (own_amplitudes(np.ones((5, 2, 2), np.float32), 2.0) == 1).all()  # no pair is far apart
+    assert (amplitudes_by_site(np.zeros((5, 4, 4), np.float32), 2.0) == 1).all()
+    assert (amplitudes_by_site(np.ones((5, 2, 2), np.float32), 2.0) == 1).all()  # no pair is far apart
 
 
 def test_dead_units_do_not_make_a_block_rule_a_feature_extractor(critical16):
     """Three of 64 units say nothing: the mean over pairs sees three holes, and fails."""
     broken = subject(critical16, WithDeadUnits(rg.Scrambled(rg.Majority(), seed=1)))
-    row, arrays = two_point.row(broken)
-    scale = criteria.Scale(16, 2)
-    assert criteria.decide("two_point", row, None, 20_000, scale).passed is True
-    assert (arrays["two_point_own"] == 0).sum() == len(DEAD)
+    row, arrays = two_point.measure(broken)
+    assert decided(row) is True
+    assert (arrays["unit_amplitudes"] == 0).sum() == len(DEAD)
     assert "3 constant units do not count" in row.why
     assert "amplitudes of their own, from 0.00 to" in row.why
-    mean = two_point.curve(broken.placed).readings["shape_deviation"]
+    mean = two_point.curve(broken.placed).numbers["shape_deviation"]
     assert mean.value - 4 * mean.error > 0.006  # outside the band
 
 
 def test_units_that_follow_no_tile_still_fail(critical16):
     """The twin: amplitudes of their own do not make a random tiling, or an untrained network, critical."""
     for coarse in (rg.Scrambled(rg.RandomTiling(2, seed=1), seed=1), rg.untrained_rbm(256, 64, seed=0)):
-        row, _ = two_point.row(subject(critical16, coarse))
-        assert criteria.decide("two_point", row, None, 20_000, criteria.Scale(16, 2)).passed is False
+        row, _ = two_point.measure(subject(critical16, coarse))
+        assert decided(row) is False
 
 
 def test_errors_are_the_spread_over_repetitions():
@@ -113,7 +111,7 @@ def test_errors_are_the_spread_over_repetitions():
     found = []
     for a in range(0, 24 * count, count):
         h = rg.BernoulliBlock(0.5).sample_h(ensemble.unpack(a, a + count), np.random.default_rng(a))
-        found.append(two_point.curve(h, own=own_amplitudes(h, 2.0)).readings)
+        found.append(two_point.curve(h, amplitudes=amplitudes_by_site(h, 2.0)).numbers)
     for name in ("g_half_ratio", "delta_sigma"):
         values, errors = (np.array([getattr(f[name], part) for f in found]) for part in ("value", "error"))
         assert 0.6 < values.std(ddof=1) / np.median(errors) < 1.6, name
@@ -121,4 +119,4 @@ def test_errors_are_the_spread_over_repetitions():
 
 def test_amplitudes_of_other_sites_are_refused():
     with pytest.raises(rg.InputError, match="one for each site"):
-        two_point.curve(np.ones((5, 4, 4), np.int8), own=np.ones((2, 2)))
+        two_point.curve(np.ones((5, 4, 4), np.int8), amplitudes=np.ones((2, 2)))

@@ -3,21 +3,21 @@
 import functools
 import itertools
 
+import exact_hamiltonian
 import numpy as np
 import pytest
 from scipy import special
+from subjects import subject
 
 import rgstep as rg
-from rgstep.correlators import measure
-from rgstep.diagnostics import hamiltonian, pairwise
-from rgstep.diagnostics import pseudolikelihood as pl
-from rgstep.diagnostics.subject import Subject, signs
-from rgstep.ensemble import ensemble_from_array
-from rgstep.exact import enumeration, hidden
+from rgstep.ensemble import Level, ensemble_from_array
+from rgstep.estimates import Groups
+from rgstep.exact import enumeration
+from rgstep.instruments import hamiltonian, pairwise
+from rgstep.instruments.base import signs
+from rgstep.instruments.hamiltonian import couplings
 from rgstep.lattice import block_sums
-from rgstep.adapters import as_map
-from rgstep.page.plates import hamiltonian as plates
-from rgstep.report import MapReport
+from rgstep.results import MapReport
 
 K_C = 0.5 * np.log(1 + np.sqrt(2))
 KNOWN = np.array([0.3, 0.08, -0.02, 0.015, -0.01, 0.03])  # of a law that has all six couplings
@@ -69,57 +69,57 @@ def chi_squared(found, K):
 def test_the_kernel_counts_what_shifted_copies_say(side, rng):
     s = rng.choice(np.array([-1, 1], np.int8), (30, side, side))
     keep = rng.random((side, side)) < 0.7
-    counts, zeros = pl.histogram(s, [(0, 10), (10, 30)], keep, None)
+    counts, zeros = hamiltonian.histogram(s, Groups(((0, 10), (10, 30))), keep, None)
     assert zeros == 0
     for found, part in zip(counts, (s[:10], s[10:]), strict=True):
         u = slow_fields(part.astype(int))[:, keep].reshape(-1, 6)
         expected, times = np.unique(u, axis=0, return_counts=True)
         occupied = np.flatnonzero(found)
-        order = np.lexsort(pl.FIELDS[occupied].T[::-1])
-        np.testing.assert_array_equal(pl.FIELDS[occupied][order], expected)
+        order = np.lexsort(hamiltonian.U_OF_BIN[occupied].T[::-1])
+        np.testing.assert_array_equal(hamiltonian.U_OF_BIN[occupied][order], expected)
         np.testing.assert_array_equal(found[occupied][order], times)
 
 
 def test_infinitely_many_samples_give_the_couplings_exactly():
-    digits = (fields_of_all().reshape(-1, 6) + np.array(pl.SIZES) - 1) // 2
-    bins = digits @ np.cumprod([1, *pl.SIZES[:-1]])
-    weights = np.bincount(bins, np.repeat(law_of(tuple(map(float, KNOWN))), 16), pl.BINS)
-    fields, weights = pl.FIELDS[weights > 0], weights[weights > 0]
-    K = pl.newton(weights[None], fields.astype(float), np.zeros((1, 6)))
+    digits = (fields_of_all().reshape(-1, 6) + np.array(hamiltonian.U_VALUES) - 1) // 2
+    bins = digits @ np.cumprod([1, *hamiltonian.U_VALUES[:-1]])
+    weights = np.bincount(bins, np.repeat(law_of(tuple(map(float, KNOWN))), 16), hamiltonian.BINS)
+    fields, weights = hamiltonian.U_OF_BIN[weights > 0], weights[weights > 0]
+    K = hamiltonian.newton(weights[None], fields.astype(float), np.zeros((1, 6)))
     np.testing.assert_allclose(K[0], KNOWN, atol=1e-9)
 
 
 def test_samples_give_the_couplings_within_errors():
-    found = pl.couplings(drawn(KNOWN, 20_000, 1))
+    found = couplings(drawn(KNOWN, 20_000, 1))
     assert chi_squared(found, KNOWN) < 25
     assert chi_squared(found, KNOWN + 0.015 * np.eye(6)[0]) > 50  # a bond 5 % too strong is seen
     shuffled = drawn(KNOWN, 20_000, 1)[:, :, [0, 2, 1, 3]]
-    assert chi_squared(pl.couplings(shuffled), KNOWN) > 1000
+    assert chi_squared(couplings(shuffled), KNOWN) > 1000
 
 
 def test_errors_are_the_scatter():
-    scores = [chi_squared(pl.couplings(drawn(KNOWN, 640, seed)), KNOWN) for seed in range(24)]
+    scores = [chi_squared(couplings(drawn(KNOWN, 640, seed)), KNOWN) for seed in range(24)]
     assert 4.0 < np.mean(scores) < 9.5  # 6, a little more with 64 groups; ± 0.7
-    halved = [chi_squared(pl.couplings(np.repeat(drawn(KNOWN, 320, seed), 4, axis=0)[::2]), KNOWN) for seed in range(9)]
+    halved = [chi_squared(couplings(np.repeat(drawn(KNOWN, 320, seed), 4, axis=0)[::2]), KNOWN) for seed in range(9)]
     assert 4.0 < np.mean(halved) < 12.0  # samples that come twice, side by side in a group, do not shrink the error
-    strewn = [chi_squared(pl.couplings(np.tile(drawn(KNOWN, 320, seed), (4, 1, 1))), KNOWN) for seed in range(9)]
+    strewn = [chi_squared(couplings(np.tile(drawn(KNOWN, 320, seed), (4, 1, 1))), KNOWN) for seed in range(9)]
     assert np.mean(strewn) > 15  # the twin: strewn over the groups, they do
 
 
 def test_critical_spins_have_the_coupling_that_made_them(critical4, critical8):
     for ensemble in (critical4, critical8):
-        found = pl.couplings(ensemble)
+        found = couplings(ensemble)
         assert chi_squared(found, np.array([K_C, 0, 0, 0, 0, 0])) < 25
         assert chi_squared(found, np.array([0.9 * K_C, 0, 0, 0, 0, 0])) > 50
-        np.testing.assert_array_equal(found.left_out, pl.couplings(ensemble.spins).left_out)
+        np.testing.assert_array_equal(found.left_out, couplings(ensemble.spins).left_out)
 
 
 def test_locality_has_no_bias_where_no_coupling_is():
     near = np.array([0.3, 0.08, 0, 0, 0, 0])
-    found = [pl.couplings(drawn(near, 640, seed)) for seed in range(40)]
+    found = [couplings(drawn(near, 640, seed)) for seed in range(40)]
     q = np.array([(f.locality().value, f.locality().error) for f in found])
-    plain = [np.abs(np.asarray(f.estimate.value)[:5]) * pl.BONDS for f in found]
-    naive = np.array([p[pl.FAR].sum() / p.sum() for p in plain])
+    plain = [np.abs(np.asarray(f.estimate.value)[:5]) * hamiltonian.BONDS for f in found]
+    naive = np.array([p[hamiltonian.FAR].sum() / p.sum() for p in plain])
     assert abs(q[:, 0].mean()) < 4 * q[:, 0].std() / np.sqrt(40)
     assert naive.mean() > 10 * naive.std() / np.sqrt(40)  # the twin: plain moduli
     assert 0.5 < q[:, 0].std() / q[:, 1].mean() < 1.1
@@ -128,7 +128,7 @@ def test_locality_has_no_bias_where_no_coupling_is():
 def test_the_modulus_of_a_noisy_number():
     z, weight = np.polynomial.hermite_e.hermegauss(80)
     for K, error in ((0.0, 0.3), (0.2, 0.3), (-1.0, 0.3), (5.0, 0.3)):
-        size, slope = pl.modulus(K + error * z, np.full(80, error))
+        size, slope = hamiltonian.modulus(K + error * z, np.full(80, error))
         mean = (weight * size).sum() / np.sqrt(2 * np.pi)
         assert mean == pytest.approx(abs(K) * special.erf(abs(K) / (2 * error)), abs=1e-9)
         spread = (weight * (size - mean) ** 2).sum() / np.sqrt(2 * np.pi)
@@ -138,37 +138,39 @@ def test_the_modulus_of_a_noisy_number():
 
 
 def test_locality_of_known_couplings():
-    size = pl.BONDS * np.abs(KNOWN[:5])
-    q = pl.couplings(drawn(KNOWN, 20_000, 3)).locality()
-    assert abs(q.value - size[pl.FAR].sum() / size.sum()) < 4 * q.error < 0.15
-    free = pl.couplings(drawn(np.zeros(6), 2_000, 3))
+    size = hamiltonian.BONDS * np.abs(KNOWN[:5])
+    q = couplings(drawn(KNOWN, 20_000, 3)).locality()
+    assert abs(q.value - size[hamiltonian.FAR].sum() / size.sum()) < 4 * q.error < 0.15
+    free = couplings(drawn(np.zeros(6), 2_000, 3))
     assert np.isnan(free.locality().value)  # noise over noise
 
 
 def test_the_change_between_levels_without_its_noise():
-    pairs = [(pl.couplings(drawn(KNOWN, 640, s)), pl.couplings(drawn(KNOWN, 640, 100 + s))) for s in range(40)]
+    pairs = [(couplings(drawn(KNOWN, 640, s)), couplings(drawn(KNOWN, 640, 100 + s))) for s in range(40)]
     squares = [d @ d - np.trace(c) for d, c in (a.change(b) for a, b in pairs)]
     assert abs(np.mean(squares)) < 4 * np.std(squares) / np.sqrt(40)
     plain = [d @ d for d, _ in (a.change(b) for a, b in pairs)]
     assert np.mean(plain) > 5 * np.std(plain) / np.sqrt(40)  # the twin: the noise alone
-    moved = pl.couplings(drawn(KNOWN, 20_000, 1)).distance(pl.couplings(drawn(0.8 * KNOWN, 20_000, 2)))
+    moved = couplings(drawn(KNOWN, 20_000, 1)).distance(couplings(drawn(0.8 * KNOWN, 20_000, 2)))
     assert abs(moved.value - 0.2 * np.linalg.norm(KNOWN)) < 4 * moved.error < 0.04
-    first, second = (pl.couplings(drawn(scale * KNOWN, 20_000, seed)) for scale, seed in ((1.0, 1), (0.8, 2)))
+    first, second = (couplings(drawn(scale * KNOWN, 20_000, seed)) for scale, seed in ((1.0, 1), (0.8, 2)))
     share = first.relative_change(second)
     assert abs(share.value - 0.2) < 4 * share.error < 0.15
-    assert np.isnan(pl.couplings(drawn(np.zeros(6), 2_000, 3)).relative_change(first).value)  # of nothing
+    assert np.isnan(couplings(drawn(np.zeros(6), 2_000, 3)).relative_change(first).value)  # of nothing
     same = pairs[0][0].distance(pairs[0][0])
     assert (same.value, same.error) == (0, 0)
     with pytest.raises(rg.InputError, match="same groups"):
-        pairs[0][0].change(pl.couplings(drawn(KNOWN, 10, 0)))
+        pairs[0][0].change(couplings(drawn(KNOWN, 10, 0)))
 
 
 def test_real_values_are_read_by_sign(critical8, rng):
     h = rg.Average().sample_h(critical8.spins, rng)
     with pytest.raises(rg.InputError, match="fair coin"):
-        pl.couplings(h)
-    found = pl.couplings(h, rng)
+        couplings(h)
+    found = couplings(h, rng)
     assert found.zeros == (h == 0).sum() > 0
+    whole = (2 * h).astype(np.int8)  # whole numbers of type int8 are no spins yet
+    assert couplings(whole, rng).zeros == found.zeros
     read = signs(h, rng)
     np.testing.assert_array_equal(read[h != 0], np.sign(h[h != 0]))
     assert abs(read[h == 0].mean()) < 4 / np.sqrt(found.zeros)
@@ -176,13 +178,13 @@ def test_real_values_are_read_by_sign(critical8, rng):
 
 def test_what_has_no_couplings_is_refused(rng):
     with pytest.raises(rg.InputError, match="side 3"):
-        pl.couplings(rng.choice(np.array([-1, 1], np.int8), (10, 3, 3)))
+        couplings(rng.choice(np.array([-1, 1], np.int8), (10, 3, 3)))
     with pytest.raises(rg.InputError):
-        pl.couplings(np.full((10, 4, 4), np.nan))
+        couplings(np.full((10, 4, 4), np.nan))
     aligned = np.repeat(np.array([1, -1], np.int8), 20)[:, None, None] * np.ones((4, 4), np.int8)
-    assert np.isnan(pl.couplings(aligned).estimate.value).all()
-    assert np.isnan(pl.couplings(aligned).locality().value)
-    one = pl.couplings(rng.choice(np.array([-1, 1], np.int8), (1, 16, 16)))
+    assert np.isnan(couplings(aligned).estimate.value).all()
+    assert np.isnan(couplings(aligned).locality().value)
+    one = couplings(rng.choice(np.array([-1, 1], np.int8), (1, 16, 16)))
     assert np.isfinite(one.estimate.value).all()
     assert np.isnan(one.estimate.error).all()
 
@@ -190,9 +192,10 @@ def test_what_has_no_couplings_is_refused(rng):
 def test_units_that_never_change_are_found(rng):
     h = rng.choice(np.array([-1, 1], np.int8), (200, 4, 4))
     h[:, 1, 2] = 1
-    assert np.argwhere(pl.constant_units(h)).tolist() == [[1, 2]]
-    assert not pl.constant_units(h[:10]).any()  # may be an accident
-    assert pl.constant_units(np.ones_like(h)).all()
+    assert np.argwhere(hamiltonian.sites_that_never_flip(h)).tolist() == [[1, 2]]
+    np.testing.assert_array_equal(hamiltonian.sites_that_never_flip(Level.of(h)), hamiltonian.sites_that_never_flip(h))
+    assert not hamiltonian.sites_that_never_flip(h[:10]).any()  # may be an accident
+    assert hamiltonian.sites_that_never_flip(np.ones_like(h)).all()
 
 
 # Pairs
@@ -260,7 +263,7 @@ STATES = np.array([[1 if k >> a & 1 else -1 for a in range(4)] for k in range(16
 
 @pytest.mark.parametrize("name", MEANS)
 def test_exact_couplings_of_four_units(name):
-    K = hidden.couplings(hidden.law(MEANS[name], 4, K_C))
+    K = exact_hamiltonian.couplings(exact_hamiltonian.law(MEANS[name], 4, K_C))
     mean = MEANS[name](enumeration.states(4)).reshape(-1, 4)
     products = np.stack([np.prod(mean[:, [a for a in range(4) if k >> a & 1]], axis=1) for k in range(16)], axis=1)
     moments = enumeration.expectation(products, 4, K_C)
@@ -270,7 +273,7 @@ def test_exact_couplings_of_four_units(name):
     np.testing.assert_allclose(np.exp(characters @ K), p, rtol=1e-9)
     odd = [k for k in range(16) if k.bit_count() % 2]
     np.testing.assert_allclose(K[odd], 0, atol=1e-12)
-    assert abs(hidden.couplings(hidden.law(MEANS[name], 4, 0.99 * K_C))[3] - K[3]) > 1e-4
+    assert abs(exact_hamiltonian.couplings(exact_hamiltonian.law(MEANS[name], 4, 0.99 * K_C))[3] - K[3]) > 1e-4
 
 
 def test_decimation_of_4x4_summed_by_hand():
@@ -282,29 +285,18 @@ def test_decimation_of_4x4_summed_by_hand():
         s = dict(zip(even, spins, strict=True))
         fields = [s[(x - 1) % 4, y] + s[(x + 1) % 4, y] + s[x, (y - 1) % 4] + s[x, (y + 1) % 4] for x, y in odd]
         p[sum((s[site] > 0) << a for a, site in enumerate(kept))] += np.prod(2 * np.cosh(K_C * np.array(fields)))
-    found = hidden.law(MEANS["decimation"], 4, K_C)
+    found = exact_hamiltonian.law(MEANS["decimation"], 4, K_C)
     np.testing.assert_allclose(found, p / p.sum(), atol=1e-12)
-    np.testing.assert_allclose(hidden.couplings(found), hidden.couplings(p / p.sum()), atol=1e-9)
-
-
-def test_exact_couplings_refuse_what_has_none():
-    with pytest.raises(rg.InputError, match="probability 0"):
-        hidden.couplings(np.array([0.5, 0.5, 0.0, 0.0]))
-    with pytest.raises(rg.InputError, match="2\\^m"):
-        hidden.couplings(np.ones(3) / 3)
-    with pytest.raises(rg.InputError, match="9 units"):
-        hidden.law(lambda v: v[:, :3, :3].astype(float), 3, 0.3)
-    with pytest.raises(rg.InputError, match="between"):
-        hidden.law(lambda v: 2.0 * v[:, :1, :1], 3, 0.3)
+    np.testing.assert_allclose(exact_hamiltonian.couplings(found), exact_hamiltonian.couplings(p / p.sum()), atol=1e-9)
 
 
 def test_counted_couplings_are_the_exact_ones(critical4, rng):
     for name, coarse in (("majority", rg.Majority()), ("bernoulli", rg.BernoulliBlock(0.7))):
-        exact = hidden.couplings(hidden.law(MEANS[name], 4, K_C))
-        K, left_out = hamiltonian.counted(coarse.sample_h(critical4.spins, rng).reshape(-1, 4))
-        spread = pl.covariance(left_out[:, 1:])
+        exact = exact_hamiltonian.couplings(exact_hamiltonian.law(MEANS[name], 4, K_C))
+        K, *left_out = hamiltonian.counted(coarse.sample_h(critical4.spins, rng).reshape(-1, 4))
+        spread = hamiltonian.covariance(np.array(left_out)[:, 1:])
         assert (((K - exact)[1:] / np.sqrt(np.diag(spread))) ** 2).sum() < 40  # 15 numbers
-        warmer = hidden.couplings(hidden.law(MEANS[name], 4, 0.93 * K_C))
+        warmer = exact_hamiltonian.couplings(exact_hamiltonian.law(MEANS[name], 4, 0.93 * K_C))
         assert (((K - warmer)[1:] / np.sqrt(np.diag(spread))) ** 2).sum() > 60
     with pytest.raises(rg.InputError, match="16 units"):
         hamiltonian.counted(critical4.spins)
@@ -331,10 +323,9 @@ class Flat:
         return h
 
 
-def row_of(ensemble, given, seed=0):
+def row_of(ensemble, given):
     """Return the row of a map on an ensemble."""
-    coarse = as_map(given, "h")
-    return hamiltonian.row(Subject(ensemble, coarse, given, measure(ensemble, coarse), "h", seed))
+    return hamiltonian.measure(subject(ensemble, given))
 
 
 def few(samples, size, seed=0):
@@ -344,15 +335,15 @@ def few(samples, size, seed=0):
 
 def test_the_row_of_a_majority_rule(critical8):
     diagnostic, arrays = row_of(critical8, rg.Majority())
-    names = {f"K_{kind}[{n}]" for kind in pl.KINDS for n in (0, 1)} | {"locality_q[0]", "locality_q[1]"}
+    names = {f"K_{kind}[{n}]" for kind in hamiltonian.KINDS for n in (0, 1)} | {"locality_q[0]", "locality_q[1]"}
     assert set(diagnostic.estimates) == names | {"stationarity[0]"}
     assert diagnostic.passed is None
     assert diagnostic.estimates["K_nn[0]"].exact == pytest.approx(K_C)
     assert diagnostic.estimates["K_nn[1]"].exact is None
     assert "read as sampled" in diagnostic.why
     assert "side of 4" in diagnostic.why
-    assert arrays["hamiltonian_K"].shape == (2, 6)
-    assert arrays["hamiltonian_K_left_out"].shape == (2, 64, 6)
+    assert arrays["K"].shape == (2, 6)
+    assert arrays["K_left_out"].shape == (2, 64, 6)
     again = row_of(critical8, rg.Majority())[0]
     assert again.to_dict() == diagnostic.to_dict()
     assert "by a fair coin" in row_of(critical8, rg.Average())[0].why
@@ -362,9 +353,9 @@ def test_the_row_of_a_network(critical8):
     diagnostic, arrays = row_of(critical8, Flat(16))
     assert "on found places" in diagnostic.why
     assert {"K_nn[1]", "J_rms", "J_partners", "J_nn", "J_nn_spread"} <= set(diagnostic.estimates)
-    assert arrays["hamiltonian_J"].shape == (16, 16)
-    assert arrays["hamiltonian_J_distance"][0] == 1
-    assert {a.shape for n, a in arrays.items() if n.startswith("hamiltonian_J_") and "units" not in n} == {(5,)}
+    assert arrays["J"].shape == (16, 16)
+    assert arrays["J_distance"][0] == 1
+    assert {a.shape for n, a in arrays.items() if n.startswith("J_") and "units" not in n} == {(5,)}
     dead = row_of(critical8, Flat(16, constant=2))[0]
     assert "2 of 16 units are constant" in dead.why
     assert np.isfinite(dead.estimates["K_nn[1]"].estimate.value)
@@ -373,23 +364,30 @@ def test_the_row_of_a_network(critical8):
     assert "J_rms" in unplaced.estimates
     assert "K_nn[1]" not in unplaced.estimates
     assert "J_nn" not in unplaced.estimates
-    assert "hamiltonian_J_mean" not in arrays
+    assert "J_mean" not in arrays
 
 
 def test_the_row_of_a_2x2_lattice(critical4):
-    for coarse in (rg.Majority(), rg.Average(), rg.Decimation(), rg.BernoulliBlock(0.7)):
+    maps = (rg.Majority(), "majority"), (rg.Average(), "majority"), (rg.Decimation(), "decimation")
+    for coarse, name in (*maps, (rg.BernoulliBlock(0.7), "bernoulli")):
         diagnostic, _ = row_of(critical4, coarse)
         assert "below 4" in diagnostic.why
-        for name in ("J_nn[1]", "J_diagonal[1]", "J_four[1]"):
-            quantity = diagnostic.estimates[name]
-            assert abs(quantity.estimate.value - quantity.exact) < 4.5 * quantity.estimate.error < 0.2
+        K = exact_hamiltonian.couplings(exact_hamiltonian.law(MEANS[name], 4, K_C))
+        for quantity, exact in (("J_nn[1]", K[3]), ("J_diagonal[1]", K[6]), ("J_four[1]", K[15])):
+            estimate = diagnostic.estimates[quantity].estimate
+            assert abs(estimate.value - exact) < 4.5 * estimate.error < 0.2
 
 
-def test_four_units_of_a_larger_lattice_have_no_exact_couplings(critical8):
-    diagnostic, _ = row_of(critical8, rg.Majority(block=4))
-    assert diagnostic.estimates["J_nn[1]"].exact is None
-    assert np.isfinite(diagnostic.estimates["J_nn[1]"].estimate.value)
-    assert "some occur too rarely" in diagnostic.why  # one state once: no error without its group
+def test_minus_a_map_has_the_same_four_couplings(critical4):
+    plain, turned = (row_of(critical4, m)[0] for m in (rg.Decimation(), lambda v: -rg.Decimation().mean_h(v)))
+    assert turned.estimates["J_nn[1]"].estimate.value == plain.estimates["J_nn[1]"].estimate.value
+
+
+def test_four_units_of_a_larger_lattice(critical8):
+    assert "some occur too rarely" in row_of(critical8, rg.Majority(block=4))[0].why
+    diagnostic, _ = row_of(few(6_000, 8), rg.Majority(block=4))
+    assert np.isfinite(diagnostic.estimates["J_nn[1]"].estimate.error)
+    assert "some occur too rarely" not in diagnostic.why
 
 
 @pytest.mark.parametrize("samples", [1, 2, 10])
@@ -413,17 +411,16 @@ def test_frozen_spins_give_a_row():
 
 def test_the_figure_shows_the_numbers(critical8):
     maps = {
-        name: MapReport("", "", "", {"hidden_hamiltonian": row[0]}, row[1])
+        name: MapReport("", "", "", {"hidden_hamiltonian": row[0]}, {"hidden_hamiltonian": row[1]})
         for name, given in (("majority", rg.Majority()), ("net", Flat(16)), ("odd", Flat(11)))
         if (row := row_of(critical8, given))
     }
-    plate = plates.plate(maps)
+    (plate,) = hamiltonian.figures(maps)
     left, right = plate.figure.axes
-    assert plate.section == "hidden_hamiltonian"
     heights = [line.get_ydata() for line in left.get_lines()]
     for name in ("majority", "net"):
-        assert any(np.array_equal(y, maps[name].arrays["hamiltonian_K"][1, :5]) for y in heights)
+        assert any(np.array_equal(y, maps[name].arrays["hidden_hamiltonian"]["K"][1, :5]) for y in heights)
     labels = [label.get_text() for label in left.get_legend().get_texts()]
     assert labels == ["spins, exact", "spins", "majority", "net"]
     assert any(np.allclose(line.get_ydata(), K_C) for line in right.get_lines())
-    assert plates.plate({"odd": maps["odd"]}) is None
+    assert list(hamiltonian.figures({"odd": maps["odd"]})) == []
