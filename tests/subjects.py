@@ -1,7 +1,7 @@
 """A map made ready to be measured, as `judge` makes it."""
 
-from rgstep.instruments.base import prepare
 from rgstep.adapters import as_map
+from rgstep.instruments.base import prepare
 
 
 def subject(ensemble, given, seed=0):

@@ -73,14 +73,18 @@ def test_how_the_magnetisation_is_rescaled_on_4_by_4(critical4, coarse):
 
 def test_decimation_does_not_rescale_the_magnetisation(critical16):
     """⟨m²⟩ is kept by decimation, but for the share of a site with itself; the majority rule takes it to L^(−1/4)."""
-    kept, blocked = (drift.measure(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority()))
+    kept, blocked = (
+        drift.measure(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority())
+    )
     own = float((critical16.spins.mean(axis=(1, 2)) ** 2).mean())
     pairs = own - 1 / 256  # of different sites, and at 1/64 of the sites as strong
     expected = math.log((pairs + 1 / 64) / own) / (2 * math.log(2))
     assert abs(kept["delta_m[0]"].estimate.value) < 2 * expected
     for n in (0, 1):
         assert abs(blocked[f"delta_m[{n}]"].estimate.value - 0.12) < 0.01
-    assert "delta_m[0]" not in drift.measure(subject(critical16, rg.Average()))[0].estimates  # it would be that of a unit
+    assert (
+        "delta_m[0]" not in drift.measure(subject(critical16, rg.Average()))[0].estimates
+    )  # it would be that of a unit
 
 
 def test_the_row(critical16):
@@ -99,7 +103,9 @@ def test_the_row(critical16):
 
 def test_decimation_drifts_and_majority_does_not(critical16):
     """The neighbours of the kept spins are two apart: nn falls at once, and U₄ by the second level."""
-    kept, blocked = (drift.measure(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority()))
+    kept, blocked = (
+        drift.measure(subject(critical16, given))[0].estimates for given in (rg.Decimation(), rg.Majority())
+    )
     for name in ("nn[1]", "nn[2]", "U4[2]"):
         a, b = kept[name].estimate, blocked[name].estimate
         assert a.value < b.value - 5 * math.hypot(a.error, b.error)

@@ -8,11 +8,11 @@ import pytest
 from subjects import subject
 
 import rgstep as rg
+from rgstep.adapters import as_map
 from rgstep.estimates import grouped_mean
 from rgstep.exact import enumeration
-from rgstep.instruments import entropy, pseudolikelihood
+from rgstep.instruments import entropy, hamiltonian
 from rgstep.lattice import block_sums
-from rgstep.adapters import as_map
 from rgstep.results import Diagnostic, MapReport, Quantity
 
 K_C = 1 / rg.CRITICAL_TEMPERATURE
@@ -104,7 +104,7 @@ def test_the_ladder_of_a_network_passes_networks_with_larger_weights(critical8):
 
 def test_the_couplings_at_the_end_of_the_ladder_are_those_of_block_spins(critical8):
     diagnostic, arrays = row(critical8, rg.BernoulliBlock(0.25))
-    K = pseudolikelihood.couplings(subject(critical8, rg.Majority()).hidden).estimate
+    K = hamiltonian.couplings(subject(critical8, rg.Majority()).hidden).estimate
     for i, name in enumerate(("K_nn", "K_nnn")):
         found = diagnostic.estimates[f"{name}_sharp[inf]"].estimate
         assert abs(found.value - K.value[i]) < SIGMAS * math.hypot(found.error, K.error[i])

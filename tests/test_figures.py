@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from rgstep.page.render import write_page
 
 import rgstep as rg
 from rgstep import figures
 from rgstep.page import render
-from rgstep.page.render import write_page
 
 RNG = np.random.default_rng(0)
 NAMES = ["majority", "rbm_untrained", "mine"]

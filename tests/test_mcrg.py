@@ -198,7 +198,9 @@ def test_complex_and_negative_eigenvalues_are_named(rng):
     step = mcrg.linearised(as_sums(-2 * coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=1)
     assert "y_t[0] (-2)" in mcrg.warned({"y_t[0]": step})[0]
     assert (
-        mcrg.warned({"y_t[0]": mcrg.linearised(as_sums(coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=2)})
+        mcrg.warned(
+            {"y_t[0]": mcrg.linearised(as_sums(coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=2)}
+        )
         == []
     )
 

@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from rgstep.diagnostics import coefficients, tiles
+from rgstep.diagnostics.subject import Subject
+from rgstep.page.plates import tiles as figure
 
 import rgstep as rg
 from rgstep import patterns
+from rgstep.adapters import as_map
 from rgstep.correlators import Means, Moments, measure
 from rgstep.correlators import two_point as rg_two_point
-from rgstep.diagnostics import coefficients, tiles
-from rgstep.diagnostics.subject import Subject
 from rgstep.exact import enumeration
-from rgstep.adapters import as_map
-from rgstep.page.plates import tiles as figure
 from rgstep.report import Diagnostic, MapReport
 
 K = 1 / rg.CRITICAL_TEMPERATURE

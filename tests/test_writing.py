@@ -203,7 +203,9 @@ def test_two_values_or_more():
 
 def test_values_near_the_origin_are_on_it(ensemble):
     v, average = ensemble.unpack(), rg.Average().mean_h
-    written = Written(Rewritten(rg.Average(), lambda h: np.float32(0.1) + h), origin(lambda v: np.float32(0.1) + average(v), v))
+    written = Written(
+        Rewritten(rg.Average(), lambda h: np.float32(0.1) + h), origin(lambda v: np.float32(0.1) + average(v), v)
+    )
     assert ((written.mean_h(v) == 0) == (average(v) == 0)).all()
 
 
@@ -232,7 +234,12 @@ def test_signs_at_given_places_need_five_standard_errors():
     assert gauge.signs_of(total, alive, clear).tolist() == [1, -1, 1, 1]
     assert gauge.signs_of(-total, alive, clear).tolist() == [-1, 1, 1, 1]
     assert gauge.signs_of(np.array([-3.0, -2.0, -0.1, 1.0]), alive, clear).tolist() == [-1, -1, -1, -1]
-    assert gauge.signs_of(np.array([-3.0, -2.0, -0.1, 1.0]), np.array([1, 1, 1, 0], bool), clear).tolist() == [-1, -1, -1, 1]
+    assert gauge.signs_of(np.array([-3.0, -2.0, -0.1, 1.0]), np.array([1, 1, 1, 0], bool), clear).tolist() == [
+        -1,
+        -1,
+        -1,
+        1,
+    ]
 
 
 def test_measure_map_takes_a_sequence(ensemble):
@@ -240,4 +247,6 @@ def test_measure_map_takes_a_sequence(ensemble):
     two = measure_map(ensemble, "m", [rg.Majority(ties="first"), rg.Majority(ties="first")])
     for row in DECIDING:
         for name, quantity in two[row].estimates.items():
-            assert float(quantity.estimate.value) == pytest.approx(float(one[row].estimates[name].estimate.value), nan_ok=True)
+            assert float(quantity.estimate.value) == pytest.approx(
+                float(one[row].estimates[name].estimate.value), nan_ok=True
+            )

@@ -23,8 +23,8 @@ from rgstep.blocking import BernoulliBlock
 from rgstep.drawing import Axes, Plate, bars, legend_above, look, sheet, text
 from rgstep.ensemble import Source, pieces, read
 from rgstep.estimates import Estimate, Groups, grouped_mean
-from rgstep.instruments import pseudolikelihood
 from rgstep.instruments.base import SMALLEST_SIDE, Arrays, Instrument, Row, Subject
+from rgstep.instruments.hamiltonian import KINDS, couplings
 from rgstep.ising import Ising
 from rgstep.lattice import as_vectors, block_sums
 from rgstep.nets.rbm import RBM
@@ -158,8 +158,8 @@ def neighbours(h: Samples) -> dict[str, Estimate]:
     products = [(h * np.roll(h, 1, axis)).mean(axis=(1, 2), dtype=np.float64) for axis in (1, 2)]
     estimates = {"nn": grouped_mean((products[0] + products[1]) / 2)}
     if h.shape[1] >= SMALLEST_SIDE:
-        K = pseudolikelihood.couplings(h, groups=LADDER_GROUPS).estimate
-        estimates |= {f"K_{kind}": K[pseudolikelihood.KINDS.index(kind)] for kind in ("nn", "nnn")}
+        K = couplings(h, groups=LADDER_GROUPS).estimate
+        estimates |= {f"K_{kind}": K[KINDS.index(kind)] for kind in ("nn", "nnn")}
     return estimates
 
 
