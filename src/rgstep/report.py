@@ -163,9 +163,14 @@ def load_report(directory: str | Path) -> Report:
         maps = {}
         for name, entry in text["maps"].items():
             arrays = read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz")
-            words = (str(entry.get(key)) for key in ("verdict", "kind", "about"))
-            rows, by_name = read_rows(entry["diagnostics"]), by_row(arrays, text["schema"], origin)
-            maps[name] = MapReport(*words, rows, by_name, str(entry.get("reason", "")))
+            maps[name] = MapReport(
+                str(entry.get("verdict")),
+                str(entry.get("kind")),
+                str(entry.get("about")),
+                read_rows(entry["diagnostics"]),
+                by_row(arrays, text["schema"], origin),
+                str(entry.get("reason", "")),
+            )
         return Report(origin, maps)
     except FileNotFoundError as error:
         message = f"no report in {str(directory)!r}: report.json is missing"
