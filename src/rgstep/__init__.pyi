@@ -27,8 +27,8 @@ from .patterns import pattern_statistics as pattern_statistics
 from .progress import progress_bars as progress_bars
 from .report import Report as Report
 from .report import load_report as load_report
-from .samplers.endless import IsingStream as IsingStream
-from .samplers.plan import sample as sample
+from .samplers.sample import sample as sample
+from .samplers.stream import IsingStream as IsingStream
 from .store import load_ensemble as load_ensemble
 from .store import load_rbm as load_rbm
 from .store import save_ensemble as save_ensemble

@@ -31,8 +31,8 @@ from rgstep.nets.training import train_rbm
 from rgstep.nulls import CONTROLS, trained_on
 from rgstep.page.render import write_page
 from rgstep.report import Report, file_name, load_report
-from rgstep.samplers.endless import IsingStream
-from rgstep.samplers.plan import sample
+from rgstep.samplers.sample import sample
+from rgstep.samplers.stream import IsingStream
 from rgstep.store import load_rbm, save_ensemble, save_rbm
 from rgstep.types import Progress
 

@@ -24,7 +24,7 @@ from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
-from rgstep.samplers.plan import sample
+from rgstep.samplers.sample import sample
 from rgstep.types import Progress, Spins
 
 PIXELS, ORDER, FIELD = 2, 3, 4  # what a seed is used for

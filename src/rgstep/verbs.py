@@ -11,8 +11,8 @@ from rgstep.nets.assessment import Assessment, assess, with_assessment
 from rgstep.nets.checkpoints import load_checkpoints
 from rgstep.nets.localisation import require_square
 from rgstep.nets.training import train_rbm
-from rgstep.samplers.endless import IsingStream
-from rgstep.samplers.plan import HOUR, sample
+from rgstep.samplers.sample import HOUR, sample
+from rgstep.samplers.stream import IsingStream
 from rgstep.store import check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
 from rgstep.types import Progress
 
