@@ -169,11 +169,16 @@ def test_no_configuration_comes_back():
 # --- training
 
 
-def test_a_network_learns_from_a_stream():
+@pytest.fixture(scope="module")
+def network():
+    """A network trained on the stream of seed 0."""
+    return train_rbm(IsingStream(4, CRITICAL_TEMPERATURE, seed=0), seed=1, **QUICK)
+
+
+def test_a_network_learns_from_a_stream(network):
     """The same from two streams of one name, other from another seed's; it says where its data came from."""
-    one, again, other = (
-        train_rbm(IsingStream(4, CRITICAL_TEMPERATURE, seed=seed), seed=1, **QUICK) for seed in (0, 0, 1)
-    )
+    one = network
+    again, other = (train_rbm(IsingStream(4, CRITICAL_TEMPERATURE, seed=seed), seed=1, **QUICK) for seed in (0, 1))
     np.testing.assert_array_equal(one.weights, again.weights)
     for name, curve in one.history.items():
         np.testing.assert_array_equal(again.history[name], curve)
@@ -185,11 +190,11 @@ def test_a_network_learns_from_a_stream():
     assert curve[-1] > -0.6
 
 
-def test_one_stream_may_train_twice():
+def test_one_stream_may_train_twice(network):
     """The second training asks for the first batches while a thread of the first may still draw the last ones."""
     stream = IsingStream(4, CRITICAL_TEMPERATURE, seed=0)
-    one, again = (train_rbm(stream, seed=1, **QUICK) for _ in range(2))
-    np.testing.assert_array_equal(one.weights, again.weights)
+    for _ in range(2):
+        np.testing.assert_array_equal(train_rbm(stream, seed=1, **QUICK).weights, network.weights)
 
 
 def test_several_networks_see_one_stream():
