@@ -73,6 +73,25 @@ def test_onsager_is_continuous_at_the_critical_point():
         assert 8.0 < onsager.specific_heat(KC + shift) < 20.0  # −(8/π) K_c² ln|K − K_c| and a constant
 
 
+def test_onsager_in_the_doubles_next_to_the_critical_point():
+    """Each of 60 on either side: u is −√2, c its leading logarithm; `1 / T_c` as a user writes it is one of them.
+
+    c ≈ (8/π) K_c² [ln(√2/|K − K_c|) − 1 − π/4] (Onsager 1944), but for the rounding of sinh 2K − 1.
+    """
+    couplings = [KC]
+    for _ in range(60):
+        couplings = [math.nextafter(couplings[0], 0.0), *couplings, math.nextafter(couplings[-1], 1.0)]
+    assert 1.0 / (1.0 / KC) in couplings
+    for coupling in couplings:
+        assert close(onsager.energy(coupling), -math.sqrt(2.0), abs_=4e-13)
+        assert 0.0 <= onsager.magnetisation(coupling) < 0.03
+        if coupling != KC:
+            distance = abs(coupling - KC + 1.1252729464129331e-17)  # K_c is not a double
+            logarithm = 8 / math.pi * KC**2 * (math.log(math.sqrt(2) / distance) - 1 - math.pi / 4)
+            assert close(onsager.specific_heat(coupling), logarithm, abs_=0.2)
+    assert close(onsager.specific_heat(math.nextafter(KC, 0.0)), 17.9110311971187, abs_=1e-8)  # mpmath, 40 digits
+
+
 def test_onsager_limits():
     for f in (onsager.energy, onsager.specific_heat, onsager.magnetisation):
         assert f(0.0) == 0.0

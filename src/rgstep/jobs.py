@@ -33,8 +33,8 @@ from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
 from rgstep.report import Report, load_report
-from rgstep.samplers.endless import IsingStream
-from rgstep.samplers.plan import HOUR, sample
+from rgstep.samplers.sample import HOUR, sample
+from rgstep.samplers.stream import IsingStream
 from rgstep.store import ARCHIVES_OF_RBMS, check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
 from rgstep.training_data import TRAINING_DATA, trained_on
 from rgstep.types import Progress

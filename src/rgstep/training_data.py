@@ -26,7 +26,7 @@ from rgstep.errors import InputError, require_positive, require_seed, unknown_na
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
 from rgstep.packed import PIECE_SITES, per_piece
-from rgstep.samplers.plan import sample
+from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.types import Progress, Spins
 

@@ -37,7 +37,7 @@ from rgstep.nets.rbm import RBM
 from rgstep.nets.training import as_seeds, train_rbm
 from rgstep.packed import PackedSpins
 from rgstep.results import Diagnostic, finite
-from rgstep.samplers.endless import IsingStream
+from rgstep.samplers.stream import IsingStream
 from rgstep.streams import stream
 from rgstep.types import Progress, Rng, Spins
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from rgstep.ensemble import Ensemble
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.nets.updates import MOST, Bits
-from rgstep.samplers.endless import IsingStream
+from rgstep.samplers.stream import IsingStream
 
 CHUNK = 100  # batches of a stream that are drawn together
 SHOWN = 1000  # configurations of a stream in `sample`
