@@ -10,10 +10,10 @@ import sys
 import numpy as np
 
 import rgstep as rg
+from rgstep.adapters import as_map
 from rgstep.correlators import measure
 from rgstep.diagnostics import two_point
 from rgstep.diagnostics.subject import Subject
-from rgstep.nets.adapters import as_map
 
 SAMPLES, SEED = 20_000, 6
 NETWORK_SETS = ((100_000, 999), (100_000, 7), (20_000, 999), (20_000, 6))  # samples, seed

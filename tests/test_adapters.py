@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rgstep import CoarseGraining, Ensemble, InputError, Majority, visible_hidden
-from rgstep.nets.adapters import Checked, Function, as_map, load_map
+from rgstep.adapters import Checked, Function, as_map, load_map
 
 V = (2 * np.random.default_rng(0).integers(0, 2, (12, 4, 4)) - 1).astype(np.int8)
 V.setflags(write=False)

@@ -5,11 +5,11 @@ import pytest
 
 import rgstep as rg
 from rgstep import criteria
+from rgstep.adapters import as_map
 from rgstep.correlators import measure
 from rgstep.diagnostics import two_point
 from rgstep.diagnostics.amplitudes import displacements, own_amplitudes, pair_weights, torus_function, weighted_sums
 from rgstep.diagnostics.subject import Subject
-from rgstep.nets.adapters import as_map
 
 DEAD = (3, 20, 41)  # units
 

@@ -30,13 +30,20 @@ HOUSE = {
     5: (
         *("samplers", "samplers.streams", "samplers.chances", "samplers.multispin", "samplers.philox"),
         *("samplers.single", "samplers.cluster", "samplers.chains", "samplers.perfect"),
-        *("samplers.jobs", "samplers.request", "samplers.trial", "samplers.plan", "samplers.endless", "blocking"),
+        *(
+            "samplers.jobs",
+            "samplers.request",
+            "samplers.trial",
+            "samplers.plan",
+            "samplers.endless",
+            "blocking",
+            "adapters",
+        ),
         *(
             "nets",
             "nets._product_kernels",
             "nets.products",
             "nets.presets",
-            "nets.adapters",
             "nets.rbm",
             "nets.gibbs",
             "nets.likelihood",

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import rgstep as rg
+from rgstep.adapters import as_map
 from rgstep.correlators import measure
 from rgstep.diagnostics import drift, mcrg
 from rgstep.diagnostics.subject import Subject
 from rgstep.estimates import jackknife
 from rgstep.exact import enumeration, torus, transfer
 from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.nets.adapters import as_map
 from rgstep.operators import sums
 from rgstep.page.plates import drift as drift_plate
 from rgstep.page.plates import mcrg as mcrg_plate

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import rgstep as rg
+from rgstep.adapters import as_map
 from rgstep.correlators import measure
 from rgstep.diagnostics import entropy, pseudolikelihood
 from rgstep.diagnostics.subject import Subject
 from rgstep.estimates import grouped_mean
 from rgstep.exact import enumeration
 from rgstep.lattice import block_sums
-from rgstep.nets.adapters import as_map
 from rgstep.page.plates.entropy import plate
 from rgstep.report import Diagnostic, MapReport, Quantity
 

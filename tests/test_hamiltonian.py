@@ -8,6 +8,7 @@ import pytest
 from scipy import special
 
 import rgstep as rg
+from rgstep.adapters import as_map
 from rgstep.correlators import measure
 from rgstep.diagnostics import hamiltonian, pairwise
 from rgstep.diagnostics import pseudolikelihood as pl
@@ -15,7 +16,6 @@ from rgstep.diagnostics.subject import Subject, signs
 from rgstep.ensemble import ensemble_from_array
 from rgstep.exact import enumeration, hidden
 from rgstep.lattice import block_sums
-from rgstep.nets.adapters import as_map
 from rgstep.page.plates import hamiltonian as plates
 from rgstep.report import MapReport
 

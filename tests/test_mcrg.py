@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import rgstep as rg
+from rgstep.adapters import as_map
 from rgstep.correlators import measure
 from rgstep.diagnostics import mcrg, tangent
 from rgstep.diagnostics.subject import Subject, continued, draw, signs
 from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.nets.adapters import as_map
 from rgstep.operators import Sums, sums
 
 MAPS = {

@@ -7,12 +7,12 @@ import pytest
 
 import rgstep as rg
 from rgstep import patterns
+from rgstep.adapters import as_map
 from rgstep.correlators import Means, Moments, measure
 from rgstep.correlators import two_point as rg_two_point
 from rgstep.diagnostics import coefficients, tiles
 from rgstep.diagnostics.subject import Subject
 from rgstep.exact import enumeration
-from rgstep.nets.adapters import as_map
 from rgstep.page.plates import tiles as figure
 from rgstep.report import Diagnostic, MapReport
 

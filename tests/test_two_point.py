@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import rgstep as rg
+from rgstep.adapters import as_map
 from rgstep.correlators import measure
 from rgstep.diagnostics import two_point
 from rgstep.diagnostics.subject import Subject, draw
 from rgstep.exact import enumeration
-from rgstep.nets.adapters import as_map
 from rgstep.page.plates import two_point as figure
 from rgstep.report import MapReport
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from rgstep.adapters import as_map
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
 from rgstep.correlators import measure
@@ -35,7 +36,6 @@ from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_seed
 from rgstep.ising import CRITICAL_TEMPERATURE
-from rgstep.nets.adapters import as_map
 from rgstep.report import DECIDING, NOT_JUDGED, Diagnostic, MapReport, Report
 from rgstep.types import CoarseGraining, Progress, Spins
 

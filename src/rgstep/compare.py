@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rgstep import memory
+from rgstep.adapters import as_map, load_map
 from rgstep.battery import judge
 from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control, untrained_like
 from rgstep.correlators import number_of_groups
@@ -22,7 +23,6 @@ from rgstep.errors import InputError, require_positive, require_seed, unknown_na
 from rgstep.files import check_output, output_folder
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
-from rgstep.nets.adapters import as_map, load_map
 from rgstep.nets.assessment import assess, stored, with_assessment
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.presets import PRESETS, settings

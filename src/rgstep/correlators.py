@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike
 from scipy import fft
 
 from rgstep import memory
+from rgstep.adapters import as_map, checked, to_numpy
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, jackknife
 from rgstep.lattice import as_lattice, as_spins, as_vectors
-from rgstep.nets.adapters import as_map, checked, to_numpy
 from rgstep.types import CoarseGraining, Field, Progress, Samples
 
 Source: TypeAlias = Ensemble | Samples  # what is read a block at a time
