@@ -20,7 +20,7 @@ from rgstep.estimates import Estimate
 from rgstep.exact import blocks, enumeration
 from rgstep.files import check_output, output_folder, write_arrays
 from rgstep.findings import CORRELATORS, PATCHES, findings
-from rgstep.nets.sources import as_bits
+from rgstep.nets.batches import as_bits
 from rgstep.report import Diagnostic, MapReport, Quantity, Report, headline, load_report
 
 COUPLING = 1 / rg.CRITICAL_TEMPERATURE

@@ -17,10 +17,10 @@ from .estimates import Estimate as Estimate
 from .ising import CRITICAL_TEMPERATURE as CRITICAL_TEMPERATURE
 from .nets.assessment import Assessment as Assessment
 from .nets.assessment import assess as assess
-from .nets.checkpoints import load_checkpoints as load_checkpoints
 from .nets.conversion import load_rbms as load_rbms
 from .nets.rbm import RBM as RBM
 from .nets.rbm import untrained_rbm as untrained_rbm
+from .nets.training import load_checkpoints as load_checkpoints
 from .nets.training import train_rbm as train_rbm
 from .patterns import pattern_correlator as pattern_correlator
 from .patterns import pattern_statistics as pattern_statistics

@@ -23,7 +23,7 @@ from rgstep.errors import InputError, require_positive, require_seed, unknown_na
 from rgstep.files import check_output, output_folder
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
-from rgstep.nets.assessment import assess, stored, with_assessment
+from rgstep.nets.assessment import assess, stored_assessment, with_assessment
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
@@ -263,7 +263,7 @@ def assessed(maps: Mapping[str, object], comparison: Comparison, progress: Progr
     networks = {
         name: given
         for name, given in maps.items()
-        if isinstance(given, RBM) and not is_control(given) and not stored(given, comparison.temperature)
+        if isinstance(given, RBM) and not is_control(given) and not stored_assessment(given, comparison.temperature)
     }
     if not networks:
         return dict(maps)

@@ -163,7 +163,7 @@ def training_history(history: Mapping[str, np.ndarray], title: str, truth: float
     """Draw the readings of one training run against updates: model solid, data dashed in the same colour.
 
     Args:
-        history: the curves of `RBM.history`, those of `rgstep.nets.monitor` among them; what is not there is not drawn.
+        history: the curves of `RBM.history`, those of `rgstep.nets.curves` among them; what is not there is not drawn.
         title: what was trained.
         truth: the pseudo-likelihood per site of the law that made the data.
     """

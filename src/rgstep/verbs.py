@@ -8,9 +8,8 @@ from rgstep.compare import HELD_OUT_SEED
 from rgstep.errors import InputError
 from rgstep.files import check_folder
 from rgstep.nets.assessment import Assessment, assess, with_assessment
-from rgstep.nets.checkpoints import load_checkpoints
 from rgstep.nets.localisation import require_square
-from rgstep.nets.training import train_rbm
+from rgstep.nets.training import load_checkpoints, train_rbm
 from rgstep.samplers.endless import IsingStream
 from rgstep.samplers.plan import HOUR, sample
 from rgstep.store import check_name, load_ensemble, load_rbm, save_ensemble, save_rbm

@@ -31,10 +31,9 @@ from rgstep.estimates import Estimate, jackknife
 from rgstep.ising import Ising
 from rgstep.lattice import as_vectors
 from rgstep.nets.assessment import at_temperature
-from rgstep.nets.checkpoints import load_checkpoints
 from rgstep.nets.presets import settings
 from rgstep.nets.rbm import RBM
-from rgstep.nets.training import as_seeds, train_rbm
+from rgstep.nets.training import as_seeds, load_checkpoints, train_rbm
 from rgstep.packed import PackedSpins
 from rgstep.report import Diagnostic, Quantity, finite
 from rgstep.samplers.endless import IsingStream

@@ -21,9 +21,9 @@ from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, jackknife
 from rgstep.exact import enumeration
 from rgstep.lattice import as_vectors
-from rgstep.nets.assessment import stored
+from rgstep.nets.assessment import stored_assessment
+from rgstep.nets.batches import FixedSet
 from rgstep.nets.rbm import RBM, log_2cosh
-from rgstep.nets.sources import FixedSet
 from rgstep.report import Diagnostic, Quantity
 from rgstep.types import Field, Samples
 
@@ -147,7 +147,7 @@ def row(subject: Subject) -> Row | None:
         remarks.append(f"K E is constant at T = {system.temperature:g}, so there is no slope; per √N, 0 is perfect")
     if not np.isfinite(float(estimates["residual_sd"].error)):
         remarks.append("too few configurations for an error")
-    found = stored(network, system.temperature)
+    found = stored_assessment(network, system.temperature)
     if found and found.get("kl_per_spin"):
         quantities["kl_per_spin"] = Quantity(Estimate(*found["kl_per_spin"]))
     else:

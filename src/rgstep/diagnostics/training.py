@@ -8,9 +8,9 @@ import numpy as np
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate, grouped_mean
-from rgstep.nets.assessment import stored
+from rgstep.nets.assessment import stored_assessment
+from rgstep.nets.curves import goodness_of_fit
 from rgstep.nets.rbm import RBM
-from rgstep.nets.readings import goodness_of_fit
 from rgstep.report import Diagnostic, Quantity
 from rgstep.types import Spins
 
@@ -31,7 +31,7 @@ def row(subject: Subject) -> Row | None:
         "steps": Quantity(Estimate(float(network.history["step"][-1]), 0.0)),
     }
     why = f"a perfect network would reach the pseudo-likelihood of the Ising law itself, {truth}"
-    if found := stored(network, subject.ensemble.system.temperature):
+    if found := stored_assessment(network, subject.ensemble.system.temperature):
         more, verdict = from_assessment(found)
         quantities, why = {**quantities, **more}, f"{verdict}; {why}"
     else:
