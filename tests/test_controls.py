@@ -21,8 +21,8 @@ from rgstep.blocking import (
 )
 from rgstep.correlators import two_point
 from rgstep.errors import InputError
+from rgstep.nets.batches import as_bits
 from rgstep.nets.rbm import RBM, untrained_rbm
-from rgstep.nets.sources import as_bits
 
 SIGMAS = 4.0
 

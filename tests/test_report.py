@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rgstep.findings import CORRELATORS, PATCHES, findings, nearer
+from rgstep.nets.batches import as_bits
 
 import rgstep as rg
 from rgstep.battery import BATTERY
 from rgstep.estimates import Estimate
 from rgstep.exact import blocks, enumeration
 from rgstep.files import check_output, output_folder, write_arrays
-from rgstep.nets.sources import as_bits
 from rgstep.report import Diagnostic, MapReport, Quantity, Report, headline, load_report
 
 COUPLING = 1 / rg.CRITICAL_TEMPERATURE

@@ -10,7 +10,7 @@ import reference
 
 from rgstep import CRITICAL_TEMPERATURE, InputError, IsingStream, train_rbm
 from rgstep.exact import torus
-from rgstep.nets.sources import CHUNK, SHOWN, FixedSet, Fresh, as_source
+from rgstep.nets.batches import BATCHES_IN_CHUNK, STREAM_SAMPLE, FixedSet, StreamBatches, batch_source
 from rgstep.packed import PackedSpins
 from rgstep.samplers.stream import FEWEST_PER_ROUND, ROUNDS_PER_START
 
@@ -136,32 +136,33 @@ def test_the_ends_of_the_temperature_axis(temperature):
 
 
 def test_batches_are_the_stream_in_order(critical):
-    """However they are cut; each seed sees the same; a chunk ends where `room` says."""
-    source = as_source(critical, 10, [0, 1])
-    assert isinstance(source, Fresh)
+    """However they are cut; each seed sees the same; a chunk ends where `available` says."""
+    source = batch_source(critical, 10, [0, 1])
+    assert isinstance(source, StreamBatches)
     assert (source.samples, source.visible) == (None, 64)
-    np.testing.assert_array_equal(source.sample, critical.bits(0, SHOWN))
+    np.testing.assert_array_equal(source.sample, critical.bits(0, STREAM_SAMPLE))
     for first, count in ((0, 3), (98, 2), (100, 100), (3, 4)):
-        assert count <= source.room(first)
+        assert count <= source.available(first)
         data, rows = source.batches(first, count)
         assert rows.shape == (2, count, 10)
         np.testing.assert_array_equal(rows[0], rows[1])
         expected = critical.bits(10 * first, 10 * count).reshape(count, 10, 8)
         np.testing.assert_array_equal(np.asarray(data)[rows[0]], expected)
-    assert [source.room(first) for first in (0, 1, 99, 100)] == [CHUNK, CHUNK - 1, 1, CHUNK]
+    assert BATCHES_IN_CHUNK == 100
+    assert [source.available(first) for first in (0, 1, 99, 100)] == [100, 99, 1, 100]
 
 
 def seen(source, chunks):
     """All configurations of so many chunks of batches, as numbers."""
-    parts = (source.batches(n * CHUNK, CHUNK) for n in range(chunks))
+    parts = (source.batches(n * BATCHES_IN_CHUNK, BATCHES_IN_CHUNK) for n in range(chunks))
     return np.concatenate([codes(np.asarray(data)[rows[0].ravel()]) for data, rows in parts])
 
 
 def test_no_configuration_comes_back():
     """At T = ∞, where two equal ones of 64 spins are not to be expected; a fixed set comes back every epoch."""
     stream = IsingStream(SIZE, np.inf, seed=0)
-    fresh = seen(as_source(stream, 10, [0]), chunks=3)
-    assert len(set(fresh)) == len(fresh) == 3 * CHUNK * 10
+    fresh = seen(batch_source(stream, 10, [0]), chunks=3)
+    assert len(set(fresh)) == len(fresh) == 3 * BATCHES_IN_CHUNK * 10
     fixed = seen(FixedSet(stream.bits(0, 1000), 64, 10, [0]), chunks=3)
     assert len(set(fixed)) == 1000
 

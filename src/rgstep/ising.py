@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from rgstep.errors import InputError, is_number, is_whole
 from rgstep.exact import torus, transfer
-from rgstep.exact.onsager import CRITICAL_COUPLING
+from rgstep.exact.onsager import CRITICAL_COUPLING as CRITICAL_COUPLING
 from rgstep.types import Field, Spins
 
 CRITICAL_TEMPERATURE = 1.0 / CRITICAL_COUPLING

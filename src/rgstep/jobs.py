@@ -24,13 +24,12 @@ from rgstep.files import check_folder, check_output, file_name, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
-from rgstep.nets.assessment import Assessment, assess, stored, with_assessment
-from rgstep.nets.checkpoints import load_checkpoints
+from rgstep.nets.assessment import Assessment, assess, stored_assessment, with_assessment
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.localisation import require_square
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
-from rgstep.nets.training import train_rbm
+from rgstep.nets.training import load_checkpoints, train_rbm
 from rgstep.page import write_page
 from rgstep.report import Report, load_report
 from rgstep.samplers.sample import HOUR, sample
@@ -302,7 +301,7 @@ def assessed(maps: Mapping[str, object], comparison: Comparison, progress: Progr
     networks = {
         name: given
         for name, given in maps.items()
-        if isinstance(given, RBM) and not is_control(given) and not stored(given, comparison.temperature)
+        if isinstance(given, RBM) and not is_control(given) and not stored_assessment(given, comparison.temperature)
     }
     if not networks:
         return dict(maps)

@@ -17,8 +17,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
+from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising, ising
 from rgstep.packed import PackedSpins
 from rgstep.samplers.cluster import SwendsenWang, Wolff, clusters_per_sweep
 from rgstep.samplers.multispin import WORD, HeatBath, Metropolis, PhiloxMetropolis

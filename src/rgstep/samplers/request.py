@@ -9,8 +9,7 @@ import numpy as np
 
 from rgstep import memory
 from rgstep.errors import InputError, is_number, require_positive, require_seed, unknown_name
-from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
+from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising, ising
 from rgstep.samplers import perfect
 from rgstep.samplers.chains import KINDS, Chains, Kind, measured_nanoseconds
 from rgstep.samplers.rng import Purpose, seed_sequence
