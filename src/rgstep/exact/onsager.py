@@ -15,7 +15,7 @@ import math
 
 import scipy  # its parts load when first used; sampling needs none of them
 
-from rgstep.exact._arguments import check_coupling
+from rgstep.errors import InputError, is_whole
 
 CRITICAL_COUPLING = 0.5 * math.log1p(math.sqrt(2.0))
 """K_c = ½ ln(1 + √2), where sinh 2K = 1."""
@@ -28,6 +28,20 @@ EXPANSION = (1.0, 2.0, 9 / 2, 12.0, 112 / 3, 130.0)
 
 # Measured at x = e^-6: the terms dropped cost c 2e-12 of itself, the cancellation in the closed form 6e-13.
 EXPANSION_LIMIT = math.exp(-6.0)
+
+
+def check_coupling(coupling: float) -> None:
+    """Raise `InputError` unless 0 ≤ K ≤ ∞."""
+    if not coupling >= 0:  # written so that NaN fails too
+        message = f"coupling = {coupling}: K = J/k_BT must lie between 0 (T = ∞) and inf (T = 0)"
+        raise InputError(message)
+
+
+def check_size(size: int, smallest: int) -> None:
+    """Raise `InputError` unless L is a whole number of at least `smallest`."""
+    if not is_whole(size) or size < smallest:
+        message = f"size = {size}: the lattice side must be a whole number ≥ {smallest}; try {smallest}"
+        raise InputError(message)
 
 
 def expansion(x: float, coefficients: tuple[float, ...] = EXPANSION) -> tuple[float, float, float]:
