@@ -16,6 +16,7 @@ from networks import ising_network
 
 import rgstep as rg
 from rgstep import RBM, InputError
+from rgstep.estimates import autocorrelation_time
 from rgstep.exact import enumeration
 from rgstep.ising import energy, magnetisation
 from rgstep.nets.equilibrium import (
@@ -338,6 +339,24 @@ def test_one_compilation_serves_a_whole_run():
     before = run_sweeps._cache_size()
     run.until_long_enough(64, None)
     assert run_sweeps._cache_size() == before
+
+
+def test_tau_and_its_error_are_in_sweeps():
+    """Of an AR(1) series with ρ = 0.8, τ = ½ (1 + ρ) / (1 − ρ) = 4.5, taken as measured every third sweep."""
+    rng, rho = np.random.default_rng(0), 0.8
+    x = [rng.standard_normal((4, 16, 5))]
+    for _ in range(1999):
+        x.append(rho * x[-1] + math.sqrt(1 - rho**2) * rng.standard_normal((4, 16, 5)))
+    run = ChainsFromStarts(independent(24).parameters, jnp.ones((64, 24)), jax.random.key(0), None)
+    run.last = np.stack(x, axis=2)
+    run.measure_tau(3)
+    assert list(run.tau) == ["F", "m", "m2"]
+    for name, column in (("F", 0), ("m", 1), ("m2", 3)):
+        measured = autocorrelation_time(run.last[..., column].reshape(64, 2000))
+        assert abs(run.tau[name].value - 3 * 4.5) < 4 * run.tau[name].error
+        assert run.tau[name].value == 3 * measured.value
+        assert run.tau[name].error == 3 * measured.error
+        assert 0.01 < run.tau[name].error / run.tau[name].value < 0.1
 
 
 # --- what is returned

@@ -9,6 +9,7 @@ from scipy.special import erfc, logsumexp
 from scipy.stats import chi2
 
 from rgstep import RBM, InputError, memory
+from rgstep.estimates import autocorrelation_time
 from rgstep.nets import tempering
 from rgstep.nets.rbm import Weights, gibbs_steps
 from rgstep.nets.tempering import (
@@ -292,6 +293,19 @@ def test_tempering_finds_the_second_mode_and_gibbs_does_not():
     assert 1 < run.tau["m"].value < 60
     exact = law(rbm) @ abs(states(16).mean(axis=1))
     assert abs(m).mean() == pytest.approx(exact, abs=3e-3)
+
+
+def test_tau_is_of_every_step_of_the_last_level():
+    """Of all configurations of that level, kept one by one; of every second one it is another."""
+    rbm = network(6, 3, 1.0, seed=2)
+    run = temper(stacked([rbm]), 5, chains=30, steps=120, keep=1)
+    v = run.samples.reshape(30, 120, 6)
+    m, energy = v.mean(axis=2), rbm.free_energy(run.samples).reshape(30, 120)
+    for name, series in (("m", m), ("abs_m", abs(m)), ("free_energy", energy)):
+        tau = autocorrelation_time(series)
+        assert run.tau[name].value == pytest.approx(tau.value, rel=1e-4)
+        assert run.tau[name].error == pytest.approx(tau.error, rel=1e-4)
+    assert run.tau["m"].value > 1.5 * autocorrelation_time(m[:, ::2]).value
 
 
 def exact_tau(rbm, f):
