@@ -126,12 +126,12 @@ def _log_law(energies: Field, system: Ising) -> Field:
 
 
 def _free_energies(rbm: RBM, ensemble: Ensemble, progress: Progress | None) -> Field:
-    """Return F of every configuration, unpacking a block at a time."""
+    """Return F of every configuration, unpacking a piece at a time."""
     values: list[Field] = []
     done = 0
-    for block in ensemble.blocks():
-        values.append(rbm.free_energy(block))
-        done += len(block)
+    for part in ensemble.pieces():
+        values.append(rbm.free_energy(part))
+        done += len(part)
         if progress:
             progress("divergence", done, len(ensemble))
     return np.concatenate(values)
