@@ -77,7 +77,7 @@ def test_three_ways_to_ln_z_agree(tmp_path):
     """The sum over all states, annealing both ways, and Bennett's ratios along the checkpoints of the training."""
     data = rg.sample(SIZE, TEMPERATURE, 2_000, seed=1)
     rbm = rg.train_rbm(data, hidden=6, seed=0, steps=300, checkpoints=tmp_path)
-    trajectory = rg.load_checkpoints(tmp_path)
+    trajectory = rg.load(tmp_path)
     found = rg.assess(rbm, data, seed=1, seconds=0.1, trajectory=trajectory)
     assert found.log_partition.method == "exact"
     assert found.bennett is not None

@@ -136,8 +136,8 @@ def test_errors_over_seeds_are_standard_errors():
 
 def test_a_result_is_stored_with_the_network_and_shown(critical4, tmp_path):
     rbm = decoy.with_decoy(rg.untrained_rbm(16, 4), result())
-    rg.save_rbm(tmp_path / "rbm.npz", rbm)
-    diagnostic, arrays = decoy.measure(subject(critical4, rg.load_rbm(tmp_path / "rbm.npz")))
+    rg.save(tmp_path / "rbm.npz", rbm)
+    diagnostic, arrays = decoy.measure(subject(critical4, rg.load(tmp_path / "rbm.npz")))
     assert diagnostic.passed is None
     assert {name: q.estimate.value for name, q in diagnostic.estimates.items()} == {
         "share": 0.2,

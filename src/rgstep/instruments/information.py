@@ -11,8 +11,8 @@ such a map these two are exactly what h and V know of the whole rest of the latt
 The pairs are counted over samples and units, up to the global flip, which makes tables of a few thousand cells for
 millions of pairs.
 
-**The bias of few counts.** From counts n_x of a pattern, n in all, the entropy is ln n − (1/n) Σ n_x ln n_x; the bias of
-that, −(cells − 1)/2n, is that of no mutual information taken from it. Here
+**The bias of few counts.** From counts n_x of a pattern, n in all, the entropy is ln n − (1/n) Σ n_x ln n_x; the bias
+of that, −(cells − 1)/2n, is that of no mutual information taken from it. Here
 
 - G(n) of Grassberger (2003) stands in the place of ln n. Its bias dies as e^(−2λ) in a cell of mean λ;
 - from I(h:E | V) its mean over all ways to deal out the h among equal V is subtracted (as Vinh, Epps and Bailey 2010 do
