@@ -99,7 +99,7 @@ def test_every_row_is_decided_by_the_criteria_of_its_instrument():
             low, high = (x if math.isfinite(x) else None for x in (rule.low, rule.high))
             inside = 0.5 * (low + high) if None not in (low, high) else (low + 1 if high is None else high - 1)
             middle[quantity], outside[quantity] = (inside, 1e-6), (1e3 if high is not None else -1e3, 1e-6)
-        zero = diagnostic(**dict.fromkeys(middle, (0.0, 1e-06)))
+        zero = diagnostic(**dict.fromkeys(middle, (0.0, 1e-6)))
         scale = criteria.Scale(64, 2)
         assert decide(name, diagnostic(**middle), zero, 100, scale).passed is True, name
         assert decide(name, diagnostic(**outside), zero, 100, scale).passed is False, name
