@@ -16,7 +16,15 @@ from typing import Any
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
 from rgstep.battery import judge
-from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control, untrained_like
+from rgstep.controls import (
+    HAND_MADE,
+    SHOWN,
+    TRAINING_DATA,
+    UNTRAINED,
+    is_control,
+    trained_on,
+    untrained_like,
+)
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
@@ -35,7 +43,6 @@ from rgstep.report import Report, load_report
 from rgstep.samplers.sample import HOUR, sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.store import ARCHIVES_OF_RBMS, check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
-from rgstep.training_data import TRAINING_DATA, trained_on
 from rgstep.types import Progress
 
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
@@ -60,7 +67,7 @@ class Comparison:
         maps: the judged maps: a preset's network ("rbm_koch2020"), a rule made by hand,
             `file.py:object`, or the file of a network.
         block: side of the blocks; networks get as many hidden units as there are blocks unless `hidden` says otherwise.
-        controls: data of known answer (`training_data.TRAINING_DATA`) to train one more network of each preset on.
+        controls: data of known answer (`controls.TRAINING_DATA`) to train one more network of each preset on.
         decoy: whether to train each preset once more on a lattice with decoys (`instruments.decoy`).
         seeds: how many networks of each preset, with seeds seed, seed + 1, …
         steps: updates of every training, instead of the preset's own.
