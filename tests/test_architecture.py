@@ -158,7 +158,7 @@ def test_imports_point_down(module):
         ("exact.torus", "from rgstep.exact import onsager", []),
         ("instruments.drift", "from rgstep.exact import onsager", ["exact.onsager"]),
         ("instruments.drift", "from rgstep.exact.torus import energy", ["exact.torus"]),
-        ("instruments.tangent", "from rgstep.instruments.drift import curve", ["instruments.tangent"]),
+        ("instruments.mcrg", "from rgstep.instruments.drift import curve", ["instruments.drift"]),
         ("instruments.drift", "from rgstep.instruments.base import Row\nfrom rgstep.ising import Ising", []),
         ("exact.onsager", "from rgstep.exact.torus import energy", ["exact.torus"]),
         ("cli", "from rgstep import sample", ["rgstep.sample"]),  # from its own module, not from the root

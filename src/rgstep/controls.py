@@ -4,8 +4,8 @@ Every table carries some of them, so that a number of a map under judgement stan
 RG steps, for local ones that lead away from the fixed point, and for those that extract features. `KNOWN` says which
 is which; why: docs/diagnostics/controls.md.
 
-**Training data.** A claim that a network learned to coarse-grain stands against networks trained alike on data that lack
-one thing:
+**Training data.** A claim that a network learned to coarse-grain stands against networks trained alike on data that
+lack one thing:
 
     permuted              the pixels in another order: everything but the places; the same answers once put back
     infinite temperature  fair spins: nothing to learn
