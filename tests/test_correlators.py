@@ -10,12 +10,13 @@ from rgstep import (
     Decimation,
     InputError,
     Majority,
-    correlators,
+    ensemble,
     ensemble_from_array,
     two_point,
     visible_hidden,
 )
 from rgstep.correlators import measure
+from rgstep.ensemble import Level
 from rgstep.estimates import group_bounds
 
 SETS = 200
@@ -96,9 +97,8 @@ def test_units_count_row_by_row():
 
 def test_maps_functions_and_their_values_agree(rng):
     v = spins(rng, 200, 4, 4)
-    ensemble = ensemble_from_array(v, temperature=2.0)
     reference = visible_hidden(v, Average().mean_h(v))
-    for data in (v, v.reshape(200, 16), ensemble, v.astype(float)):
+    for data in (v, v.reshape(200, 16), ensemble_from_array(v, temperature=2.0), v.astype(float)):
         for h in (Average(), lambda s: s.reshape(-1, 2, 2, 2, 2).mean(axis=(2, 4))):
             other = visible_hidden(data, h)
             np.testing.assert_allclose(other.value, reference.value, atol=1e-7)
@@ -114,10 +114,10 @@ def test_the_mean_of_h_is_used_not_a_draw(rng):
 
 
 @pytest.mark.parametrize("sites", [1, 16, 16 * 7])
-def test_the_result_does_not_depend_on_the_block(rng, monkeypatch, sites):
+def test_the_result_does_not_depend_on_the_pieces(rng, monkeypatch, sites):
     v, h = spins(rng, 300, 4, 4), rng.standard_normal((300, 3))
     whole, whole_g = visible_hidden(v, h), two_point(v)
-    monkeypatch.setattr(correlators, "BLOCK_SITES", sites)
+    monkeypatch.setattr(ensemble, "PIECE_SITES", sites)
     parts, parts_g = visible_hidden(v, h), two_point(v)
     for one, other in ((whole, parts), (whole_g, parts_g)):
         np.testing.assert_allclose(one.value, other.value, atol=1e-12)
@@ -242,6 +242,17 @@ def test_two_point_of_unequal_directions(rng):
     """Stripes along the columns' direction: rows and columns of d are not exchanged, and asymmetric fields stay so."""
     field = rng.standard_normal((3, 6, 6)) * np.array([1, 2, 0, 0, 0, 1.0])[:, None]
     np.testing.assert_allclose(two_point(field).value, naive_two_point(field, False), atol=1e-6)
+
+
+def test_a_level_is_measured_as_its_values(rng):
+    """Bits and floats: moments and two-point functions of a level are those of the array it was made of."""
+    v, h = spins(rng, 200, 6, 6), rng.standard_normal((200, 6, 6)).astype(np.float32)
+    for values in (v, h):
+        of_level, of_array = two_point(Level.of(values)), two_point(values)
+        np.testing.assert_array_equal(of_level.value, of_array.value)
+        np.testing.assert_array_equal(of_level.error, of_array.error)
+    for part, expected in zip(measure(Level.of(v), h).groups, measure(v, h).groups, strict=True):
+        np.testing.assert_array_equal(part, expected)
 
 
 def test_two_point_errors_are_those_of_groups(critical8):

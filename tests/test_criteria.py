@@ -1,5 +1,6 @@
 """Criteria: three answers for one number, what the rows say together, and verdicts on maps of known answer."""
 
+import functools
 import math
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 
 import rgstep as rg
 from rgstep import criteria
+from rgstep.battery import conclude, decide
 from rgstep.controls import HAND_MADE, KNOWN
-from rgstep.criteria import Comparison, Criterion, conclude, decide
+from rgstep.criteria import Comparison, Criterion, apply, conclusion
 from rgstep.estimates import Estimate
-from rgstep.report import DECIDING, Diagnostic, Quantity
+from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
+from rgstep.results import Diagnostic, Quantity
 
 SCALE = criteria.Scale(16, 2)
 
@@ -56,24 +59,50 @@ def test_units_that_cannot_be_seen_are_a_doubt_and_no_failure():
 
 
 def test_levels_are_matched_by_their_number():
-    criterion = Criterion("drift", "U4_drift[n]", 0, 1, first=1, side=8)
+    criterion = Criterion("U4_drift[n]", 0, 1, first=1, side=8)
     matched = [name for name in ("U4_drift[0]", "U4_drift[1]", "U4_drift[2]") if criterion.matches(name, SCALE)]
     assert matched == ["U4_drift[1]"]  # level 2 of 16×16 is 4×4
     assert criterion.matches("U4_drift[2]", criteria.Scale(32, 2))
     assert not criterion.matches("U4_drift_majority[1]", SCALE)
 
 
-def test_a_row_fails_by_one_number_and_passes_by_all(monkeypatch):
-    rules = (Criterion("mcrg", "a", 0, 1), Criterion("mcrg", "b", -0.1, 0.1, "majority"))
-    monkeypatch.setattr(criteria, "CRITERIA", rules)
+def test_a_row_fails_by_one_number_and_passes_by_all():
+    rules = (Criterion("a", 0, 1), Criterion("b", -0.1, 0.1, "majority"))
     reference = diagnostic(b=(5.0, 0.01))
-    assert decide("mcrg", diagnostic(a=(0.5, 0.01), b=(5.02, 0.01)), reference, 100, SCALE).passed is True
-    failed = decide("mcrg", diagnostic(a=(0.5, 0.01), b=(5.2, 0.01)), reference, 100, SCALE)
+    assert apply(rules, diagnostic(a=(0.5, 0.01), b=(5.02, 0.01)), reference, 100, SCALE).passed is True
+    failed = apply(rules, diagnostic(a=(0.5, 0.01), b=(5.2, 0.01)), reference, 100, SCALE)
     assert failed.passed is False
     assert failed.why.startswith("b = 5.200(14), outside [4.9, 5.1] by 7 σ")
-    assert decide("mcrg", diagnostic(a=(0.5, 0.6), b=(5.02, 0.01)), reference, 100, SCALE).passed is None
-    assert decide("mcrg", diagnostic(c=(0.5, 0.01)), reference, 100, SCALE).passed is None
-    assert decide("mcrg", diagnostic(b=(5.0, 0.01)), None, 100, SCALE).passed is None  # nothing to compare with
+    assert apply(rules, diagnostic(a=(0.5, 0.6), b=(5.02, 0.01)), reference, 100, SCALE).passed is None
+    assert apply(rules, diagnostic(c=(0.5, 0.01)), reference, 100, SCALE).passed is None
+    assert apply(rules, diagnostic(b=(5.0, 0.01)), None, 100, SCALE).passed is None  # nothing to compare with
+
+
+def test_a_row_without_criteria_stays_as_it_is():
+    row = diagnostic(None, "describes", a=(5.0, 0.1))
+    assert apply((), row, None, 100, SCALE) is row
+    silent = [name for name, instrument in INSTRUMENTS.items() if not instrument.criteria]
+    assert silent
+    for name in silent:
+        assert decide(name, row, None, 100, SCALE) is row
+
+
+def test_every_row_is_decided_by_the_criteria_of_its_instrument():
+    """`decide` takes what the instrument says: a number in the middle of every band passes, one far outside fails."""
+    assert set(LOCALITY) | set(FIXED_POINT) == set(DECIDING)
+    for name in DECIDING:
+        rules = INSTRUMENTS[name].criteria
+        assert rules, name
+        middle, outside = {}, {}
+        for rule in rules:
+            quantity = rule.quantity.replace("[n]", f"[{rule.first}]")
+            low, high = (x if math.isfinite(x) else None for x in (rule.low, rule.high))
+            inside = 0.5 * (low + high) if None not in (low, high) else (low + 1 if high is None else high - 1)
+            middle[quantity], outside[quantity] = (inside, 1e-6), (1e3 if high is not None else -1e3, 1e-6)
+        zero = diagnostic(**dict.fromkeys(middle, (0.0, 1e-6)))
+        scale = criteria.Scale(64, 2)
+        assert decide(name, diagnostic(**middle), zero, 100, scale).passed is True, name
+        assert decide(name, diagnostic(**outside), zero, 100, scale).passed is False, name
 
 
 def test_what_could_not_be_measured_leaves_a_row_undecided():
@@ -93,11 +122,11 @@ def test_what_could_not_be_measured_leaves_a_row_undecided():
     assert decide("drift", drift, majority, 100, criteria.Scale(16, 2, real=True)).passed is True
 
 
-def test_errors_of_both_numbers_count(monkeypatch):
+def test_errors_of_both_numbers_count():
     """A difference from the majority rule has the errors of both."""
-    monkeypatch.setattr(criteria, "CRITERIA", (Criterion("mcrg", "b", -0.1, 0.1, "majority"),))
-    assert decide("mcrg", diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.0)), 100, SCALE).passed is True
-    assert decide("mcrg", diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.02)), 100, SCALE).passed is None
+    rules = (Criterion("b", -0.1, 0.1, "majority"),)
+    assert apply(rules, diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.0)), 100, SCALE).passed is True
+    assert apply(rules, diagnostic(b=(5.08, 0.009)), diagnostic(b=(5.0, 0.02)), 100, SCALE).passed is None
 
 
 def rows(**passed):
@@ -120,6 +149,16 @@ def test_what_the_rows_say_together():
     assert verdict.reason == "hidden_hamiltonian: hidden_hamiltonian says so; mcrg: mcrg says so"
 
 
+def test_what_rows_say_together_depends_on_what_they_ask():
+    """`conclusion` is told which rows ask whether h is local and which whether it stays near a fixed point."""
+    given = {"near": diagnostic(True, "near; more"), "stays": diagnostic(False, "leaves; more")}
+    assert conclusion(given, ["near"], ["stays"]).name == criteria.LOCAL
+    assert conclusion(given, ["stays"], ["near"]).name == criteria.FEATURES
+    assert conclusion(given, ["near"], []).name == criteria.RG_STEP
+    assert conclusion(given, ["near"], ["stays", "other"]).reason == "stays: leaves"
+    assert conclusion(given, ["near"], ["other"]).name == criteria.UNDECIDED
+
+
 def test_verdicts_need_the_critical_point():
     report = rg.judge(rg.sample(8, 3.0, 200, seed=0), {"majority": rg.Majority()})
     entry = report.maps["majority"]
@@ -127,6 +166,7 @@ def test_verdicts_need_the_critical_point():
     assert "T_c" in entry.reason
 
 
+@functools.cache
 def sampled16():
     return rg.sample(16, rg.CRITICAL_TEMPERATURE, 3000, seed=5)
 
@@ -141,8 +181,7 @@ def test_the_unit_of_h_does_not_matter():
     critical16 = sampled16()
     maps = {"plain": by_hand, "times ten": lambda v: 10 * by_hand(v), "small": lambda v: 1e-4 * by_hand(v)}
     report = rg.judge(critical16, maps)
-    y_h = [report.maps["plain"].diagnostics["mcrg"].estimates["y_h[0]"]]
-    y_h += [report.maps[name].diagnostics["mcrg"].estimates["y_h_sign[0]"] for name in ("times ten", "small")]
+    y_h = [entry.diagnostics["mcrg"].estimates["y_h[0]"] for entry in report.maps.values()]
     assert len({float(q.estimate.value) for q in y_h}) == 1
     assert len({entry.verdict for entry in report.maps.values()}) == 1
     assert {tuple(row.passed for row in entry.diagnostics.values()) for entry in report.maps.values()} == {
@@ -161,8 +200,18 @@ def test_maps_that_are_not_what_they_should_be_are_refused(critical8):
     rng = np.random.default_rng(0)
     with pytest.raises(rg.InputError, match="two ways"):
         rg.judge(critical8, {"coins": lambda v: rg.Majority().sample_h(v, rng)})
-    with pytest.raises(rg.InputError, match=r"2 \* h - 1"):
-        rg.judge(critical8, {"bits": lambda v: (by_hand(v) + 1) / 2})
+
+
+def test_bits_are_judged_as_the_spins_that_they_stand_for(critical8):
+    bits, spins = rg.judge(critical8, {"bits": lambda v: (by_hand(v) + 1) / 2, "spins": by_hand}).maps.values()
+    assert "h is written from its origin, 0.5 in units of 0.5" in bits.diagnostics["vh_pattern"].why
+    assert "origin" not in spins.diagnostics["vh_pattern"].why
+    assert bits.verdict == spins.verdict
+    for name in DECIDING:
+        assert bits.diagnostics[name].passed == spins.diagnostics[name].passed, name
+    assert bits.diagnostics["mcrg"].estimates["y_h[0]"].estimate.value == pytest.approx(
+        spins.diagnostics["mcrg"].estimates["y_h[0]"].estimate.value, abs=1e-12
+    )
 
 
 def test_one_configuration_with_ties_is_no_map_of_bits():
@@ -187,16 +236,17 @@ class Signed:
 
 
 def test_signs_of_units_do_not_matter():
-    """Units of both signs are put right from their pictures, for one step; −h of all units is as good as h."""
+    """Units of both signs are put right from their pictures, at every level; −h of all units is as good as h."""
     rows = {
         name: report.diagnostics
         for name, report in rg.judge(sampled16(), {"signed": Signed(), "majority": rg.Majority()}).maps.items()
     }
-    for row, name in (("mcrg", "y_h[0]"), ("drift", "delta_m[0]"), ("hidden_hamiltonian", "K_nn[1]")):
+    of_levels = (("mcrg", "y_h[0]"), ("mcrg", "y_h[1]"), ("drift", "delta_m[0]"), ("drift", "delta_m[1]"))
+    for row, name in (*of_levels, ("hidden_hamiltonian", "K_nn[1]"), ("hidden_hamiltonian", "K_nn[2]")):
         own, other = (float(rows[which][row].estimates[name].estimate.value) for which in ("majority", "signed"))
-        assert own == pytest.approx(other, abs=0.02 if row == "hidden_hamiltonian" else 0.003)
-    assert "y_h[1]" not in rows["signed"]["mcrg"].estimates
-    assert "both signs" in rows["signed"]["mcrg"].why
+        assert own == pytest.approx(other, abs=0.02 if row == "hidden_hamiltonian" else 0.003), name
+    assert "32 of 64 units follow −v" in rows["signed"]["vh_pattern"].why
+    assert "follow −v" not in rows["majority"]["vh_pattern"].why
 
 
 class AgainstSome:
@@ -228,8 +278,9 @@ def test_signs_of_units_are_seen_from_five_standard_errors_on(critical8, wanted,
 
     share = min(np.linspace(0, 0.5, 501), key=lambda x: abs(below(x) - wanted))
     assert below(share) == pytest.approx(wanted, abs=0.1)
-    row = rg.judge(critical8, {"one against": AgainstSome(share)}).maps["one against"].diagnostics["mcrg"]
-    assert ("both signs" in row.why) is seen
+    row = rg.judge(critical8, {"one against": AgainstSome(share)}).maps["one against"].diagnostics["vh_pattern"]
+    assert ("1 of 16 units follow −v" in row.why) is seen
+    assert ("follow −v" in row.why) is seen
 
 
 def test_an_even_map_has_no_signs_to_put_right():
@@ -237,7 +288,7 @@ def test_an_even_map_has_no_signs_to_put_right():
         return v[:, ::2, ::2] * v[:, ::2, 1::2]
 
     entry = rg.judge(sampled16(), {"energy": energy}).maps["energy"]
-    assert "both signs" not in entry.diagnostics["mcrg"].why
+    assert "follow −v" not in entry.diagnostics["vh_pattern"].why
     assert entry.verdict == criteria.FEATURES
 
 

@@ -9,13 +9,14 @@ import pytest
 import reference
 
 import rgstep as rg
+from rgstep import ensemble as ensemble_module
 from rgstep import memory
 from rgstep.certificate import DISTRUST
-from rgstep.ensemble import Ensemble, ensemble_from_array, specific_heat
+from rgstep.ensemble import Ensemble, Level, compact, ensemble_from_array, is_spin, pieces, read, specific_heat
 from rgstep.errors import InputError
 from rgstep.exact import enumeration, torus
 from rgstep.ising import Ising, energy, ising, magnetisation
-from rgstep.packed import BLOCK_SITES, PackedSpins, pack
+from rgstep.packed import PIECE_SITES, PackedSpins, pack
 
 TC = rg.CRITICAL_TEMPERATURE
 
@@ -35,7 +36,7 @@ def test_spins_are_read_only(critical8):
         critical8.spins[0, 0, 0] = 1
     with pytest.raises(AttributeError):
         critical8.system = ising(8, 2.0)
-    assert all(not block.flags.writeable for block in critical8.blocks())
+    assert all(not piece.flags.writeable for piece in critical8.pieces())
 
 
 def test_its_facts(critical8):
@@ -49,10 +50,18 @@ def test_its_facts(critical8):
     np.testing.assert_allclose(critical8.magnetisations, critical8.spins.mean(axis=(1, 2)))
 
 
-def test_blocks_put_together_are_the_whole():
-    spins = np.ones((BLOCK_SITES // 256**2 + 1, 256, 256), np.int8)
-    blocks = list(Ensemble(spins, ising(256, 2.0)).blocks())
-    assert [len(block) for block in blocks] == [len(spins) - 1, 1]
+def test_pieces_put_together_are_the_whole():
+    spins = np.ones((PIECE_SITES // 256**2 + 1, 256, 256), np.int8)
+    found = list(Ensemble(spins, ising(256, 2.0)).pieces())
+    assert [len(piece) for piece in found] == [len(spins) - 1, 1]
+
+
+def test_the_old_name_of_pieces_works_and_warns(critical8):
+    with pytest.warns(DeprecationWarning, match=r"Ensemble\.blocks is now called Ensemble\.pieces"):
+        old = list(critical8.blocks(np.float32))
+    for piece, same in zip(critical8.pieces(np.float32), old, strict=True):
+        assert same.dtype == np.float32
+        np.testing.assert_array_equal(same, piece)
 
 
 def test_it_holds_bits_and_unpacks_when_asked(rng):
@@ -64,7 +73,7 @@ def test_it_holds_bits_and_unpacks_when_asked(rng):
         np.testing.assert_array_equal(same.magnetisations, magnetisation(v))
         assert "spins" not in vars(same)  # nothing above unpacked them
         np.testing.assert_array_equal(same.unpack(3, 7), v[3:7])
-        np.testing.assert_array_equal(np.concatenate(list(same.blocks(np.float32))), v.astype(np.float32))
+        np.testing.assert_array_equal(np.concatenate(list(same.pieces(np.float32))), v.astype(np.float32))
         np.testing.assert_array_equal(same.spins, v)
         assert same.spins is same.spins
     assert repr(ensemble) == repr(same)
@@ -101,7 +110,7 @@ def test_a_changed_copy(critical8):
 def test_spins_that_do_not_fit_are_not_unpacked(critical8, monkeypatch):
     ensemble = Ensemble(critical8.packed, critical8.system)
     monkeypatch.setattr(memory, "available", lambda: 640 * 64 - 1)
-    with pytest.raises(InputError, match=r"640 configurations of 8×8 spins.*ensemble\.blocks\(\)"):
+    with pytest.raises(InputError, match=r"640 configurations of 8×8 spins.*ensemble\.pieces\(\)"):
         ensemble.spins  # noqa: B018
     assert len(ensemble.energies) == 640
     monkeypatch.setattr(memory, "available", lambda: 640 * 64)
@@ -118,6 +127,89 @@ def test_print_names_size_temperature_and_checks(critical8):
     assert line.startswith("Ensemble(640 samples, L=8, T=2.26919, z(u)=")
     assert "z(sign_balance)=" in line
     assert "z(c)=" in line
+
+
+# --- levels, and how all of them are read
+
+
+def levels(rng):
+    """A level of bits and one of floats, each with the array that it was made of."""
+    spins, h = reference.random_spins(rng, 23, 6), rng.normal(size=(23, 3, 3)).astype(np.float32)
+    return [(Level.of(spins), spins), (Level.of(h), h)]
+
+
+def test_a_level_holds_bits_where_all_are_spins(rng):
+    (of_bits, spins), (of_floats, h) = levels(rng)
+    assert isinstance(of_bits.packed, PackedSpins)
+    assert of_bits.packed.bits.nbytes == 23 * 5  # 36 spins in 5 bytes
+    assert of_floats.packed is None
+    assert [level.side for level in (of_bits, of_floats)] == [6, 3]
+    assert [len(level) for level in (of_bits, of_floats)] == [23, 23]
+    for level, values in ((of_bits, spins), (of_floats, h)):
+        assert level.unpack().dtype == values.dtype
+        np.testing.assert_array_equal(level.unpack(), values)
+        np.testing.assert_array_equal(level.unpack(3, 9), values[3:9])
+        np.testing.assert_array_equal(level.unpack(20), values[20:])
+    with pytest.raises(FrozenInstanceError):
+        of_bits.values = h
+
+
+def test_the_configurations_are_a_level(critical8):
+    level = Level(critical8.packed)
+    assert level.packed is critical8.packed
+    assert (level.side, len(level)) == (8, 640)
+    np.testing.assert_array_equal(level.unpack(), critical8.spins)
+
+
+def test_values_of_a_level_of_whole_numbers_must_be_spins():
+    """The twin of `compact`: int8 says ±1, and what is not is no level of bits."""
+    with pytest.raises(InputError, match="contains 0"):
+        Level.of(np.zeros((3, 4, 4), np.int8))
+
+
+@pytest.mark.parametrize(("sites", "lengths"), [(1, [1] * 23), (8 * 9, [8, 8, 7]), (23 * 9, [23]), (1000 * 9, [23])])
+def test_pieces_hold_so_many_variables(rng, monkeypatch, sites, lengths):
+    """Ensembles, levels and arrays, whole or from one sample to another, are read alike."""
+    monkeypatch.setattr(ensemble_module, "PIECE_SITES", sites)
+    h = rng.normal(size=(23, 3, 3)).astype(np.float32)
+    for source in (h, Level.of(h)):
+        found = list(pieces(source))
+        assert [len(part) for _, part in found] == lengths
+        assert [start for start, _ in found] == np.cumsum([0, *lengths[:-1]]).tolist()
+        np.testing.assert_array_equal(np.concatenate([part for _, part in found]), h)
+        for start, stop in ((0, 5), (4, 23), (7, 7), (22, None)):
+            parts = list(pieces(source, start, stop))
+            together = np.concatenate([h[:0], *(part for _, part in parts)])
+            np.testing.assert_array_equal(together, h[start:stop])
+            assert [a for a, _ in parts] == [start + sum(len(p) for _, p in parts[:k]) for k in range(len(parts))]
+
+
+def test_pieces_of_bits_are_those_of_their_spins(rng, monkeypatch):
+    monkeypatch.setattr(ensemble_module, "PIECE_SITES", 5 * 64)
+    v = reference.random_spins(rng, 23, 8)
+    for source in (v, Ensemble(v, ising(8, 2.0)), Level.of(v)):
+        found = list(pieces(source, 1, 22))
+        assert [start for start, _ in found] == [1, 6, 11, 16, 21]
+        for start, part in found:
+            assert part.dtype == np.int8
+            np.testing.assert_array_equal(part, v[start : min(start + 5, 22)])
+            np.testing.assert_array_equal(part, read(source, start, min(start + 5, 22)))
+        np.testing.assert_array_equal(read(source, 20, None), v[20:])
+
+
+def test_what_is_spin_is_kept_in_a_byte():
+    for values in ([1.0, -1.0], [1, 1], [-1.0, -1.0]):
+        h = np.array([values])
+        assert is_spin(h)
+        assert compact(h).dtype == np.int8
+        np.testing.assert_array_equal(compact(h), h)
+    for values in ([1.0, 0.0], [1.0, -1.0000001], [0.5, 2.0]):
+        h = np.array([values])
+        assert not is_spin(h)
+        assert compact(h).dtype == np.float32
+        np.testing.assert_allclose(compact(h), h)
+    already = np.ones((2, 3, 3), np.int8)
+    assert compact(already) is already
 
 
 # --- from an array

@@ -10,7 +10,18 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from rgstep.estimates import Estimate, autocorrelation_time, bracket, group_bounds, grouped_mean, jackknife
+from rgstep.estimates import (
+    GROUPS,
+    Estimate,
+    Groups,
+    autocorrelation_time,
+    bracket,
+    estimated,
+    group_bounds,
+    grouped_mean,
+    jackknife,
+    with_rest,
+)
 
 
 def ar1(rng, alpha, chains, length):
@@ -179,6 +190,101 @@ def test_groups_cover_the_samples(samples, groups):
     lengths = [stop - start for start, stop in bounds]
     assert min(lengths) >= 1
     assert max(lengths) - min(lengths) <= 1
+
+
+# --- groups of samples, and sets without one of them
+
+
+def by_hand(values, bounds):
+    """The mean of all samples, then of those without each group."""
+    without = [np.delete(values, np.s_[a:b], axis=0).mean(axis=0) for a, b in bounds]
+    return np.stack([values.mean(axis=0), *(without if len(bounds) > 1 else [])])
+
+
+@pytest.mark.parametrize(("samples", "groups"), [(64, 64), (100, 64), (1000, 7), (5, 64), (2, 2)])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 4)])
+def test_means_of_all_sets_are_those_of_the_samples(rng, samples, groups, shape):
+    values = rng.normal(size=(samples, *shape))
+    found = Groups.of(samples, groups)
+    assert list(found.bounds) == group_bounds(samples, groups)
+    assert len(found) == min(samples, groups)
+    np.testing.assert_array_equal(found.counts, [b - a for a, b in found.bounds])
+    means = found.means(values)
+    assert means.shape == (len(found) + 1, *shape)
+    np.testing.assert_allclose(means, by_hand(values, found.bounds), rtol=1e-12)
+    sums = np.stack([values[a:b].sum(axis=0) for a, b in found.bounds])
+    np.testing.assert_allclose(found.over_counts(sums), means, rtol=1e-12)
+
+
+def test_sums_with_the_rest_are_all_and_all_but_each(rng):
+    sums = rng.normal(size=(5, 3))
+    found = with_rest(sums)
+    np.testing.assert_allclose(found[0], sums.sum(axis=0))
+    for g in range(5):
+        np.testing.assert_allclose(found[1 + g], np.delete(sums, g, axis=0).sum(axis=0))
+
+
+def test_one_group_has_no_rest_and_no_error():
+    groups = Groups.of(1)
+    assert groups.means(np.array([3.0])).tolist() == [3.0]
+    for estimate in (estimated(groups.means(np.array([3.0]))), grouped_mean(np.array([3.0]))):
+        assert estimate.value == 3.0
+        assert math.isnan(estimate.error)
+    assert len(Groups.of(10)) == 10
+    assert len(Groups.of(1000)) == GROUPS == 64
+
+
+def test_groups_of_small_integers_do_not_overflow():
+    values = np.full((1000, 2), 100, np.int8)
+    np.testing.assert_array_equal(Groups.of(1000, 4).means(values), np.full((5, 2), 100.0))
+
+
+def test_estimated_is_the_jackknife_of_its_sets(rng):
+    """Of a nonlinear statistic, corrected for bias and not; a statistic of a mean alone has the standard error."""
+    x = rng.normal(2.0, 1.0, size=(640, 3))
+    groups = Groups.of(640)
+    sets = groups.means(x) ** 2
+    for correct in (False, True):
+        found, expected = estimated(sets, correct), jackknife(sets[0], list(sets[1:]), correct)
+        np.testing.assert_array_equal(found.value, expected.value)
+        np.testing.assert_array_equal(found.error, expected.error)
+    bias = 63 * (sets[1:].mean(axis=0) - sets[0])
+    np.testing.assert_allclose(estimated(sets, correct_bias=True).value, sets[0] - bias)
+    np.testing.assert_allclose(bias, x.var(axis=0) / 640, rtol=0.7)
+    of_groups = x.reshape(64, 10, 3).mean(axis=1)
+    np.testing.assert_allclose(estimated(groups.means(x)).error, of_groups.std(axis=0, ddof=1) / 8)
+
+
+def covered(sets_of, repeats=400):
+    """How often the truth, 1, is within one error of (mean of x)², x of mean 1."""
+    rng = np.random.default_rng(11)
+    found = [estimated(sets_of(rng.normal(1.0, 1.0, 512))) for _ in range(repeats)]
+    return np.mean([abs(estimate.value - 1) < estimate.error for estimate in found])
+
+
+def test_errors_of_sets_cover_the_truth():
+    """68 % within one error, 4 σ of 400 repeats are 9 %."""
+    groups = Groups.of(512)
+    assert covered(lambda x: groups.means(x) ** 2) == pytest.approx(0.68, abs=0.09)
+
+
+def test_sets_that_are_not_all_but_one_group_are_found_out():
+    """The twins: the groups themselves in place of all but each, and left-out sums over the number of all samples."""
+    groups = Groups.of(512)
+
+    def of_each(x):
+        sums = x.reshape(64, 8).sum(axis=1)
+        return np.append(sums.sum() / 512, sums / 8) ** 2
+
+    def over_all(x):
+        return (with_rest(x.reshape(64, 8).sum(axis=1)) / 512) ** 2
+
+    copies = Groups.of(4 * 512)
+    assert covered(of_each) > 0.99  # 63 times too large
+    assert covered(lambda x: copies.means(np.tile(x, 4)) ** 2) < 0.5  # copies in other groups: half as large
+    x = np.random.default_rng(0).normal(1.0, 1.0, 512)
+    right = estimated(groups.means(x) ** 2)
+    assert estimated(over_all(x), correct_bias=True).value > right.value + 20 * right.error  # 63 times 2/64 too large
 
 
 # --- print

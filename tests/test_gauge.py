@@ -1,4 +1,4 @@
-"""Sign and site of units without places: what was scrambled is put back, what has no places shows."""
+"""Sign, life, origin and site of units: what was scrambled is put back, what has no places shows."""
 
 import functools
 import math
@@ -253,6 +253,160 @@ def test_few_samples_give_a_gauge_not_an_error():
     assert np.isfinite([found.residual, found.expected_at_random]).all()
 
 
+def test_at_zero_temperature_units_are_alive_that_follow_the_spins():
+    """All pictures are flat there; what h does is in its variance."""
+    up = np.where(np.arange(40) % 2, -1, 1).astype(np.int8)
+    v = np.broadcast_to(up[:, None, None], (40, 8, 8)).copy()
+    h = Majority().mean_h(v).reshape(40, -1) * np.where(np.arange(16) == 3, -1, 1)
+    h[:, 7] = 1
+    means = measure(v, h).all()
+    found = gauge.find(means.vh.reshape(-1, 8, 8), means.hh - means.h**2)
+    assert found.constant == (7,)
+    np.testing.assert_array_equal(found.sign, np.where(np.arange(16) == 3, -1, 1))
+    assert gauge.find(means.vh.reshape(-1, 8, 8)).constant == tuple(range(16))  # the twin: pictures alone do not tell
+
+
+def test_the_residual_is_that_of_the_units_that_are_alive():
+    pictures = blobs(tiles(4, 8) + np.random.default_rng(8).normal(0, 0.3, (16, 2)), 8)
+    pictures[5] = 0
+    found = gauge.find(pictures)
+    assert found.constant == tuple(np.flatnonzero(~found.alive)) == (5,)
+    kept = found.alive
+    weighted = (found.weight[kept] * found.distance[kept] ** 2).sum() / found.weight[kept].sum()
+    assert found.residual == pytest.approx(math.sqrt(weighted))
+    assert 0.2 < found.residual < 0.6
+
+
+# --- units that come as a lattice
+
+
+@pytest.mark.parametrize("size", SAMPLES)
+def test_a_given_lattice_stays_as_it_came(size):
+    v = critical(size)
+    h = Majority().sample_h(v.spins, np.random.default_rng(1))
+    found = gauge.find(rg.visible_hidden(v, h).value, given=True)
+    assert (found.given, found.turn, found.side) == (True, 0, size // 2)
+    np.testing.assert_array_equal(found.order, np.arange(len(found.order)))
+    np.testing.assert_array_equal(found.site, np.stack(np.divmod(np.arange(len(found.order)), size // 2), axis=1))
+    np.testing.assert_array_equal(found.apply(h), h)
+    assert np.shares_memory(found.apply(h), h)
+    assert found.residual < SMALL
+
+
+@pytest.mark.parametrize("which", range(8))
+def test_a_lattice_that_came_turned_is_turned_back(which):
+    """Its eight views, one unit in three with the other sign."""
+    v = critical(16)
+    placed = Majority().sample_h(v.spins, np.random.default_rng(1))
+    view = gauge.symmetries(8)[which]
+    sign = np.where(np.arange(64) % 3, 1, -1).astype(np.int8)
+    h = (placed.reshape(-1, 64)[:, view] * sign).reshape(placed.shape)
+    found = gauge.find(rg.visible_hidden(v, h).value, given=True)
+    np.testing.assert_array_equal(found.sign, sign)
+    np.testing.assert_array_equal(found.order, gauge.symmetries(8)[found.turn])
+    np.testing.assert_array_equal(found.apply(h), placed)
+    assert (found.turn == 0) == (which == 0)
+    assert found.residual < SMALL
+    assert found.apply(h).dtype == np.int8
+
+
+def test_a_given_lattice_of_scattered_blocks_stays_as_it_came():
+    """The twin: its centres lie anywhere, and no view of it is nearer to them than half of what random ones are."""
+    v = critical(16)
+    h = RandomTiling().sample_h(v.spins, np.random.default_rng(1))
+    found = gauge.find(rg.visible_hidden(v, h).value, given=True)
+    assert found.turn == 0
+    np.testing.assert_array_equal(found.apply(h), h)
+    assert found.residual > NEAR_RANDOM * found.expected_at_random
+
+
+def test_a_given_lattice_may_lie_between_the_sites():
+    """Decimation keeps the corner, half a spacing from the middle of its tile; a shift by whole tiles is no offset."""
+    v = critical(16)
+    for moved, offset in ((0, -0.5), (1, 0.5), (2, -0.5), (3, 0.5)):
+        spins = np.roll(v.spins, -moved, axis=(1, 2))
+        found = gauge.find(rg.visible_hidden(v, Decimation().mean_h(spins)).value, given=True)
+        away = (found.offset - offset + 1) % 2 - 1  # ±1, half a tile, is on the edge
+        np.testing.assert_allclose(away, 0, atol=0.1)
+        assert (np.abs(found.offset) <= 1).all()
+        assert found.turn == 0
+        assert found.residual < SMALL
+
+
+def test_units_of_a_given_lattice_without_a_clear_sign_take_that_of_the_rest():
+    pictures = -blobs(tiles(4, 8), 8)
+    pictures[[2, 6]] *= -0.1
+    clear = np.ones(16, bool)
+    np.testing.assert_array_equal(np.flatnonzero(gauge.find(pictures, given=True).sign == 1), [2, 6])
+    clear[2] = False
+    np.testing.assert_array_equal(np.flatnonzero(gauge.find(pictures, given=True, clear=clear).sign == 1), [6])
+    found = gauge.find(pictures, clear=clear)  # the twin: places that are found have signs of their own
+    np.testing.assert_array_equal(np.flatnonzero(found.sign == 1), [2, 6])
+
+
+def test_lattices_are_told_from_each_other_by_where_their_units_look():
+    """`turned` on centres that jitter: each of the eight views of a lattice is brought back."""
+    jitter = np.random.default_rng(9).normal(0, 0.2, (25, 2))
+    centre, weight, alive = tiles(5, 15) + jitter, np.ones(25), np.ones(25, bool)
+    alive[[3, 11]] = False
+    for view in gauge.symmetries(5):
+        turn, offset, distance = gauge.turned(centre[view], weight[view], alive[view], 15)
+        np.testing.assert_array_equal(view[gauge.symmetries(5)[turn]], np.arange(25))
+        mean = jitter[alive].mean(axis=0)
+        np.testing.assert_allclose(offset, mean, atol=0.02)
+        np.testing.assert_allclose(np.sort(distance), np.sort(np.hypot(*(jitter[alive] - offset).T)), atol=1e-6)
+
+
+# --- origin and scale
+
+
+def of_all_states(function):
+    """Return the origin of a function of all states of the 4×4 torus, its expectations those at K = 0."""
+    v = enumeration.states(4)
+    return gauge.origin_of(function(v), function(v), function(-v))
+
+
+def test_how_far_a_map_breaks_the_flip_in_closed_form():
+    """h = v₀ + ε v₀v₁ + 7: the middle of ±v is 7 + ε v₀v₁, ε is what is left of it and √(1 + ε²) the variation."""
+    for eps in (0.0, 0.1, 0.5):
+        origin = of_all_states(lambda v, eps=eps: v[:, :1, 0] * (1.0 + eps * v[:, :1, 1]) + 7)
+        np.testing.assert_allclose(origin.centre, 7)
+        assert origin.flip_breaking == pytest.approx(eps / math.sqrt(1 + eps**2), abs=1e-7)
+        assert origin.spins is (eps == 0)  # 6 and 8 are two values
+
+
+def test_what_is_written_from_an_origin_keeps_its_type():
+    h = enumeration.states(4).reshape(-1, 16)[:, :4]
+    spins = gauge.origin_of(h, h.astype(np.float32), -h.astype(np.float32))
+    assert spins.trivial
+    assert spins.apply(h) is h
+    real = gauge.Origin(np.full(4, 0.5), np.full(4, 0.5), 1e-6, True, 0.0)
+    assert not real.trivial
+    for dtype, expected in ((np.int8, np.float32), (np.float32, np.float32), (np.float64, np.float64)):
+        found = real.apply(((1 + h) // 2).astype(dtype))
+        assert found.dtype == expected
+        np.testing.assert_array_equal(found, h)
+    assert real.apply(np.full((1, 4), 0.5 + 1e-7)).tolist() == [[0, 0, 0, 0]]  # rounding is no sign
+    assert real.apply(np.full((1, 4), 0.5 + 1e-5)).min() > 0  # the twin
+
+
+def test_a_map_written_from_its_origin_draws_spins():
+    class Bits:
+        def mean_h(self, v):
+            return (1 + Majority().mean_h(v)) / 2
+
+        def sample_h(self, v, rng):
+            return ((1 + Majority().sample_h(v, rng)) // 2).astype(np.uint8)
+
+    v = critical(8).spins
+    raw = Bits().sample_h(v, np.random.default_rng(3))
+    written = gauge.Written(Bits(), gauge.origin_of(raw, Bits().mean_h(v), Bits().mean_h(-v)))
+    drawn = written.sample_h(v, np.random.default_rng(3))
+    assert drawn.dtype == np.int8
+    np.testing.assert_array_equal(drawn, Majority().sample_h(v, np.random.default_rng(3)))
+    np.testing.assert_array_equal(written.mean_h(v), Majority().mean_h(v))
+
+
 # --- what random centres give
 
 
@@ -292,7 +446,6 @@ def test_few_centres_that_count_fit_better_at_random():
         (np.zeros((4, 16)), r"pictures of shape \(4, 16\): expected \(unit, L, L\)"),
         (np.zeros((4, 4, 8)), r"pictures of shape \(4, 4, 8\)"),
         (np.zeros((0, 4, 4)), r"pictures of shape \(0, 4, 4\)"),
-        (np.zeros((5, 4, 4)), "5 units fill no square lattice: a network of 4 would"),
         (np.full((4, 4, 4), np.nan), "the picture of unit 0 holds nan: must be finite"),
     ],
 )
@@ -306,9 +459,27 @@ def test_wrong_variances_and_h_are_refused():
     with pytest.raises(InputError, match=r"variance of shape \(3,\) for 4 units"):
         gauge.find(pictures, np.ones(3))
     found = gauge.find(pictures)
-    for shape in ((7, 5), (7, 2, 2)):
+    for shape in ((7, 5), (7, 3, 3), (7, 2, 2, 1), (7,)):
         with pytest.raises(InputError, match="the gauge is that of 4 units"):
             found.apply(np.ones(shape, np.int8))
+    assert found.apply(np.ones((7, 2, 2), np.int8)).shape == found.apply(np.ones((7, 4), np.int8)).shape == (7, 2, 2)
+
+
+def test_units_that_fill_no_lattice_have_sign_and_life_and_no_site():
+    pictures = blobs([(1, 1), (5, 5), (1, 5), (5, 1), (3, 3)], 8)
+    pictures[1] *= -1
+    pictures[4] = 0
+    found = gauge.find(pictures)
+    np.testing.assert_array_equal(found.sign, [1, -1, 1, 1, 1])
+    np.testing.assert_array_equal(found.alive, [True] * 4 + [False])
+    assert found.constant == (4,)
+    np.testing.assert_allclose(found.centre[:4], [(1, 1), (5, 5), (1, 5), (5, 1)], atol=0.05)
+    assert found.weight[:4].min() > 0.9
+    assert (found.site, found.order, found.side, found.turn, found.given) == (None, None, 0, 0, False)
+    assert np.isnan([found.residual, found.expected_at_random, *found.distance]).all()
+    with pytest.raises(InputError, match=r"h of shape \(7, 5\): the gauge is that of 5 units"):
+        found.apply(np.ones((7, 5), np.int8))
+    assert gauge.find(pictures[:4]).side == 2  # the twin: four of them do
 
 
 def test_which_numbers_of_units_fill_a_lattice():

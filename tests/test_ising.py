@@ -1,15 +1,17 @@
-"""Energy and magnetisation against loops; what the model accepts."""
+"""Energy and magnetisation against loops; what the model knows exactly against enumeration; what it accepts."""
 
 import inspect
 import math
 
+import closed_forms
 import numpy as np
 import pytest
 import reference
 
 import rgstep as rg
 from rgstep.errors import InputError
-from rgstep.ising import energy, ising, magnetisation
+from rgstep.exact import enumeration, torus, transfer
+from rgstep.ising import LARGEST_COUNTED, Ising, energy, ising, magnetisation
 
 
 @pytest.mark.parametrize("size", [4, 6, 8])
@@ -50,6 +52,92 @@ def test_the_critical_temperature():
     assert ising(8, rg.CRITICAL_TEMPERATURE).is_critical
     assert ising(8, rg.CRITICAL_TEMPERATURE) == ising(8, math.nextafter(rg.CRITICAL_TEMPERATURE, 3.0))
     assert not ising(8, 2.269).is_critical
+
+
+# --- what the model knows
+
+
+@pytest.mark.parametrize("temperature", [1.5, rg.CRITICAL_TEMPERATURE, 5.0])
+def test_the_thermodynamics_of_the_torus_by_enumeration(temperature):
+    """ln Z, u, its variance, c, ⟨nn⟩ and ⟨|m|⟩ from all 65536 states of side 4; those of another T are others."""
+    model, other = ising(4, temperature), ising(4, 1.05 * temperature)
+    v, p = enumeration.states(4), enumeration.probabilities(4, model.coupling)
+    e, m = energy(v), magnetisation(v)
+    variance = p @ (e - p @ e) ** 2
+    neighbours = (v * np.roll(v, 1, axis=1)).mean(axis=(1, 2))
+    for name, expected in {
+        "log_partition": math.log(np.exp(-16 * model.coupling * e).sum()),
+        "energy": p @ e,
+        "energy_variance": variance,
+        "specific_heat": model.coupling**2 * 16 * variance,
+        "nn_correlation": p @ neighbours,
+        "mean_abs_m": p @ np.abs(m),
+    }.items():
+        assert getattr(model, name) == pytest.approx(expected, rel=1e-9), name
+        assert getattr(other, name) != pytest.approx(expected, rel=1e-3), name
+
+
+def test_known_numbers_of_large_lattices():
+    """Kaufman's u and c at L = 32, T_c (mpmath, 40 digits); ⟨|m|⟩ at L = 8."""
+    model = ising(32, rg.CRITICAL_TEMPERATURE)
+    assert model.energy == pytest.approx(-1.4336584661462, abs=1e-12)
+    assert model.nn_correlation == pytest.approx(1.4336584661462 / 2, abs=1e-12)
+    assert model.specific_heat == pytest.approx(1.846767590040, abs=1e-10)
+    assert model.energy_variance == pytest.approx(1.846767590040 / (32 * model.coupling) ** 2, rel=1e-10)
+    assert model.log_partition == pytest.approx(952.6480795485427, rel=1e-14)
+    assert ising(8, rg.CRITICAL_TEMPERATURE).mean_abs_m == pytest.approx(0.7773310928, abs=1e-10)
+
+
+@pytest.mark.parametrize("temperature", [0.0, math.inf])
+def test_the_ends_of_the_temperature_axis(temperature):
+    model = ising(6, temperature)
+    ordered = temperature == 0
+    assert (model.energy, model.nn_correlation) == ((-2.0, 1.0) if ordered else (0.0, 0.0))
+    assert model.specific_heat == 0
+    assert model.energy_variance == pytest.approx(0 if ordered else 2 / 36)
+    walk = sum(math.comb(36, k) * abs(36 - 2 * k) for k in range(37)) / 2**36 / 36
+    assert model.mean_abs_m == pytest.approx(1 if ordered else walk)
+
+
+def test_the_mean_magnetisation_is_known_up_to_side_eight():
+    assert LARGEST_COUNTED == 8
+    assert ising(8, 2.0).mean_abs_m == transfer.magnetisation_moments(8, 0.5).abs_m
+    assert ising(10, 2.0).mean_abs_m is None
+
+
+def test_the_shape_of_the_two_point_function_is_that_of_the_torus():
+    x = np.linspace(0.1, 0.9, 5)
+    found = Ising.two_point_shape(x[:, None], x)
+    np.testing.assert_array_equal(found, torus.two_point_shape(x[:, None], x))
+    assert ising(8, 2.0).two_point_shape(0.5, 0.0) / Ising.two_point_shape(0.5, 0.5) == pytest.approx(1.02437, abs=5e-6)
+
+
+def test_the_numbers_of_the_fixed_point():
+    """Onsager, Yang, Kamieniarz and Blöte; the ties of 2×2 blocks from Kaufman and Onsager's short distances."""
+    assert (Ising.Y_T, Ising.Y_H, Ising.DELTA_SIGMA, Ising.DELTA_EPSILON) == (1, 15 / 8, 1 / 8, 1)
+    assert Ising.BINDER == 0.61069
+    assert pytest.approx(closed_forms.TIE_PROBABILITY, rel=1e-14) == Ising.TIES
+    assert pytest.approx(0.0853099, abs=5e-8) == Ising.TIES
+
+
+def test_exponents_and_binder_are_those_of_exact_small_tori():
+    """From 4 to 8 sites ⟨m²⟩ falls as L^(−2Δ_σ) and U₄ nears its limit; c grows by as much at each doubling, y_t = 1.
+
+    Off T_c, the twin, neither holds.
+    """
+    falls, steps = [], []
+    for coupling in (1 / rg.CRITICAL_TEMPERATURE, 0.9 / rg.CRITICAL_TEMPERATURE):
+        small, large = (transfer.magnetisation_moments(size, coupling) for size in (4, 8))
+        falls.append(-math.log2(large.m2 / small.m2) - 2 * Ising.DELTA_SIGMA)
+        c = [Ising(size, coupling).specific_heat for size in (32, 64, 128)]
+        steps.append((c[2] - c[1]) / (c[1] - c[0]) - 1)
+        if coupling == 1 / rg.CRITICAL_TEMPERATURE:
+            assert 0 < large.binder - Ising.BINDER < 0.003
+    assert abs(falls[0]) < 0.02 < 0.1 < abs(falls[1])
+    assert abs(steps[0]) < 0.01 < 0.1 < abs(steps[1])
+
+
+# --- what it accepts
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import rgstep as rg
-from rgstep import operators
+from rgstep import ensemble, operators
 from rgstep.exact import enumeration
+from rgstep.ising import OPERATORS
 from rgstep.operators import EVEN, EVEN_TERMS, ODD, ODD_TERMS, sums
 
 SIDES = (2, 3, 4, 6, 8, 10, 16, 64, 65, 72)
@@ -90,18 +91,40 @@ def test_the_powers_of_a_scale():
 
 @pytest.mark.parametrize("side", [4, 6, 8, 12])
 def test_an_ensemble_is_read_without_unpacking(side):
-    ensemble = rg.sample(size=side, temperature=rg.CRITICAL_TEMPERATURE, samples=300, seed=1)
-    found, (even, odd) = sums(ensemble), naive(ensemble.spins)
+    critical = rg.sample(size=side, temperature=rg.CRITICAL_TEMPERATURE, samples=300, seed=1)
+    found = sums(critical)
+    assert "spins" not in vars(critical)
+    even, odd = naive(critical.spins)
     np.testing.assert_array_equal(found.even, even)
     np.testing.assert_array_equal(found.odd, odd)
-    np.testing.assert_array_equal(found.even[:, 0], -(side**2) * ensemble.energies)
-    np.testing.assert_array_equal(found.odd[:, 0], side**2 * ensemble.magnetisations)
+    np.testing.assert_array_equal(found.even[:, 0], -(side**2) * critical.energies)
+    np.testing.assert_array_equal(found.odd[:, 0], side**2 * critical.magnetisations)
 
 
-def test_blocks_do_not_matter(rng, monkeypatch):
+@pytest.mark.parametrize("side", [4, 6, 8])
+def test_a_level_has_the_operators_of_its_values(rng, side):
+    """Bits are counted, floats multiplied: both as for the array."""
+    v, h = spins(rng, side, 40), rng.standard_normal((40, side, side)).astype(np.float32)
+    for values in (v, h):
+        for part, expected in zip(sums(ensemble.Level.of(values)), sums(values), strict=True):
+            np.testing.assert_array_equal(part, expected)
+
+
+def test_what_the_model_says_of_the_operators_is_what_is_counted():
+    """Names, terms a site and spins a term of `ising.OPERATORS`: on a lattice of 3s, term by term 3 to their number."""
+    for names, terms, powers, sector in (
+        (EVEN, EVEN_TERMS, operators.EVEN_SPINS, "even"),
+        (ODD, ODD_TERMS, operators.ODD_SPINS, "odd"),
+    ):
+        assert [(o.name, o.terms, o.spins) for o in OPERATORS[sector]] == list(zip(names, terms, powers, strict=True))
+        of_three = getattr(sums(np.full((1, 10, 10), 3.0)), sector)[0]
+        np.testing.assert_allclose(of_three, 100 * terms * 3.0**powers)
+
+
+def test_pieces_do_not_matter(rng, monkeypatch):
     v, h = spins(rng, 6, 40), rng.standard_normal((40, 6, 6))
     whole = [sums(v), sums(h)]
-    monkeypatch.setattr(operators, "BLOCK_SITES", 7 * 36)
+    monkeypatch.setattr(ensemble, "PIECE_SITES", 7 * 36)
     for found, expected in zip([sums(v), sums(h)], whole, strict=True):
         for part, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(part, other)

@@ -42,7 +42,7 @@ def test_there_and_back(v):
         assert back.dtype == dtype
         assert back.flags.c_contiguous
         np.testing.assert_array_equal(back, v)
-        np.testing.assert_array_equal(np.concatenate(list(bits.blocks(dtype))), v)
+        np.testing.assert_array_equal(np.concatenate([bits.unpack(a, b, dtype) for a, b in bits.bounds()]), v)
     np.testing.assert_array_equal(pack(bits.unpack()).bits, bits.bits)
 
 
@@ -71,15 +71,15 @@ def test_vectors_lists_and_other_numbers_are_packed(rng):
 
 
 @pytest.mark.parametrize("size", [4, 6, 8])
-def test_the_result_does_not_depend_on_the_block(rng, monkeypatch, size):
+def test_the_result_does_not_depend_on_the_pieces(rng, monkeypatch, size):
     v = reference.random_spins(rng, 50, size)
     whole = pack(v)
-    for name in ("BLOCK_SITES", "CACHED_SITES"):
+    for name in ("PIECE_SITES", "CACHED_SITES"):
         monkeypatch.setattr(packed, name, 7 * size**2 + 1)
     parts = pack(v)
     np.testing.assert_array_equal(parts.bits, whole.bits)
     np.testing.assert_array_equal(parts.unpack(), v)
-    assert [len(block) for block in parts.blocks()] == [7] * 7 + [1]
+    assert list(parts.bounds()) == [(7 * k, min(7 * k + 7, 50)) for k in range(8)]
     np.testing.assert_array_equal(parts.energies(), ising.energy(v))
     np.testing.assert_array_equal(parts.magnetisations(), ising.magnetisation(v))
 

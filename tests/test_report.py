@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import closed_forms
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 import rgstep as rg
 from rgstep import patterns
 from rgstep.estimates import Estimate
-from rgstep.exact import blocks, enumeration
+from rgstep.exact import enumeration
 from rgstep.files import check_output, output_folder, write_arrays
 from rgstep.instruments import INSTRUMENTS
 from rgstep.report import Report, headline, load_report
@@ -131,7 +132,9 @@ def test_exact_numbers_are_the_literature_s(report4):
     assert exact["majority", "sampling", "abs_m"] == pytest.approx(ABS_M4, abs=1e-9)
     s, p = enumeration.states(4).astype(float), enumeration.probabilities(4, COUPLING)
     diagonal = p @ (s[:, 0, 0] * s[:, 1, 1])
-    assert exact_vh(rg.Average())["own_block"] == pytest.approx(blocks.average_own_block(-U4 / 2, diagonal), abs=1e-6)
+    assert exact_vh(rg.Average())["own_block"] == pytest.approx(
+        closed_forms.average_own_block(-U4 / 2, diagonal), abs=1e-6
+    )
     majority = p @ np.abs(np.sign(s[:, :2, :2].sum(axis=(1, 2))) * s[:, :2, :2].mean(axis=(1, 2)))
     assert exact_vh(rg.Majority())["own_block"] == pytest.approx(majority, abs=1e-6)
 

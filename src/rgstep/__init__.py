@@ -20,7 +20,7 @@ _OLD_NAMES = {  # where each old name is, and what takes its place; they go with
     "load_rbm": ("rgstep.store", "rgstep.load"),
     "load_report": ("rgstep.report", "rgstep.load"),
     "load_rbms": ("rgstep.nets.conversion", "rgstep.load"),
-    "load_checkpoints": ("rgstep.nets.checkpoints", "rgstep.load"),
+    "load_checkpoints": ("rgstep.nets.training", "rgstep.load"),
     "pattern_statistics": ("rgstep.patterns", "rgstep.patterns.pattern_statistics"),
     "pattern_correlator": ("rgstep.patterns", "rgstep.patterns.pattern_correlator"),
     "Assessment": ("rgstep.nets.assessment", "rgstep.nets.assessment.Assessment"),

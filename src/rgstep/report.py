@@ -164,12 +164,12 @@ def load_report(directory: str | Path) -> Report:
         for name, entry in text["maps"].items():
             arrays = read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz")
             maps[name] = MapReport(
-                str(entry.get("verdict")),
-                str(entry.get("kind")),
-                str(entry.get("about")),
-                read_rows(entry["diagnostics"]),
-                by_row(arrays, text["schema"], origin),
-                str(entry.get("reason", "")),
+                verdict=str(entry.get("verdict")),
+                kind=str(entry.get("kind")),
+                about=str(entry.get("about")),
+                diagnostics=read_rows(entry["diagnostics"]),
+                arrays=by_row(arrays, text["schema"], origin),
+                reason=str(entry.get("reason", "")),
             )
         return Report(origin, maps)
     except FileNotFoundError as error:
