@@ -6,9 +6,9 @@ import math
 import h5py
 import numpy as np
 import pytest
-from rgstep.nets.sources import as_bits
 
 import rgstep as rg
+from rgstep.nets.batches import as_bits
 from rgstep.nets.conversion import save_rbms
 from rgstep.store import load_ensemble, load_rbm, save_ensemble, save_rbm
 
