@@ -297,12 +297,12 @@ def test_other_shapes_give_rows(critical8):
 
 
 def test_what_does_not_belong_together_is_refused(critical8, critical4):
+    moments, flat = measure(critical8, rg.Majority()), measure(critical8, np.ones((640, 4)))
+    of_moments, of_flat = gauge_of(moments), gauge_of(flat)
     with pytest.raises(rg.InputError, match="configurations and moments"):
-        moments = measure(critical8, rg.Majority())
-        tiles.geometry(critical4, moments, gauge_of(moments))
-    flat = measure(critical8, np.ones((640, 4)))
+        tiles.geometry(critical4, moments, of_moments)
     with pytest.raises(rg.InputError, match="constant"):
-        tiles.geometry(critical8, flat, gauge_of(flat))
+        tiles.geometry(critical8, flat, of_flat)
 
 
 # --- figure
