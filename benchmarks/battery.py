@@ -11,8 +11,10 @@ import time
 from collections import defaultdict
 
 import rgstep as rg
-from rgstep.battery import BATTERY, prepare
+from rgstep.adapters import as_maps
 from rgstep.controls import HAND_MADE
+from rgstep.instruments import INSTRUMENTS
+from rgstep.instruments.base import prepare
 
 NAMES = ("majority", "average", "decimation", "random_tiling", "scrambled_majority")
 
@@ -46,11 +48,11 @@ def rows(ensemble: rg.Ensemble, size: int) -> None:
     spent: dict[str, float] = defaultdict(float)
     for name, given in maps(size).items():
         clock = time.process_time()
-        subject = prepare(ensemble, name, given, 0, None)
+        subject = prepare(ensemble, as_maps(given, name), given, name)
         spent["⟨v h⟩"] += time.process_time() - clock
-        for row, run in BATTERY.items():
+        for row, instrument in INSTRUMENTS.items():
             clock = time.process_time()
-            run(subject)
+            instrument.measure(subject)
             spent[row] += time.process_time() - clock
     total = sum(spent.values())
     for row, seconds in sorted(spent.items(), key=lambda entry: -entry[1]):

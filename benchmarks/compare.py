@@ -17,13 +17,13 @@ CHILD = """
 import json, resource, sys, time
 start = time.perf_counter()
 from pathlib import Path
-from rgstep.compare import Comparison, compare
+from rgstep.jobs import compare
 marks = [("import", 0.0), ("between stages", time.perf_counter() - start)]
 def progress(stage, done, total, note=""):
     name = stage.split(" of ")[0].replace("training ", "train ") if "⟨" in stage else stage
     if marks[-1][0] != name:
         marks.append((name, time.perf_counter() - start))
-compare(Comparison(samples=int(sys.argv[2])), Path(sys.argv[1]), progress=progress)
+compare(Path(sys.argv[1]), samples=int(sys.argv[2]), progress=progress)
 end = time.perf_counter() - start
 spans = {}
 for (name, begin), (_, stop) in zip(marks, [*marks[1:], ("", end)]):

@@ -15,7 +15,7 @@ import time
 
 import rgstep as rg
 from rgstep.nets.annealing import log_partition_interval
-from rgstep.nets.divergence import kl_to_ising
+from rgstep.nets.assessment import kl_to_ising
 from rgstep.nets.equilibrium import equilibrium
 from rgstep.nets.localisation import localisation
 

@@ -32,8 +32,9 @@ import numpy as np
 from rbm_peers import BATCH, HIDDEN, PEERS, RATE, WEIGHTS_SD, Rule, Way, version_of
 
 import rgstep as rg
-from rgstep.nets import gibbs, products, updates
+from rgstep.nets import products, updates
 from rgstep.nets.presets import Training
+from rgstep.nets.rbm import gibbs_steps, signs, uniform
 
 SAMPLES, SIZE = 20_000, 32
 VISIBLE = SIZE**2
@@ -55,13 +56,13 @@ def rgstep_way(v: np.ndarray, rule: Rule) -> Way:
         learning_rate=RATE,
     )
     rng, compiled = np.random.default_rng(0), updates.compiled_settings(settings)
-    data, rows = jnp.asarray(np.packbits(v > 0, axis=1)), np.zeros((updates.MOST, BATCH), np.int32)
+    data, rows = jnp.asarray(np.packbits(v > 0, axis=1)), np.zeros((updates.LONGEST_LOOP, BATCH), np.int32)
     box = [updates.first_state(rg.untrained_rbm(VISIBLE, HIDDEN, 0, WEIGHTS_SD).parameters, settings, 0)]
 
     def epoch() -> None:
         rows[: settings.steps] = rng.permutation(len(v)).reshape(-1, BATCH)
         count, k = jnp.int32(settings.steps), jnp.int32(settings.k)
-        box[0] = updates.updates(box[0], data, jnp.asarray(rows.copy()), count, k, compiled)
+        box[0] = updates.run_updates(box[0], data, jnp.asarray(rows.copy()), count, k, compiled)
         jax.block_until_ready(box[0].parameters)
 
     return Way(epoch, lambda: rg.RBM(*(np.asarray(x) for x in box[0].parameters)))
@@ -84,15 +85,15 @@ class Stopwatch:
         return cpu
 
 
-def pseudo_likelihood(machine: rg.RBM, v: np.ndarray, sites: int = 8) -> float:
+def pseudo_likelihood(network: rg.RBM, v: np.ndarray, sites: int = 8) -> float:
     """Return the mean of ln p(v_i | rest) over 500 configurations and 8 random sites of each, from free energies."""
     v = v[:500]
     at = np.random.default_rng(2).integers(0, VISIBLE, (sites, len(v)))
-    before, terms = machine.free_energy(v), []
+    before, terms = network.free_energy(v), []
     for columns in at:
         flipped = v.copy()
         flipped[np.arange(len(v)), columns] *= -1
-        terms.append(-np.logaddexp(0.0, before - machine.free_energy(flipped)))
+        terms.append(-np.logaddexp(0.0, before - network.free_energy(flipped)))
     return float(np.mean(terms))
 
 
@@ -165,7 +166,7 @@ def epochs(rounds: int) -> None:
 def sweeps(rounds: int) -> None:
     """Microseconds of a Gibbs sweep v → h → v, for each chain."""
     weights = rg.untrained_rbm(VISIBLE, HIDDEN, 0, 0.05).parameters
-    run = jax.jit(gibbs.gibbs)
+    run = jax.jit(gibbs_steps)
     print("\nµs for a Gibbs sweep of a chain, 1024 and 256 units: median [range]")
     for chains in (100, 1000):
         v = jnp.ones((chains, VISIBLE))
@@ -182,10 +183,10 @@ def numbers(rounds: int) -> None:
         return jax.random.uniform(key, shape, minval=-1.0)
 
     cases: dict[str, tuple[Callable[..., jax.Array], jax.Array]] = {
-        "nets.gibbs.uniform": (lambda key, x: gibbs.uniform(key, x.shape), keys["threefry"]),
+        "nets.rbm.uniform": (lambda key, x: uniform(key, x.shape), keys["threefry"]),
         "jax.random.uniform, threefry": (lambda key, x: threefry_or_rbg(key, x.shape), keys["threefry"]),
         "jax.random.uniform, rbg": (lambda key, x: threefry_or_rbg(key, x.shape), keys["rbg"]),
-        "nets.gibbs.signs of tanh": (lambda key, x: gibbs.signs(key, jnp.tanh(x)), keys["threefry"]),
+        "nets.rbm.signs of tanh": (lambda key, x: signs(key, jnp.tanh(x)), keys["threefry"]),
         "tanh": (lambda key, x: jnp.tanh(x), keys["threefry"]),
     }
     print("\nns for a number, compiled, in a loop that keeps the larger of old and new: median [range]")

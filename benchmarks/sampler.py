@@ -24,9 +24,8 @@ from sampler_peers import PEERS
 import rgstep as rg
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.samplers.chains import KINDS, measured_nanoseconds
-from rgstep.samplers.jobs import run_all
 from rgstep.samplers.request import Request
-from rgstep.samplers.trial import pilot
+from rgstep.samplers.sample import pilot, run_all
 
 SIZE = 32
 FOUR = (1.5, CRITICAL_TEMPERATURE, 3.0, 5.0)

@@ -28,6 +28,6 @@ def gallery(maps: Mapping[str, np.ndarray], limit: float) -> Figure:
 
 
 if __name__ == "__main__":
-    report = rg.load_report(sys.argv[1])
+    report = rg.load(sys.argv[1])
     maps = {name: report.maps[name].arrays["vh_pattern"]["vh"] for name in SHOWN}
     gallery(maps, limit=1.0).savefig(Path(__file__).parent / "pictures.png", dpi=110)

@@ -29,17 +29,9 @@ from rgstep.ising import ising
 from rgstep.samplers.chains import KINDS, Chains
 from rgstep.samplers.cluster import Wolff
 from rgstep.samplers.multispin import Metropolis
-from rgstep.samplers.request import (
-    BURN_IN,
-    EXTRA_SWEEPS,
-    Request,
-    check,
-    expected_seconds,
-    spoken,
-    start,
-)
-from rgstep.samplers.streams import Purpose, stream
-from rgstep.samplers.trial import follow
+from rgstep.samplers.request import BURN_IN_TAUS, EXTRA_SWEEPS, Request, check, expected_seconds, spoken
+from rgstep.samplers.rng import Purpose, seed_sequence
+from rgstep.samplers.sample import follow
 
 FOLDER = Path(__file__).parent
 TC = rg.CRITICAL_TEMPERATURE
@@ -158,7 +150,7 @@ def measure_readings() -> None:
     """τ of e and m² at L = 32, T = 2.5 with a reading every sweep, as in the pilot, and every eight."""
     system = ising(32, 2.5)
     for stride in (1, 8):
-        chains = KINDS["metropolis"].start(system, stream(system, 9, Purpose.PILOT), False, REPLICAS)
+        chains = KINDS["metropolis"].start(system, seed_sequence(system, 9, Purpose.PILOT), False, REPLICAS)
         chains.advance(300)
         series = np.concatenate([follow(chains, stride) for _ in range(8)], axis=-1)
         found = [autocorrelation_time(x) for x in series]
@@ -197,7 +189,7 @@ def stripes_left(kernel: str, temperature: float, chains: int, sweeps: list[int]
     system, groups = ising(32, temperature), []
     size = KINDS[kernel].group(32)
     for g in range(chains // size):
-        groups.append(KINDS[kernel].start(system, stream(system, 0, Purpose.HOT, g), True, size))
+        groups.append(KINDS[kernel].start(system, seed_sequence(system, 0, Purpose.HOT, g), True, size))
     done, fractions, striped = 0, [], np.zeros((32, 32))
     for target in sweeps:
         parallel(partial(one.advance, target - done) for one in groups)
@@ -260,7 +252,7 @@ def measure_stripes() -> None:
 def measure_wolff() -> None:
     """Successive states of Wolff's algorithm at low temperature, as they are and each with a fair flip."""
     system, steps = ising(32, 0.5), 10_000
-    chain = Wolff(system, stream(system, 0), False, 1, 1)
+    chain = Wolff(system, seed_sequence(system, 0), False, 1, 1)
     raw, flipped = np.empty(steps), np.empty(steps)
     for k in range(steps):
         chain.advance(1)
@@ -301,7 +293,7 @@ def measure_burn_in() -> None:
     error = math.sqrt(variance / (groups * REPLICAS))
 
     def relax(hot: bool, group: int) -> list[float]:
-        chains = KINDS["metropolis"].start(system, stream(system, 1 + hot, Purpose.DATA, group), hot, REPLICAS)
+        chains = KINDS["metropolis"].start(system, seed_sequence(system, 1 + hot, Purpose.DATA, group), hot, REPLICAS)
         means = []
         for sweeps in np.diff(grid, prepend=0):
             chains.advance(int(sweeps))
@@ -355,7 +347,7 @@ def seed_numba(seed: int) -> None:
 
 @njit(nogil=True)
 def shared_metropolis(spins, one, none, sweeps, width):
-    """Sweep a block of `multispin` with one uniform number for each site, the same for all replicas."""
+    """Sweep a group of `multispin` with one uniform number for each site, the same for all replicas."""
     size, n = spins.shape[1:]
     ones, zeros = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
     for _ in range(sweeps):
@@ -387,9 +379,9 @@ def inflation(temperature: float, readings: int = 3_000) -> tuple[list[Estimate]
     """Return 512 Var(mean of 512 replicas) / Var(one replica) of e and m², shared and not, and the states left."""
     system = ising(32, temperature)
     spacing = max(1, math.ceil(KINDS["metropolis"].tau(system) / 4))
-    own = Metropolis(system, stream(system, 3), False, REPLICAS)
-    own.advance(EXTRA_SWEEPS + math.ceil(BURN_IN * KINDS["metropolis"].tau(system)))
-    shared = Shared(system, stream(system, 4), False, REPLICAS)
+    own = Metropolis(system, seed_sequence(system, 3), False, REPLICAS)
+    own.advance(EXTRA_SWEEPS + math.ceil(BURN_IN_TAUS * KINDS["metropolis"].tau(system)))
+    shared = Shared(system, seed_sequence(system, 4), False, REPLICAS)
     shared.coupling = system.coupling
     shared.spins[:] = own.spins  # 512 independent states to begin with
     seed_numba(5)
@@ -482,14 +474,14 @@ RUNS = (
 
 
 def times(kernel: str, size: int, chains: int, rounds: int) -> tuple[Estimate, Estimate]:
-    """Return τ of e and m² in sweeps at T_c, as `trial.pilot` does, from more readings."""
+    """Return τ of e and m² in sweeps at T_c, as the pilot of `sample` does, from more reads."""
     request = Request(ising(size, TC), 1, 6, "iid", kernel)
     tau = request.kind.tau(request.system)
     stride = 2 ** max(0, math.floor(math.log2(tau / 6)))
 
     def run(group: int) -> np.ndarray:
-        one = start(request, Purpose.PILOT, group, chains=chains)
-        one.advance(EXTRA_SWEEPS + math.ceil(BURN_IN * tau / 2))
+        one = request.start(Purpose.PILOT, group, chains=chains)
+        one.advance(EXTRA_SWEEPS + math.ceil(BURN_IN_TAUS * tau / 2))
         return np.concatenate([follow(one, stride) for _ in range(rounds)], axis=-1)
 
     energies, squares = np.concatenate(parallel(partial(run, g) for g in range(2)), axis=1)
@@ -510,7 +502,7 @@ def power_law(sizes: np.ndarray, taus: list[Estimate]) -> tuple[float, Estimate,
 
 def milliseconds(kernel: str, size: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Return the cost of one configuration in mode iid, by the table of costs."""
-    return (EXTRA_SWEEPS + BURN_IN * tau) * size**2 * KINDS[kernel].nanoseconds * 1e-6
+    return (EXTRA_SWEEPS + BURN_IN_TAUS * tau) * size**2 * KINDS[kernel].nanoseconds * 1e-6
 
 
 def measure_cost() -> None:
@@ -564,7 +556,7 @@ def show_choices() -> None:
     table("L | 10,000 samples, T = 1.5 | T_c | 3 | 16 samples, T = 1.5 | T_c | 3", rows)
     for kernel in ("metropolis", "swendsen-wang"):
         for size in (32, 64, 128, 256):
-            hot = math.prod(KINDS[kernel].trial(size))
+            hot = math.prod(KINDS[kernel].pilot(size))
             bias = 4 * math.sqrt(1 / hot + 1 / 1024)
             print(f"{kernel}, L = {size}: {hot} hot chains and 1,024 cold ones reach |z| = 4 at a bias of {bias:.2f} σ")
 

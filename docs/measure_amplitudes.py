@@ -47,7 +47,7 @@ def main(paths: list[str]) -> None:
     for samples, seed in NETWORK_SETS if paths else ():
         ensemble = rg.sample(16, rg.CRITICAL_TEMPERATURE, samples, seed)
         for path in paths:
-            order = show(f"{path}, {samples:,} samples of seed {seed}", ensemble, rg.load_rbm(path))
+            order = show(f"{path}, {samples:,} samples of seed {seed}", ensemble, rg.load(path))
             print(f"  {(order != places.setdefault(path, order)).sum()} sites with another unit than on the first set")
 
 

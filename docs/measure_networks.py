@@ -25,6 +25,7 @@ import numpy as np  # noqa: E402
 import rgstep as rg  # noqa: E402
 from rgstep.drawing import Axes, Figure, legend_above, look, sheet, text  # noqa: E402
 from rgstep.estimates import Estimate  # noqa: E402
+from rgstep.patterns import pattern_statistics  # noqa: E402
 
 RECORDS = Path(__file__).with_name("networks.jsonl")
 FIXED = 20_000
@@ -119,7 +120,7 @@ def checkpoints(task: Task) -> Path | None:
 def pictures(rbm: rg.RBM) -> dict[str, list[float]]:
     """Return, for the units' pictures ⟨v h⟩ of 20,000 configurations, quartiles over units of what tells them apart."""
     ensemble = rg.sample(32, samples=FIXED, seed=5, mode="thin")
-    found = rg.pattern_statistics(ensemble, rbm)
+    found = pattern_statistics(ensemble, rbm)
     squares = rbm.weights.astype(np.float64) ** 2
     values = {
         "mean, modulus": np.abs(np.asarray(found["mean"].value)),

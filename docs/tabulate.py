@@ -3,8 +3,8 @@
 import sys
 
 import rgstep as rg
+from rgstep.claims import family, findings, members, pooled
 from rgstep.estimates import Estimate
-from rgstep.findings import family, findings, members, pooled
 
 QUANTITIES = (
     "own_block",
@@ -48,7 +48,7 @@ def has(report: rg.Report, name: str, quantity: str) -> bool:
 
 
 if __name__ == "__main__":
-    report = rg.load_report(sys.argv[1])
+    report = rg.load(sys.argv[1])
     names = list(dict.fromkeys(family(name) for name in report.maps))
     print("| | " + " | ".join(f"{n} ({len(members(report, n))})" for n in names) + " |")
     print("|---" * (len(names) + 1) + "|")

@@ -17,7 +17,7 @@ import numpy as np
 from rgstep.exact import enumeration
 from rgstep.instruments import information as row
 from rgstep.instruments.base import Subject
-from rgstep.instruments.mutual import NAMES
+from rgstep.instruments.information import NAMES
 from rgstep.types import Samples, Spins
 
 SIZE = 4

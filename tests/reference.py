@@ -122,35 +122,35 @@ def to_words(spins):
     bits = np.packbits(np.moveaxis(spins > 0, 0, -1), axis=-1, bitorder="little")
     words = np.ascontiguousarray(bits).view(np.uint64)  # (row, column, word)
     i, j = np.indices((size, size))
-    block = np.empty((2, size, size // 2, replicas // 64), np.uint64)
-    block[(i + j) % 2, i, j // 2] = words
-    return block.reshape(2, size, -1)
+    group = np.empty((2, size, size // 2, replicas // 64), np.uint64)
+    group[(i + j) % 2, i, j // 2] = words
+    return group.reshape(2, size, -1)
 
 
-def from_words(block, replicas):
-    """Return the replicas, int8 `(64 W, L, L)`, of a block of words."""
-    size = block.shape[1]
+def from_words(group, replicas):
+    """Return the replicas, int8 `(64 W, L, L)`, of a group of words."""
+    size = group.shape[1]
     i, j = np.indices((size, size))
-    words = block.reshape(2, size, size // 2, replicas // 64)[(i + j) % 2, i, j // 2]
+    words = group.reshape(2, size, size // 2, replicas // 64)[(i + j) % 2, i, j // 2]
     bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=-1, bitorder="little")
     return (2 * np.moveaxis(bits, -1, 0).astype(np.int8) - 1).astype(np.int8)
 
 
-def two_chances(p, q):
-    """Return the nine digits of p and of q as whole numbers, and the chances of their rare places."""
+def two_laws(p, q):
+    """Return the nine digits of p and of q as whole numbers, and the probabilities of their rare places."""
     narrow, rare_q = digits_and_rest(Fraction(q))
     wide, rare_p = digits_and_rest(1 - (1 - Fraction(p)) / (1 - rare_q))
     return wide, narrow, float(rare_p), float(rare_q)
 
 
 def digits_and_rest(p):
-    """Return p's nine digits and the chance ε with 1 − p = (1 − p₉)(1 − ε)."""
+    """Return p's nine digits and the probability ε with 1 − p = (1 − p₉)(1 − ε)."""
     digits = math.floor(p * 512)
     return digits, Fraction(0) if digits == 512 else (p - Fraction(digits, 512)) / (1 - Fraction(digits, 512))
 
 
 def masks(lanes, counter, law, nested):
-    """Return two rows of bits that are set with chances p and q: nine digits, least first, then rare places.
+    """Return two rows of bits that are set with probabilities p and q: nine digits, least first, then rare places.
 
     A random bit counts as 0 where it is the complement of the digit of p (of q, for q, unless the masks are nested).
     """
@@ -181,14 +181,14 @@ def below(digits, words, r, turned):
 
 
 def rare_places(counter, count, chance):
-    """Return where a Poisson number of darts lands among so many bits, each bit hit with a given chance."""
+    """Return where a Poisson number of hits falls among so many bits, each bit hit with a given probability."""
     draw = splitmix(counter[0]) / 2**64
     mean = -count * math.log1p(-chance)
-    darts = 0
-    while draw < poisson.sf(darts, mean):
-        darts += 1
-    words = [splitmix((counter[0] + k * WEYL) & WORD) for k in range(1, darts + 1)]
-    counter[0] = (counter[0] + (darts + 1) * WEYL) & WORD
+    hits = 0
+    while draw < poisson.sf(hits, mean):
+        hits += 1
+    words = [splitmix((counter[0] + k * WEYL) & WORD) for k in range(1, hits + 1)]
+    counter[0] = (counter[0] + (hits + 1) * WEYL) & WORD
     return [(word >> 11) * count >> 53 for word in words]
 
 
@@ -210,13 +210,13 @@ def multispin(v, lanes, counter, law, rule):
 
 
 def metropolis(s, total, wide, narrow, _coin, _bit):
-    """Return the spin after a proposal: e^−4K is the chance of `wide`, e^−8K that of `narrow`."""
+    """Return the spin after a proposal: e^−4K is the probability of `wide`, e^−8K that of `narrow`."""
     cost = int(s) * int(total)
     return -s if cost <= 0 or (cost == 2 and wide) or (cost == 4 and narrow) else s
 
 
 def heat_bath(_s, total, wide, narrow, coin, bit):
-    """Return a fresh spin: tanh 4K is the chance of `wide`, tanh 2K that of `narrow`."""
+    """Return a fresh spin: tanh 4K is the probability of `wide`, tanh 2K that of `narrow`."""
     follows = wide if abs(total) == 4 else narrow if abs(total) == 2 else False
     return np.sign(total) if follows else 2 * (coin >> bit & 1) - 1
 
@@ -229,9 +229,9 @@ def neighbours(v, i, j):
 
 
 def philox_metropolis(v, key, sweep, coupling):
-    """Sweep replicas `(64 W, L, L)` in place with the numbers of `samplers.philox`: all 64 digits of u, from the first.
+    """Sweep replicas `(64 W, L, L)` in place as `multispin.philox_metropolis` does: all 64 digits of u, from the first.
 
-    The block of four words number h of a site, and of its second chance, has the counter of 128 bits (sweep, place·256
+    The four words number h of a site, and of its second probability, have the counter of 128 bits (sweep, place·256
     + h), h counting from 0 and from 64.
     """
     replicas, size, _ = v.shape
@@ -282,9 +282,9 @@ def single_metropolis(v, lanes, thresholds):
 
 
 def bond_law(coupling):
-    """Return the digits and rare chance of an open bond, or of a closed one where that is rarer, and which."""
+    """Return the digits and rare probability of an open bond, or of a closed one where that is rarer, and which."""
     closed = coupling > math.log(2) / 2
-    return two_chances(math.exp(-2 * coupling) if closed else -math.expm1(-2 * coupling), 0.0), closed
+    return two_laws(math.exp(-2 * coupling) if closed else -math.expm1(-2 * coupling), 0.0), closed
 
 
 def swendsen_wang(v, lanes, counter, law, forgotten=None):

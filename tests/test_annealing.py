@@ -5,12 +5,13 @@ import warnings
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import ising_network, network, states
 from scipy.special import logsumexp
 from scipy.stats import binom
 
 from rgstep import RBM, InputError, untrained_rbm
 from rgstep.exact import onsager, torus
-from rgstep.nets import annealing, likelihood
+from rgstep.nets import annealing
 from rgstep.nets.annealing import NotConverged, annealed_log_partition, log_partition_interval
 from rgstep.nets.rbm import log_2cosh
 
@@ -18,19 +19,8 @@ SHAPES = [(12, 8), (20, 10)]
 QUICK = {"temperatures": 200, "chains": 200, "sweeps": 50}
 
 
-def machine(visible, hidden, sd, seed=0, biases=True):
-    rng = np.random.default_rng([seed, visible, hidden])
-    draw = [sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)]
-    return RBM(draw[0], draw[1] * biases, draw[2] * biases)
-
-
-def states(units):
-    """All 2^units states, ±1."""
-    return (2 * ((np.arange(1 << units)[:, None] >> np.arange(units)) & 1) - 1).astype(np.int8)
-
-
 def exact_draws(rbm, n, seed=0):
-    """Independent configurations of a machine's own law, by enumeration of its visible layer."""
+    """Independent configurations of a network's own law, by enumeration of its visible layer."""
     v = states(rbm.visible)
     log_p = -rbm.free_energy(v)
     rng = np.random.default_rng(seed)
@@ -38,7 +28,7 @@ def exact_draws(rbm, n, seed=0):
 
 
 def quietly(rbm, seed, **settings):
-    """The interval without its warnings, for machines and settings on which it need not converge."""
+    """The interval without its warnings, for networks and settings on which it need not converge."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConverged)
         return annealed_log_partition(rbm, seed, **settings)
@@ -49,12 +39,12 @@ def quietly(rbm, seed, **settings):
 
 @pytest.fixture(scope="module")
 def hundred():
-    """(machine, exact ln Z, interval) of 100 random machines, weights and biases of sd 0.1 to 3."""
+    """(network, exact ln Z, interval) of 100 random networks, weights and biases of sd 0.1 to 3."""
     found = []
     for visible, hidden in SHAPES:
         for seed, sd in enumerate(np.geomspace(0.1, 3.0, 50)):
-            rbm = machine(visible, hidden, sd, seed)
-            found.append((rbm, likelihood.log_partition(rbm), quietly(rbm, seed, **QUICK)))
+            rbm = network(visible, hidden, sd, seed)
+            found.append((rbm, annealing.log_partition(rbm), quietly(rbm, seed, **QUICK)))
     return found
 
 
@@ -63,7 +53,7 @@ def covered(cases, of=lambda rbm, exact: exact):
 
 
 @pytest.mark.slow
-def test_the_interval_covers_the_exact_value_of_random_machines(hundred):
+def test_the_interval_covers_the_exact_value_of_random_networks(hundred):
     assert covered(hundred) >= 95
     assert np.median([interval.width for *_, interval in hundred]) < 0.3
     assert all(interval.method == "AIS" for *_, interval in hundred)
@@ -80,8 +70,8 @@ def test_the_interval_covers_the_exact_value_of_random_machines(hundred):
     ],
     ids=["weights 5 % off", "visible bias dropped", "hidden bias dropped", "weights in wrong order"],
 )
-def test_the_intervals_do_not_cover_another_machine(hundred, broken):
-    assert covered(hundred, lambda rbm, exact: likelihood.log_partition(broken(rbm))) < 30
+def test_the_intervals_do_not_cover_another_network(hundred, broken):
+    assert covered(hundred, lambda rbm, exact: annealing.log_partition(broken(rbm))) < 30
 
 
 @pytest.mark.slow
@@ -91,37 +81,32 @@ def test_the_intervals_do_not_cover_a_base_that_lacks_a_unit(hundred, units):
 
 
 def test_repeated_intervals_cover_at_their_rate_and_errors_are_right():
-    """40 seeds on one machine: at least 95 % but for chance, and both estimates z-distributed."""
-    rbm, runs = machine(12, 8, 0.4), 40
-    exact = likelihood.log_partition(rbm)
+    """40 seeds on one network: at least 95 % but for chance, and both estimates z-distributed."""
+    rbm, runs = network(12, 8, 0.4), 40
+    exact = annealing.log_partition(rbm)
     found = [annealed_log_partition(rbm, seed, **QUICK) for seed in range(runs)]
     assert sum(x.low <= exact <= x.high for x in found) >= binom.ppf(1e-3, runs, 0.95)
     for name in ("forward", "reverse"):
         z = np.array([(getattr(x, name).value - exact) / getattr(x, name).error for x in found])
         assert abs(z.mean()) * np.sqrt(runs) < 4
         assert 0.6 < z.std() < 1.5
-    off = likelihood.log_partition(RBM(0.95 * rbm.weights, rbm.visible_bias, rbm.hidden_bias))
+    off = annealing.log_partition(RBM(0.95 * rbm.weights, rbm.visible_bias, rbm.hidden_bias))
     assert sum(x.low <= off <= x.high for x in found) < binom.ppf(1e-3, runs, 0.95)
 
 
-def ising_machine(coupling, size):
-    """The RBM that is the Ising model, a hidden unit on each bond, ½ ln cosh 2w = K; ln Z by Kaufman's formula."""
-    w = np.arccosh(np.exp(2 * coupling)) / 2
-    site = np.arange(size**2).reshape(size, size)
-    ends = np.stack([np.tile(site.ravel(), 2), np.concatenate([np.roll(site, -1, axis).ravel() for axis in (0, 1)])])
-    weights = np.zeros((size**2, 2 * size**2))
-    weights[ends, np.arange(2 * size**2)] = w
+def ising_network_and_log_z(coupling, size):
+    """The network that is the Ising model; ln Z by Kaufman's formula."""
     log_z = 2 * size**2 * (np.log(2) + coupling) + torus.log_partition(size, coupling)
-    return RBM(weights, np.zeros(size**2), np.zeros(2 * size**2)), log_z
+    return ising_network(size, coupling), log_z
 
 
 def test_the_interval_covers_kaufmans_ln_z_at_criticality():
     """64 visible and 128 hidden units, far beyond any sum; 2 % of the temperature away it does not."""
-    rbm, exact = ising_machine(onsager.CRITICAL_COUPLING, 8)
+    rbm, exact = ising_network_and_log_z(onsager.CRITICAL_COUPLING, 8)
     found = annealed_log_partition(rbm, 0, temperatures=500, chains=200)
     assert found.low < exact < found.high
     assert found.width < 1
-    _, off = ising_machine(1.02 * onsager.CRITICAL_COUPLING, 8)
+    _, off = ising_network_and_log_z(1.02 * onsager.CRITICAL_COUPLING, 8)
     assert not found.low < off < found.high
 
 
@@ -130,8 +115,8 @@ def test_the_interval_covers_kaufmans_ln_z_at_criticality():
 
 def test_few_temperatures_widen_the_interval_on_both_sides():
     """Forward falls short, reverse from exact draws overshoots, and the value stays between."""
-    rbm = machine(12, 8, 1.5, biases=False)
-    exact, start = likelihood.log_partition(rbm), exact_draws(rbm, 200)
+    rbm = network(12, 8, 1.5, biases=0)
+    exact, start = annealing.log_partition(rbm), exact_draws(rbm, 200)
     few, many = (quietly(rbm, 0, temperatures=t, chains=200, start=start) for t in (3, 1000))
     assert few.forward.value < exact - 0.2
     assert few.reverse.value > exact + 0.2
@@ -142,23 +127,23 @@ def test_few_temperatures_widen_the_interval_on_both_sides():
 
 def test_a_start_that_is_not_of_the_law_is_noticed():
     """The least probable configuration as start: the reverse estimate then falls below the forward one."""
-    rbm = machine(12, 8, 0.5)
+    rbm = network(12, 8, 0.5)
     v = states(12)
     worst = np.repeat(v[[np.argmax(rbm.free_energy(v))]], 200, axis=0)
-    with pytest.warns(NotConverged, match=r"exceeds the reverse one.* not of the machine's law"):
+    with pytest.warns(NotConverged, match=r"exceeds the reverse one.* not of the network's law"):
         annealed_log_partition(rbm, 0, temperatures=50, chains=200, start=worst)
     right = annealed_log_partition(rbm, 0, temperatures=50, chains=200, start=exact_draws(rbm, 200))  # silent
     assert right.start == "200 given configurations"
 
 
 def test_lattices_and_vectors_start_the_same():
-    rbm = machine(9, 4, 0.3)
+    rbm = network(9, 4, 0.3)
     start = exact_draws(rbm, 200)
     rows, lattices = (annealed_log_partition(rbm, 0, start=v, **QUICK) for v in (start, start.reshape(-1, 3, 3)))
     assert (rows.low, rows.high) == (lattices.low, lattices.high)
 
 
-def test_the_machine_without_weights_is_known_but_for_its_biases():
+def test_the_network_without_weights_is_known_but_for_its_biases():
     """W = 0 leaves independent units: exact with biases of zero, and covered with others."""
     free = annealed_log_partition(RBM(np.zeros((12, 8)), np.zeros(12), np.zeros(8)), 0, **QUICK)
     assert free.low == pytest.approx(20 * np.log(2), abs=1e-12)
@@ -212,7 +197,7 @@ def test_changes_of_log_cosh_do_not_overflow(before, after):
 
 def test_a_walk_collects_the_free_energy_difference_of_the_ends():
     """Where β alone moves and v cannot, ln w is F_0 − F_1 in float64: huge visible biases hold v."""
-    rbm = machine(12, 8, 0.3)
+    rbm = network(12, 8, 0.3)
     held = RBM(rbm.weights, np.full(12, 1e4), rbm.hidden_bias)
     ladder = np.linspace(0.5, 1.0, 351)
     v = jnp.ones((200, 12), jnp.float32)
@@ -265,7 +250,7 @@ def test_a_log_mean_has_the_error_of_its_weights():
 
 
 def test_an_interval_too_wide_says_how_many_temperatures_would_do():
-    rbm = machine(20, 10, 0.6, seed=1)
+    rbm = network(20, 10, 0.6, seed=1)
     with pytest.warns(NotConverged, match=r"0\.2 was asked for: about \d+ temperatures would do in place of 60"):
         short = annealed_log_partition(rbm, 0, temperatures=60, chains=200, wanted=0.2)
     assert short.width > 0.3
@@ -278,7 +263,7 @@ def test_an_interval_too_wide_says_how_many_temperatures_would_do():
 
 
 def test_the_result_is_a_line():
-    found = annealed_log_partition(machine(9, 4, 0.3), 0, **QUICK)
+    found = annealed_log_partition(network(9, 4, 0.3), 0, **QUICK)
     assert "\n" not in str(found)
     assert str(found).startswith("ln Z in [")
     assert "200 temperatures, 200 chains" in str(found)
@@ -288,7 +273,7 @@ def test_the_result_is_a_line():
 
 
 def test_the_same_seed_gives_the_same_interval():
-    rbm = machine(9, 4, 0.5)
+    rbm = network(9, 4, 0.5)
     first, again, other = (annealed_log_partition(rbm, seed, **QUICK) for seed in (0, 0, 1))
     assert (first.low, first.high) == (again.low, again.high)
     assert first.low != other.low
@@ -297,7 +282,7 @@ def test_the_same_seed_gives_the_same_interval():
 def test_progress_counts_every_temperature():
     seen = []
     annealed_log_partition(
-        machine(9, 4, 0.1),
+        network(9, 4, 0.1),
         temperatures=250,
         chains=200,
         progress=lambda stage, done, total, note="": seen.append((stage, done, total)),
@@ -307,28 +292,28 @@ def test_progress_counts_every_temperature():
 
 
 def test_one_compilation_serves_all_ladders():
-    rbm = machine(9, 4, 0.1)
+    rbm = network(9, 4, 0.1)
     annealed_log_partition(rbm, 0, temperatures=10, chains=200)
-    before = annealing._walk_block._cache_size(), annealing._relaxed._cache_size()
-    annealed_log_partition(machine(9, 4, 0.7), 1, temperatures=350, chains=200, sweeps=7)
-    assert (annealing._walk_block._cache_size(), annealing._relaxed._cache_size()) == before
+    before = annealing._scan_temperatures._cache_size(), annealing._relaxed._cache_size()
+    annealed_log_partition(network(9, 4, 0.7), 1, temperatures=350, chains=200, sweeps=7)
+    assert (annealing._scan_temperatures._cache_size(), annealing._relaxed._cache_size()) == before
 
 
 # --- exact or annealed
 
 
 @pytest.mark.parametrize(("visible", "hidden"), [(12, 8), (6, 14)])
-def test_small_machines_are_summed(visible, hidden):
-    rbm = machine(visible, hidden, 0.5)
+def test_small_networks_are_summed(visible, hidden):
+    rbm = network(visible, hidden, 0.5)
     found = log_partition_interval(rbm)
     assert found.method == "exact"
     assert found.width == 0
-    assert found.low == likelihood.log_partition(rbm)
+    assert found.low == annealing.log_partition(rbm)
     assert str(found) == f"ln Z = {found.low:.10g} (exact)"
 
 
 @pytest.mark.parametrize(("visible", "hidden"), [(26, 27), (64, 24), (1024, 256)])
-def test_large_machines_are_annealed(visible, hidden, monkeypatch):
+def test_large_networks_are_annealed(visible, hidden, monkeypatch):
     """More than 25 units in the smaller layer, or a sum that would take minutes; what was asked for is passed on."""
     asked = {"temperatures": 50, "chains": 60, "wanted": 0.1, "start": None, "sweeps": 5, "progress": None}
     monkeypatch.setattr(annealing, "annealed_log_partition", lambda rbm, seed, **settings: (seed, settings))
@@ -356,7 +341,7 @@ def test_large_machines_are_annealed(visible, hidden, monkeypatch):
 )
 def test_bad_arguments_are_refused(settings, says):
     with pytest.raises(InputError, match=says):
-        annealed_log_partition(machine(9, 4, 0.1), **settings)
+        annealed_log_partition(network(9, 4, 0.1), **settings)
 
 
 def test_parameters_that_are_not_finite_are_refused():

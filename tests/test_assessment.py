@@ -6,28 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import ising_network
 
 import rgstep as rg
 from rgstep import InputError
 from rgstep.exact import torus
 from rgstep.nets.annealing import annealed_log_partition
-from rgstep.nets.assessment import stored, sweeps_in, with_assessment
-from rgstep.nets.rbm import RBM
+from rgstep.nets.assessment import stored_assessment, sweeps_in, with_assessment
 from rgstep.store import load_rbm, save_rbm
 
 TEMPERATURE = 3.0
 SIZE = 4
-
-
-def bond_machine(size, coupling):
-    """The Ising model itself: a hidden unit on every bond, weights (w, w) with ½ ln cosh 2w = K."""
-    w = math.acosh(math.exp(2 * coupling)) / 2
-    sites = np.arange(size**2).reshape(size, size)
-    ends = [(sites, np.roll(sites, -1, axis)) for axis in (0, 1)]
-    weights = np.zeros((size**2, 2 * size**2))
-    for unit, (i, j) in enumerate(zip(*(np.concatenate([e[k].ravel() for e in ends]) for k in (0, 1)), strict=True)):
-        weights[[i, j], unit] = w
-    return RBM(weights, np.zeros(size**2), np.zeros(2 * size**2))
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +26,10 @@ def held_out():
 
 @pytest.fixture(scope="module")
 def right(held_out):
-    return rg.assess(bond_machine(SIZE, 1 / TEMPERATURE), held_out, seed=1, seconds=1)
+    return rg.assess(ising_network(SIZE, 1 / TEMPERATURE), held_out, seed=1, seconds=1)
 
 
-def test_the_ising_model_as_a_machine_is_called_one(held_out, right):
+def test_the_ising_model_as_a_network_is_called_one(held_out, right):
     assert right.equilibrium.verdict == "equilibrium model"
     assert right.log_partition.method == "exact"
     # every hidden unit multiplies Z by 2 cosh 2w / e^K at aligned ends: ln Z = ln Z_Ising + 2N (ln 2 + ½ ln cosh 2w)
@@ -52,27 +41,28 @@ def test_the_ising_model_as_a_machine_is_called_one(held_out, right):
     assert right.localisation.median_participation == pytest.approx(2)
 
 
-def test_a_machine_at_another_temperature_is_not(held_out):
-    wrong = rg.assess(bond_machine(SIZE, 1 / 2.7), held_out, seed=1, seconds=1)
+def test_a_network_at_another_temperature_is_not(held_out):
+    wrong = rg.assess(ising_network(SIZE, 1 / 2.7), held_out, seed=1, seconds=1)
     assert wrong.divergence.low > 5 * float(wrong.divergence.per_spin.error)
     assert abs(wrong.equilibrium.z_data["u"]) > 6
     assert float(wrong.couplings.visible.at(1, 0).value) == pytest.approx(1 / 2.7, abs=1e-6)
 
 
 def test_it_is_stored_with_the_network_and_printed(right, tmp_path):
-    rbm = bond_machine(SIZE, 1 / TEMPERATURE)
-    assert stored(rbm, TEMPERATURE) is None
+    rbm = ising_network(SIZE, 1 / TEMPERATURE)
+    assert stored_assessment(rbm, TEMPERATURE) is None
     save_rbm(tmp_path / "r.npz", with_assessment(rbm, right))
-    found = stored(load_rbm(tmp_path / "r.npz"), TEMPERATURE)
-    assert stored(load_rbm(tmp_path / "r.npz"), 2.5) is None
+    found = stored_assessment(load_rbm(tmp_path / "r.npz"), TEMPERATURE)
+    assert stored_assessment(load_rbm(tmp_path / "r.npz"), 2.5) is None
     assert found == json.loads(json.dumps(right.to_dict()))
     assert found["equilibrium"]["verdict"] == "equilibrium model"
     for words in ("equilibrium model", "ln Z = ", "KL(Ising ‖ RBM)", "participation ratio", "true K = 0.333333"):
         assert words in str(right)
 
 
+@pytest.mark.slow
 def test_the_report_shows_what_is_stored(held_out, right):
-    bare = replace(bond_machine(SIZE, 1 / TEMPERATURE), history={"step": np.array([0.0])})
+    bare = replace(ising_network(SIZE, 1 / TEMPERATURE), history={"step": np.array([0.0])})
     assessed = with_assessment(bare, right)
     rows = rg.judge(held_out, {"bare": bare, "assessed": assessed}).to_dict()["maps"]
     training = {name: rows[name]["diagnostics"]["training"] for name in rows}
@@ -82,11 +72,12 @@ def test_the_report_shows_what_is_stored(held_out, right):
     assert training["bare"]["why"].startswith("not assessed at this temperature")
 
 
+@pytest.mark.slow
 def test_three_ways_to_ln_z_agree(tmp_path):
     """The sum over all states, annealing both ways, and Bennett's ratios along the checkpoints of the training."""
     data = rg.sample(SIZE, TEMPERATURE, 2_000, seed=1)
     rbm = rg.train_rbm(data, hidden=6, seed=0, steps=300, checkpoints=tmp_path)
-    trajectory = rg.load_checkpoints(tmp_path)
+    trajectory = rg.load(tmp_path)
     found = rg.assess(rbm, data, seed=1, seconds=0.1, trajectory=trajectory)
     assert found.log_partition.method == "exact"
     assert found.bennett is not None

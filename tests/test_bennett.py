@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from networks import network
 from scipy.stats import chi2
 
 from rgstep import RBM, InputError
+from rgstep.nets.annealing import log_partition
 from rgstep.nets.bennett import (
     acceptance_between,
     bennett_log_partition,
@@ -12,25 +14,19 @@ from rgstep.nets.bennett import (
     draws,
     independent_log_partition,
     log_ratio,
-    machines,
+    networks_of,
     summed,
     thin_trajectory,
 )
-from rgstep.nets.likelihood import log_partition
 from rgstep.nets.tempering import temper, temperature_ladder, trajectory_ladder
 
 BETAS = (0.0, 0.35, 0.65, 1.0)
-MACHINES = 24
-
-
-def machine(visible, hidden, sd, seed=0):
-    rng = np.random.default_rng([seed, visible, hidden])
-    return RBM(*(sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)))
+NETWORKS = 24
 
 
 def training_like(visible, hidden, sd, seed):
-    """Four machines whose weights grow one singular vector after the other while the biases move: like checkpoints."""
-    last = machine(visible, hidden, sd, seed)
+    """Four networks whose weights grow one singular vector after the other while the biases move: like checkpoints."""
+    last = network(visible, hidden, sd, seed)
     u, scale, vt = np.linalg.svd(last.weights, full_matrices=False)
     grown = np.clip(np.linspace(0, 2, 4)[:, None] - np.linspace(0, 1, len(scale)), 0, 1)
     return [
@@ -65,19 +61,19 @@ def test_the_ratio_of_gaussians_is_that_in_closed_form():
     assert np.abs(z).max() < 4
 
 
-def test_equal_machines_have_the_difference_itself():
+def test_equal_networks_have_the_difference_itself():
     assert log_ratio(np.full(5, -2.5), np.full(7, -2.5)) == pytest.approx(2.5, abs=1e-10)
     assert log_ratio(np.full(5, 1e4), np.full(5, 1e4)) == pytest.approx(-1e4, rel=1e-12)
 
 
-def test_the_ratio_is_odd_under_exchange_of_the_machines():
+def test_the_ratio_is_odd_under_exchange_of_the_networks():
     rng = np.random.default_rng(1)
     lower, upper = rng.normal(0, 2, 300), rng.normal(-3, 2, 500)
     assert log_ratio(-upper, -lower) == pytest.approx(-log_ratio(lower, upper), abs=1e-9)
 
 
 def test_independent_spins_are_summed_exactly():
-    rbm = machine(8, 5, 0.7)
+    rbm = network(8, 5, 0.7)
     first = RBM(0 * rbm.weights, rbm.visible_bias, rbm.hidden_bias)
     assert independent_log_partition(first) == pytest.approx(log_partition(first), abs=1e-10)
     with pytest.raises(InputError, match=r"weights up to .* begin with beta = 0"):
@@ -88,11 +84,11 @@ def test_independent_spins_are_summed_exactly():
 
 
 def ladders(kind):
-    """Ladders of one shape whose last machines differ, and exact ln Z of these."""
-    for seed in range(MACHINES):
+    """Ladders of one shape whose last networks differ, and exact ln Z of these."""
+    for seed in range(NETWORKS):
         sd = (0.2, 0.4, 0.6)[seed % 3]
         if kind == "temperature":
-            last = machine(12, 6, sd, seed)
+            last = network(12, 6, sd, seed)
             yield temperature_ladder(last, BETAS), log_partition(last)
         else:
             run = training_like(12, 6, sd, seed)
@@ -109,15 +105,15 @@ def test_log_partition_agrees_with_the_exact_one(kind):
         z.append((estimate.value - exact) / estimate.error)
     z = np.array(z)
     assert np.abs(z).max() < 4
-    assert 1e-3 < chi2.sf((z**2).sum(), MACHINES) < 1 - 1e-3
+    assert 1e-3 < chi2.sf((z**2).sum(), NETWORKS) < 1 - 1e-3
 
 
 @pytest.mark.slow
 def test_broken_samples_are_found():
     """Levels in another order, one level in place of two, or samples of other weights do not give ln Z."""
-    last = machine(12, 6, 0.6, 2)
+    last = network(12, 6, 0.6, 2)
     ladder = temperature_ladder(last, BETAS)
-    levels, exact = machines(ladder), log_partition(last) - independent_log_partition(machines(ladder)[0])
+    levels, exact = networks_of(ladder), log_partition(last) - independent_log_partition(networks_of(ladder)[0])
 
     def z(source, order=(0, 1, 2, 3), ends=(0, 1)):
         v = draws(source, 0, 64, 100, 100, 5, 1, None)
@@ -131,7 +127,7 @@ def test_broken_samples_are_found():
 
 
 @pytest.mark.slow
-def test_a_critical_machine_of_64_units_is_within_a_hundredth():
+def test_a_critical_network_of_64_units_is_within_a_hundredth():
     rbm = critical()
     exact = log_partition(rbm)
     ladder = temperature_ladder(rbm, (0, 0.6, 0.85, 1))
@@ -143,13 +139,13 @@ def test_a_critical_machine_of_64_units_is_within_a_hundredth():
 
 
 def test_the_same_seed_gives_the_same_number():
-    ladder = temperature_ladder(machine(12, 6, 0.3), BETAS)
+    ladder = temperature_ladder(network(12, 6, 0.3), BETAS)
     values = [bennett_log_partition(ladder, seed, chains=64, steps=20).value for seed in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
 
 
 def test_draws_are_those_of_one_run():
-    ladder = temperature_ladder(machine(12, 6, 0.3), BETAS)
+    ladder = temperature_ladder(network(12, 6, 0.3), BETAS)
     v = list(draws(ladder, 4, 64, 7, 3, 5, 1, None))
     for i, at in enumerate(v):
         np.testing.assert_array_equal(at, temper(ladder, 4, chains=64, steps=7 + 5 * (i + 1)).state.v)
@@ -158,7 +154,7 @@ def test_draws_are_those_of_one_run():
 
 def test_progress_counts_draws():
     calls = []
-    ladder = temperature_ladder(machine(12, 6, 0.3), BETAS)
+    ladder = temperature_ladder(network(12, 6, 0.3), BETAS)
     bennett_log_partition(ladder, chains=64, steps=30, settle=0, progress=lambda *call: calls.append(call))
     assert [call[:3] for call in calls] == [("Bennett ratios", done, 3) for done in (1, 2, 3)]
 
@@ -179,11 +175,11 @@ def test_thinning_keeps_few_checkpoints_that_exchange():
     assert np.asarray(temper(trajectory_ladder(beyond), 1, chains=64, steps=400).acceptances.value).min() < 0.3
 
 
-def test_the_acceptance_of_equal_machines_is_one():
-    rbm, rng = machine(12, 6, 0.3), np.random.default_rng(0)
+def test_the_acceptance_of_equal_networks_is_one():
+    rbm, rng = network(12, 6, 0.3), np.random.default_rng(0)
     v, u = (rng.choice(np.array([-1, 1], np.int8), (50, 12)) for _ in range(2))
     assert acceptance_between(rbm, rbm, v, u) == 1.0
-    other = machine(12, 6, 0.3, seed=1)
+    other = network(12, 6, 0.3, seed=1)
     by_hand = [
         min(
             1.0,
@@ -200,13 +196,13 @@ def test_the_acceptance_of_equal_machines_is_one():
 
 def test_checkpoints_too_far_apart_are_refused():
     with pytest.raises(InputError, match=r"acceptance .* between levels 0 and 1, below 0.3"):
-        thin_trajectory([machine(64, 16, 2.0)], 0.3, steps=10)
+        thin_trajectory([network(64, 16, 2.0)], 0.3, steps=10)
     with pytest.raises(InputError, match=r"acceptance = 1\.5"):
-        thin_trajectory([machine(12, 6, 0.3)], 1.5)
+        thin_trajectory([network(12, 6, 0.3)], 1.5)
 
 
 def test_levels_that_hardly_overlap_are_refused():
-    ladder = trajectory_ladder([machine(64, 16, 2.0)])
+    ladder = trajectory_ladder([network(64, 16, 2.0)])
     with pytest.raises(InputError, match=r"levels 0 and 1: .* exchanges would be accepted"):
         bennett_log_partition(ladder, chains=64, steps=20)
 
@@ -222,9 +218,9 @@ def test_levels_that_hardly_overlap_are_refused():
 )
 def test_bad_numbers_are_refused(numbers, match):
     with pytest.raises(InputError, match=match):
-        bennett_log_partition(temperature_ladder(machine(12, 6, 0.3), BETAS), **numbers)
+        bennett_log_partition(temperature_ladder(network(12, 6, 0.3), BETAS), **numbers)
 
 
 def test_a_ladder_that_begins_with_weights_is_refused():
     with pytest.raises(InputError, match="the first level has weights"):
-        bennett_log_partition(temperature_ladder(machine(12, 6, 0.3), (0.2, 1)))
+        bennett_log_partition(temperature_ladder(network(12, 6, 0.3), (0.2, 1)))

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import closed_forms
 import numpy as np
 import pytest
 import reference
@@ -20,7 +21,7 @@ from rgstep.blocking import (
     signs_with_mean,
 )
 from rgstep.errors import InputError
-from rgstep.exact import blocks, enumeration
+from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.lattice import block_sums
 
@@ -343,9 +344,9 @@ def test_sampled_h_has_the_same_vh(critical4, rng):
 def test_own_block_approaches_the_infinite_lattice():
     """L = 32, measured before (reference.md, section 3): 0.770(1) and 0.8205(5); the rest to infinity falls as 1/L."""
     closed = {
-        "average": blocks.AVERAGE_OWN_BLOCK,
-        "majority": blocks.MAJORITY_OWN_BLOCK,
-        "decimation": np.mean(blocks.DECIMATION_OWN_BLOCK),
+        "average": closed_forms.AVERAGE_OWN_BLOCK,
+        "majority": closed_forms.MAJORITY_OWN_BLOCK,
+        "decimation": np.mean(closed_forms.DECIMATION_OWN_BLOCK),
     }
     own, error = {}, {}
     for size in (16, 32):

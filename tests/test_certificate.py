@@ -244,8 +244,8 @@ def test_the_certificate_of_an_ensemble(critical8, tmp_path):
     assert made is critical8.certificate
     assert made.checks is critical8.checks
     assert critical8.faults() == made.faults() == []
-    rg.save_ensemble(tmp_path / "e.npz", critical8)
-    assert str(rg.load_ensemble(tmp_path / "e.npz").certificate) == str(made)
+    rg.save(tmp_path / "e.npz", critical8)
+    assert str(rg.load(tmp_path / "e.npz").certificate) == str(made)
     array = rg.ensemble_from_array(critical8.spins, rg.CRITICAL_TEMPERATURE).certificate
     assert table(array)[0]["source"] == "array"
     assert array.good

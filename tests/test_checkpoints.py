@@ -17,10 +17,10 @@ import reference
 
 from rgstep import CRITICAL_TEMPERATURE, InputError, IsingStream, train_rbm
 from rgstep.exact import enumeration
-from rgstep.nets import checkpoints, training
-from rgstep.nets.checkpoints import load_checkpoints, next_checkpoint, path_of, saved_steps
+from rgstep.nets import training
+from rgstep.nets.batches import batch_source
 from rgstep.nets.presets import settings
-from rgstep.nets.sources import as_source
+from rgstep.nets.training import checkpoint_path, checkpoint_steps, load_checkpoints, next_checkpoint
 
 LAW = enumeration.probabilities(4, 1 / CRITICAL_TEMPERATURE)
 DATA = enumeration.states(4)[np.random.default_rng(0).choice(len(LAW), 5000, p=LAW)]
@@ -46,13 +46,13 @@ def cut_and_resumed(folder, data=DATA, seed=1, **changes):
     """The network of a run that was stopped and went on; and of one that never was, without checkpoints."""
     with pytest.raises(Stopped):
         train_rbm(data, seed=seed, checkpoints=folder, progress=stop, **{**PCD, **changes})
-    assert saved_steps(folder) == GRID[:-2]
+    assert checkpoint_steps(folder) == GRID[:-2]
     begun = []
     resumed = train_rbm(
         data, seed=seed, checkpoints=folder, progress=lambda *a, **_: begun.append(a[1]), **{**PCD, **changes}
     )
     assert begun[0] == 141
-    assert saved_steps(folder) == GRID
+    assert checkpoint_steps(folder) == GRID
     return resumed, train(None, data, seed, **changes)
 
 
@@ -77,7 +77,7 @@ def finished(tmp_path_factory):
 def half(finished, tmp_path):
     """The folder of the same run as it was at step 141."""
     for step in GRID[:-2]:
-        shutil.copy(path_of(finished[0], step), tmp_path)
+        shutil.copy(checkpoint_path(finished[0], step), tmp_path)
     return tmp_path
 
 
@@ -86,7 +86,7 @@ def half(finished, tmp_path):
 
 def test_checkpoints_change_no_number(finished):
     folder, network = finished
-    assert saved_steps(folder) == GRID
+    assert checkpoint_steps(folder) == GRID
     assert_same(network, train())
 
 
@@ -117,14 +117,14 @@ def test_several_networks_go_on_together(tmp_path):
         load_checkpoints(tmp_path, network=2)
 
 
-def test_a_ladder_goes_on_with_its_frozen_machines(tmp_path):
-    """At the cut the ladder has taken a machine, so that more than the start is in it."""
+def test_a_ladder_goes_on_with_its_frozen_networks(tmp_path):
+    """At the cut the ladder has taken a network, so that more than the start is in it."""
     changes = {"tempering": "trajectory", "levels": 4}
     assert_same(*cut_and_resumed(tmp_path, **changes))
     for step in GRID[-2:]:
-        path_of(tmp_path, step).unlink()
+        checkpoint_path(tmp_path, step).unlink()
     settings_ = {name: value for name, value in {**PCD, **changes}.items() if name != "hidden"}
-    begun = training.Run(as_source(DATA, 50, [1]), 4, settings("default", settings_), [1], tmp_path)
+    begun = training.TrainingRun(batch_source(DATA, 50, [1]), 4, settings("default", settings_), [1], tmp_path)
     assert begun.step == 141
     assert int(begun.state.frozen) >= 1
     assert (np.asarray(begun.state.ladder.w[-1]) != np.asarray(begun.state.ladder.w[0])).any()
@@ -141,23 +141,23 @@ def test_a_stream_goes_on_where_it_was(tmp_path):
 
 def test_a_lost_chain_is_noticed(half):
     """The twin: the last checkpoint with its chains turned over gives other bits."""
-    path = path_of(half, 141)
-    meta, arrays = checkpoints.read_checkpoint(path)
+    path = checkpoint_path(half, 141)
+    meta, arrays = training.read_checkpoint(path)
     (chains,) = (name for name, array in arrays.items() if array.shape == (20, 16))
-    checkpoints.write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays, chains: -arrays[chains]})
+    training.write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays, chains: -arrays[chains]})
     assert (train(half).weights != train().weights).any()
 
 
 def test_a_finished_run_is_read_not_trained_again(finished, monkeypatch):
-    monkeypatch.setattr(training.Run, "advance", None)
+    monkeypatch.setattr(training.TrainingRun, "advance", None)
     assert_same(train(finished[0]), finished[1])
 
 
 def test_a_resumed_run_compiles_nothing_new(half):
     train()
-    before = training.updates._cache_size()
+    before = training.run_updates._cache_size()
     train(half)
-    assert training.updates._cache_size() == before
+    assert training.run_updates._cache_size() == before
 
 
 CHILD = """
@@ -169,6 +169,7 @@ train_rbm(data, seed=1, checkpoints=sys.argv[3], progress=lambda *a, **_: time.s
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path, finished):
     """SIGKILL, which no handler sees, as soon as the second checkpoint is there; the child sleeps between updates."""
@@ -187,7 +188,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path, finished):
         child.kill()
         child.communicate()
     assert child.returncode == -signal.SIGKILL
-    steps = saved_steps(folder)
+    steps = checkpoint_steps(folder)
     assert 2 <= len(steps) < len(GRID) / 2
     assert_same(train(folder), finished[1])
 
@@ -213,7 +214,7 @@ def test_a_constant_schedule_may_be_given_more_steps_or_fewer(half, finished):
     longer = train(half, steps=230)
     np.testing.assert_array_equal(longer.weights, finished[1].weights)
     assert set(longer.history["step"]) >= {150, 230}
-    assert saved_steps(half) == sorted([*GRID[:-2], 150, 225, 230])
+    assert checkpoint_steps(half) == sorted([*GRID[:-2], 150, 225, 230])
     np.testing.assert_array_equal(train(half, steps=141).history["step"], load_checkpoints(half)[13].history["step"])
 
 
@@ -259,7 +260,7 @@ def test_the_grid_of_checkpoints_is_logarithmic():
 def test_other_files_in_the_folder_do_no_harm(half, finished):
     (half / "checkpoint-best.npz").write_bytes(b"mine")
     (half / ".checkpoint-000000211.npz.77").write_bytes(b"half of a file")
-    assert saved_steps(half) == GRID[:-2]
+    assert checkpoint_steps(half) == GRID[:-2]
     assert_same(train(half), finished[1])
 
 
@@ -269,13 +270,13 @@ def test_other_files_in_the_folder_do_no_harm(half, finished):
 @pytest.mark.parametrize("damage", ["truncated", "empty", "an array missing", "another file"])
 def test_a_damaged_checkpoint_is_named_with_the_remedy(half, finished, damage):
     """And following it, deleting the file, goes on from the one before."""
-    path = path_of(half, 141)
+    path = checkpoint_path(half, 141)
     if damage == "an array missing":
-        meta, arrays = checkpoints.read_checkpoint(path)
+        meta, arrays = training.read_checkpoint(path)
         arrays.popitem()
-        checkpoints.write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays})
+        training.write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays})
     elif damage == "another file":
-        checkpoints.write_arrays(path, {"meta": np.array("no JSON"), "weights": np.zeros(3)})
+        training.write_arrays(path, {"meta": np.array("no JSON"), "weights": np.zeros(3)})
     else:
         path.write_bytes(path.read_bytes()[: 0 if damage == "empty" else 1000])
     with pytest.raises(InputError, match=r"checkpoint-000000141\.npz.*delete it to go on from the one before"):
@@ -306,7 +307,7 @@ def test_checkpoints_of_another_run_are_refused(finished, changes, what):
 
 
 def test_folders_that_cannot_be_used_are_refused_before_work_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr(training.Run, "go", None)
+    monkeypatch.setattr(training.TrainingRun, "go", None)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file' is a file: name a folder"):
         train(tmp_path / "file")
@@ -339,19 +340,19 @@ def test_no_checkpoints_to_load(tmp_path):
 
 def test_a_run_that_diverges_says_when_and_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
     """The rate jumps at update 101: seen in the loop that holds it, with checkpoint 94 the last on disk."""
-    loops, advance = [], training.Run.advance
+    loops, advance = [], training.TrainingRun.advance
 
     def counted(run, step, count):
         loops.append((step, count))
         return advance(run, step, count)
 
-    monkeypatch.setattr(training.Run, "advance", counted)
+    monkeypatch.setattr(training.TrainingRun, "advance", counted)
     with pytest.raises(InputError, match=r"exploded at step 101; .*last good checkpoint is of step 94 in .*") as caught:
         train(tmp_path, learning_rate=lambda update: jnp.where(update < 100, 0.05, 1e30))
     assert str(tmp_path) in str(caught.value)
     step, count = loops[-1]
     assert step < 101 <= step + count
-    assert saved_steps(tmp_path) == GRID[:13]
+    assert checkpoint_steps(tmp_path) == GRID[:13]
     for rbm in load_checkpoints(tmp_path):
         assert np.isfinite(rbm.weights).all()
         assert np.abs(rbm.weights).max() < 10

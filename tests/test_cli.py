@@ -52,9 +52,16 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def no_work(monkeypatch):
+    """Let whatever samples, trains or writes fail: what is checked before work starts never comes to it."""
+    for name in ("sample", "train_rbm", "output_folder", "judge"):
+        monkeypatch.setattr(importlib.import_module("rgstep.jobs"), name, lambda *a, **k: pytest.fail("work started"))
+
+
+@pytest.fixture
 def no_page(monkeypatch):
     """Leave the drawing out: most of the time of a tiny comparison."""
-    monkeypatch.setattr(importlib.import_module("rgstep.compare"), "write_page", lambda *arguments: None)
+    monkeypatch.setattr(importlib.import_module("rgstep.jobs"), "write_page", lambda *arguments: None)
 
 
 def files(folder):
@@ -164,12 +171,12 @@ def test_the_report_says_how_to_repeat_it(compared):
 
 def test_the_ensemble_and_the_networks_are_kept(compared):
     folder, _ = compared
-    ensemble = rg.load_ensemble(folder / "out" / "data" / "ensemble.npz")
+    ensemble = rg.load(folder / "out" / "data" / "ensemble.npz")
     np.testing.assert_array_equal(ensemble.spins, rg.sample(8, samples=200, seed=3).spins)
-    network = rg.load_rbm(folder / "out" / "data" / "networks" / "rbm_koch2020.npz")
+    network = rg.load(folder / "out" / "data" / "networks" / "rbm_koch2020.npz")
     assert network.origin["steps"] == 100
     np.testing.assert_array_equal(
-        rg.load_rbm(folder / "out" / "data" / "networks" / "rbm_untrained.npz").weights,
+        rg.load(folder / "out" / "data" / "networks" / "rbm_untrained.npz").weights,
         rg.untrained_rbm(64, 16, seed=3).weights,
     )
 
@@ -215,19 +222,19 @@ def test_two_maps_of_one_name_are_both_measured(run, no_page):
     maps = ["one.py:corner", "deep/two.py:corner", "one.py:majority", "one.py:ensemble"]
     result = run("compare", *LIGHT, *(x for m in maps for x in ("--map", m)), "--out", "out", "--quiet")
     assert result.exit_code == 0, result.stderr
-    report = rg.load_report("out")
+    report = rg.load("out")
     assert len(report.maps) == 5 + len(maps)
-    pictures = [entry.arrays["vh"] for name, entry in report.maps.items() if "user" in entry.about]
+    pictures = [entry.arrays["vh_pattern"]["vh"] for entry in report.maps.values() if "user" in entry.about]
     assert len(pictures) == len(maps)
     for picture in pictures:
-        np.testing.assert_array_equal(picture, report.maps["decimation"].arrays["vh"])
-    assert len(rg.load_ensemble("out/data/ensemble.npz")) == 200
+        np.testing.assert_array_equal(picture, report.maps["decimation"].arrays["vh_pattern"]["vh"])
+    assert len(rg.load("out/data/ensemble.npz")) == 200
 
 
 @pytest.mark.parametrize("temperature", ["0", "inf", "2.5"])
 def test_any_temperature_gives_a_page(run, temperature, monkeypatch):
     """At both ends of the scale, too; the page is written, its figures are left out here."""
-    monkeypatch.setattr(importlib.import_module("rgstep.page.render"), "plates", lambda report: iter(()))
+    monkeypatch.setattr(importlib.import_module("rgstep.page"), "plates_of", lambda report, row: iter(()))
     result = run("compare", *LIGHT, "--temperature", temperature, "--out", "out", "--json", "--quiet")
     assert result.exit_code == 0, result.stderr
     json.loads(result.stdout, parse_constant=pytest.fail)
@@ -235,7 +242,7 @@ def test_any_temperature_gives_a_page(run, temperature, monkeypatch):
 
 
 def test_the_smallest_lattice_gives_a_page(run, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("rgstep.page.render"), "attempts", lambda report: iter(()))
+    monkeypatch.setattr(importlib.import_module("rgstep.page"), "plates_of", lambda report, row: iter(()))
     tiny = ["--size", "4", "--samples", "200", "--steps", "100", "--map", "rbm_koch2020"]
     result = run("compare", *tiny, "--out", "out", "--quiet")
     assert result.exit_code == 0, result.stderr
@@ -290,26 +297,28 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line_before_any_work(run, no_page, case):
+def test_bad_input_is_one_line_before_any_work(run, no_work, case):
     Path("maps.py").write_text(MAPS)
     Path("fails.py").write_text("1 / 0\n")
     Path("full").mkdir()
     (Path("full") / "report.json").write_text("old")
-    before, started = files(".."), time.monotonic()
+    before = files("..")
     arguments, rule = BAD[case]
     result = run("compare", "--size", 8, "--samples", 200, "--map", "majority", "--out", "new", *arguments)
     says(result, rule)
     assert [f for f in files("..") if "__pycache__" not in f] == before
     assert (Path("full") / "report.json").read_text() == "old"
-    assert time.monotonic() - started < 2
 
 
-def test_no_size_is_too_large_to_be_refused_at_once(run, no_page):
+def test_no_size_is_too_large_to_be_refused_at_once(run, no_work, monkeypatch):
     """Smaller sizes first: who looks for one that fits by trying them all is caught before the memory is full."""
+    jobs, tried = importlib.import_module("rgstep.jobs"), []
+    needed = jobs.bytes_needed
+    monkeypatch.setattr(jobs, "bytes_needed", lambda comparison: tried.append(comparison.size) or needed(comparison))
     for size in (10**4, 10**5, 10**6, 10**12):
-        started = time.monotonic()
+        tried.clear()
         says(run("compare", "--size", size, "--out", "new"), "memory")
-        assert time.monotonic() - started < 0.5, size
+        assert 1 <= len(tried) < 100, size
 
 
 def test_a_word_for_a_number_is_status_2(run):
@@ -336,7 +345,7 @@ def test_a_failure_of_ours_is_status_1_and_one_line(run, monkeypatch):
         message = "a bug\nof two lines"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(importlib.import_module("rgstep.compare"), "write_page", fails)
+    monkeypatch.setattr(importlib.import_module("rgstep.jobs"), "write_page", fails)
     result = run("compare", *LIGHT, "--out", "out", "--quiet")
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
@@ -400,17 +409,17 @@ def test_an_interrupt_at_any_stage_leaves_nothing(tmp_path, delay):
 
 def test_sample_train_and_report(run, monkeypatch):
     """A file of configurations, a network from it, a page drawn again."""
-    monkeypatch.setattr(importlib.import_module("rgstep.page.render"), "plates", lambda report: iter(()))
+    monkeypatch.setattr(importlib.import_module("rgstep.page"), "plates_of", lambda report, row: iter(()))
     sampled = run("sample", "e.npz", "--size", 8, "--samples", 100, "--temperature", 2.5, "--seed", 4, "--json")
     assert sampled.exit_code == 0, sampled.stderr
     assert json.loads(sampled.stdout)["samples"] == 100
-    np.testing.assert_array_equal(rg.load_ensemble("e.npz").spins, rg.sample(8, 2.5, 100, seed=4).spins)
+    np.testing.assert_array_equal(rg.load("e.npz").spins, rg.sample(8, 2.5, 100, seed=4).spins)
     trained = run("train", "e.npz", "r.npz", "--hidden", 4, "--steps", 100, "--preset", "koch2020", "--json", "--quiet")
     assert trained.exit_code == 0, trained.stderr
     summary = json.loads(trained.stdout)
     assert (summary["preset"], summary["steps"]) == ("koch2020", 100)
-    assert rg.load_rbm("r.npz").hidden == 4
-    rg.judge(rg.load_ensemble("e.npz"), {"majority": rg.Majority()}).save("out")
+    assert rg.load("r.npz").hidden == 4
+    rg.judge(rg.load("e.npz"), {"majority": rg.Majority()}).save("out")
     drawn = run("report", "out")
     assert drawn.exit_code == 0, drawn.stderr
     assert "majority" in drawn.stdout
@@ -425,18 +434,18 @@ def test_a_network_goes_on_is_assessed_and_measured(run, no_page):
     assert run("sample", "e.npz", "--size", 4, "--samples", 50, "--temperature", 3, "--quiet").exit_code == 0
     train = ("train", "e.npz", "r.npz", "--hidden", 4, "--steps", 60, "--fresh", "--checkpoints", "ck", "--quiet")
     assert run(*train, "--preset", "veiga2020").exit_code == 0
-    first = rg.load_rbm("r.npz")
+    first = rg.load("r.npz")
     assert first.origin["samples"] == "stream"
-    assert [rbm.origin["steps"] for rbm in rg.load_checkpoints("ck")][-1] == 60
+    assert [rbm.origin["steps"] for rbm in rg.load("ck")][-1] == 60
     assert run(*train, "--preset", "veiga2020", "--force").exit_code == 0
-    np.testing.assert_array_equal(rg.load_rbm("r.npz").weights, first.weights)
+    np.testing.assert_array_equal(rg.load("r.npz").weights, first.weights)
     other = run(*train, "--force")
     assert other.exit_code == 2
     assert "another folder" in other.stderr
     answer = run("assess", "r.npz", "--temperature", 3, "--samples", 200)
     assert answer.exit_code == 0, answer.stderr
     assert "KL(Ising ‖ RBM)" in answer.stdout
-    assert rg.load_rbm("r.npz").origin["assessment"]["equilibrium"]["verdict"] in answer.stdout
+    assert rg.load("r.npz").origin["assessment"]["equilibrium"]["verdict"] in answer.stdout
     measured = run("compare", "--size", 4, "--samples", 50, "--map", "r.npz", "--json", "--quiet")
     assert measured.exit_code == 0, measured.stderr
     assert "kl_per_spin" in json.loads(measured.stdout)["maps"]["r"]["diagnostics"]["training"]["estimates"]
@@ -478,7 +487,7 @@ def test_info_lists_maps_and_presets(run):
 )
 def test_bad_input_of_the_other_verbs(run, arguments, rule):
     Path("there.npz").write_text("there")
-    rg.save_ensemble("good.npz", rg.ensemble_from_array(np.ones((3, 4, 4), np.int8), 2.0))
+    rg.save("good.npz", rg.ensemble_from_array(np.ones((3, 4, 4), np.int8), 2.0))
     before = files(".")
     says(run(*arguments, *(["--size", "4", "--samples", "20"] if arguments[0] == "sample" else [])), rule)
     assert files(".") == before
@@ -507,13 +516,13 @@ def test_controls_of_the_training_and_decoys_stand_beside_the_network(run, no_pa
     flags = ["--control", "permuted", "--control", "gaussian", "--decoy", "--map", "koch2020", "--quiet"]
     result = run("compare", "--size", "4", "--samples", "200", "--steps", "20", *flags, "--out", "out")
     assert result.exit_code == 0, result.stderr
-    maps = rg.load_report("out").maps
+    maps = rg.load("out").maps
     kinds = {name: maps[f"rbm_koch2020{name}"].kind for name in ("", "@permuted", "@gaussian", "@untrained")}
     assert kinds == {"": "judged", "@permuted": "control", "@gaussian": "control", "@untrained": "control"}
     assert "decoy" in maps["rbm_koch2020"].diagnostics
     assert "decoy" not in maps["rbm_koch2020@gaussian"].diagnostics
-    trained, null = rg.load_rbm("out/data/networks/rbm_koch2020.npz"), "out/data/networks/rbm_koch2020%40untrained.npz"
-    assert np.linalg.norm(rg.load_rbm(null).weights) == pytest.approx(np.linalg.norm(trained.weights), rel=1e-5)
+    trained, null = rg.load("out/data/networks/rbm_koch2020.npz"), "out/data/networks/rbm_koch2020%40untrained.npz"
+    assert np.linalg.norm(rg.load(null).weights) == pytest.approx(np.linalg.norm(trained.weights), rel=1e-5)
 
 
 def test_an_unknown_training_control_is_one_line(run):

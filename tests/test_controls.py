@@ -8,7 +8,7 @@ import pytest
 import reference
 
 import rgstep as rg
-from rgstep import controls, criteria, training_data
+from rgstep import controls, criteria
 from rgstep.blocking import (
     Average,
     BernoulliBlock,
@@ -21,8 +21,8 @@ from rgstep.blocking import (
 )
 from rgstep.correlators import two_point
 from rgstep.errors import InputError
+from rgstep.nets.batches import as_bits
 from rgstep.nets.rbm import RBM, untrained_rbm
-from rgstep.nets.sources import as_bits
 
 SIGMAS = 4.0
 
@@ -169,17 +169,17 @@ def test_an_untrained_network_may_have_the_norm_of_a_trained_one(rng):
 
 
 def test_a_network_trained_on_permuted_pixels_is_put_back(critical8, rng):
-    data, order = training_data.permuted(critical8, seed=3)
+    data, order = controls.permuted(critical8, seed=3)
     assert data.shape == critical8.spins.shape
     np.testing.assert_array_equal(data.reshape(640, -1), critical8.spins.reshape(640, -1)[:, order])
     rbm = RBM(
         rng.normal(0, 0.3, (64, 9)), rng.normal(0, 0.1, 64), rng.normal(0, 0.1, 9), {"preset": "default", "seed": 1}
     )
-    back = training_data.unpermuted(rbm, order)
+    back = controls.unpermuted(rbm, order)
     np.testing.assert_allclose(back.free_energy(critical8.spins), rbm.free_energy(data), rtol=1e-12)
     np.testing.assert_allclose(back.mean_h(critical8.spins), rbm.mean_h(data), atol=1e-5)
     assert back.origin == {"preset": "default", "seed": 1, "unpermuted": True}
-    wrong = training_data.unpermuted(rbm, np.argsort(order))  # the twin
+    wrong = controls.unpermuted(rbm, np.argsort(order))  # the twin
     assert np.abs(wrong.free_energy(critical8.spins) - rbm.free_energy(data)).max() > 0.1
 
 
@@ -187,7 +187,7 @@ def test_permuted_pixels_are_no_ising_configurations(critical8):
     """Pairs that were far apart are neighbours: the energy is ten errors off, whatever the order; M stays."""
     assert abs(critical8.checks["u"].z) < SIGMAS
     for seed in range(4):
-        data, _ = training_data.permuted(critical8, seed)
+        data, _ = controls.permuted(critical8, seed)
         shuffled = rg.ensemble_from_array(data, rg.CRITICAL_TEMPERATURE)
         assert shuffled.checks["u"].z == pytest.approx(10, abs=1)
         np.testing.assert_allclose(shuffled.magnetisations, critical8.magnetisations)
@@ -195,13 +195,13 @@ def test_permuted_pixels_are_no_ising_configurations(critical8):
 
 def test_an_order_that_is_no_permutation_is_refused():
     with pytest.raises(InputError, match="is no permutation of 16 sites"):
-        training_data.unpermuted(untrained_rbm(16, 4), np.zeros(16, int))
+        controls.unpermuted(untrained_rbm(16, 4), np.zeros(16, int))
     with pytest.raises(InputError, match="is no permutation of 16 sites"):
-        training_data.unpermuted(untrained_rbm(16, 4), np.arange(9))
+        controls.unpermuted(untrained_rbm(16, 4), np.arange(9))
 
 
 def test_the_training_takes_the_data(critical8):
-    data, _ = training_data.permuted(critical8)
+    data, _ = controls.permuted(critical8)
     bits, visible = as_bits(data)
     assert visible == 64
     np.testing.assert_array_equal(bits, as_bits(rg.ensemble_from_array(data, 2.0))[0])
@@ -210,11 +210,11 @@ def test_the_training_takes_the_data(critical8):
 @pytest.mark.slow
 def test_a_network_learns_the_same_from_permuted_pixels(critical8):
     """W of the permuted pixels, put back, gives the real lattice free energies like those of the real pixels."""
-    data, order = training_data.permuted(critical8)
+    data, order = controls.permuted(critical8)
     settings = reference.QUICK_TRAINING | {"steps": 2000, "hidden": 16}
-    plain, back = rg.train_rbm(critical8, **settings), training_data.unpermuted(rg.train_rbm(data, **settings), order)
+    plain, back = rg.train_rbm(critical8, **settings), controls.unpermuted(rg.train_rbm(data, **settings), order)
     fresh = rg.sample(8, rg.CRITICAL_TEMPERATURE, 2000, seed=99).spins
-    f = [rbm.free_energy(fresh) for rbm in (plain, back, training_data.unpermuted(back, order))]
+    f = [rbm.free_energy(fresh) for rbm in (plain, back, controls.unpermuted(back, order))]
     right, wrong = (np.corrcoef(f[0], other)[0, 1] for other in f[1:])
     assert right > 0.92  # 0.938 and 0.946 of two seeds
     assert wrong < 0.89  # the twin, put back twice: 0.860 and 0.872
@@ -224,7 +224,7 @@ def test_a_network_learns_the_same_from_permuted_pixels(critical8):
 
 
 def test_infinite_temperature_has_no_energy():
-    hot = training_data.infinite_temperature(16, 2000, seed=1)
+    hot = controls.infinite_temperature(16, 2000, seed=1)
     assert hot.system.temperature == math.inf
     error = math.sqrt(2 / 256 / 2000)  # Var e = 2/N at K = 0
     assert abs(hot.energies.mean()) < SIGMAS * error
@@ -232,7 +232,7 @@ def test_infinite_temperature_has_no_energy():
 
 
 def test_half_is_frozen_and_half_is_free():
-    v = training_data.zero_and_infinite(8, 1001, seed=2)
+    v = controls.zero_and_infinite(8, 1001, seed=2)
     assert (v.shape, v.dtype) == ((1001, 8, 8), np.int8)
     frozen = np.abs(v.mean(axis=(1, 2))) == 1
     assert frozen.sum() == 500
@@ -240,9 +240,9 @@ def test_half_is_frozen_and_half_is_free():
     free = v[~frozen]
     assert abs(rg.ensemble_from_array(free, math.inf).energies.mean()) < SIGMAS * math.sqrt(2 / 64 / 501)
     assert 0.3 < frozen[:100].mean() < 0.7  # in random order
-    np.testing.assert_array_equal(v, training_data.zero_and_infinite(8, 1001, seed=2))
+    np.testing.assert_array_equal(v, controls.zero_and_infinite(8, 1001, seed=2))
     with pytest.raises(InputError, match="two temperatures need two samples"):
-        training_data.zero_and_infinite(8, 1)
+        controls.zero_and_infinite(8, 1)
 
 
 # --- signs of a Gaussian field
@@ -261,12 +261,12 @@ def gaussian_scores(spins, target):
 def test_signs_of_the_gaussian_field_have_the_same_two_point_function(temperature):
     ensemble = rg.sample(8, temperature, 4000, seed=3)
     target = two_point(ensemble).value
-    spins, clipped = training_data.dichotomised_gaussian(ensemble, seed=1)
+    spins, clipped = controls.dichotomised_gaussian(ensemble, seed=1)
     assert (spins.shape, spins.dtype) == ((4000, 8, 8), np.int8)
     assert clipped < 1e-6
     assert np.abs(gaussian_scores(spins, target)).max() < SIGMAS
     spectrum = np.fft.fft2(target).real  # the twin: without the sine, G becomes (2/π) arcsin G
-    wrong = training_data.signs_of_field(np.maximum(spectrum, 0) / spectrum.mean(), 4000, 1)
+    wrong = controls.signs_of_field(np.maximum(spectrum, 0) / spectrum.mean(), 4000, 1)
     assert np.abs(gaussian_scores(wrong, target)).max() > 2 * SIGMAS
     np.testing.assert_allclose(two_point(wrong).value[0, 1], 2 / np.pi * np.arcsin(target[0, 1]), atol=0.03)
 
@@ -274,7 +274,7 @@ def test_signs_of_the_gaussian_field_have_the_same_two_point_function(temperatur
 def test_signs_of_the_gaussian_field_lack_what_pairs_do_not_say():
     """Same susceptibility, other law of the magnetisation: Binder's U₄ of the critical torus is lost."""
     ensemble = critical(16, 4000)
-    spins, _ = training_data.dichotomised_gaussian(ensemble)
+    spins, _ = controls.dichotomised_gaussian(ensemble)
     m = {"ising": ensemble.magnetisations, "gauss": spins.mean(axis=(1, 2))}
     binder = {name: 1 - (x**4).mean() / (3 * (x**2).mean() ** 2) for name, x in m.items()}
     assert binder["ising"] == pytest.approx(0.611, abs=0.01)
@@ -285,7 +285,7 @@ def test_signs_of_the_gaussian_field_lack_what_pairs_do_not_say():
 def test_what_no_gaussian_field_has_is_clipped_and_said():
     target = np.full((4, 4), -0.3)
     target[0, 0] = 1
-    spectrum, clipped = training_data.gaussian_spectrum(target)
+    spectrum, clipped = controls.gaussian_spectrum(target)
     flat = 1 + math.sin(0.15 * math.pi)  # all modes but k = 0, which has 1 − 15 sin(0.15 π) < 0
     negative = 15 * math.sin(0.15 * math.pi) - 1
     assert clipped == pytest.approx(negative / (negative + 15 * flat))
@@ -294,38 +294,38 @@ def test_what_no_gaussian_field_has_is_clipped_and_said():
 
 
 def test_frozen_configurations_stay_frozen():
-    spins, clipped = training_data.dichotomised_gaussian(rg.sample(8, 0.0, 100, seed=1))
+    spins, clipped = controls.dichotomised_gaussian(rg.sample(8, 0.0, 100, seed=1))
     assert clipped < 1e-12
     assert (np.abs(spins.mean(axis=(1, 2))) == 1).all()
 
 
 def test_seeds_of_data_are_checked(critical8):
-    for make in (training_data.permuted, training_data.dichotomised_gaussian):
+    for make in (controls.permuted, controls.dichotomised_gaussian):
         with pytest.raises(InputError, match="seed = -1"):
             make(critical8, seed=-1)
-    one, two = (training_data.dichotomised_gaussian(critical8, seed=s).spins for s in (0, 1))
+    one, two = (controls.dichotomised_gaussian(critical8, seed=s).spins for s in (0, 1))
     assert not np.array_equal(one, two)
 
 
-@pytest.mark.parametrize("control", training_data.TRAINING_DATA)
+@pytest.mark.parametrize("control", controls.TRAINING_DATA)
 def test_a_network_is_trained_on_data_of_known_answer(critical8, control):
     """It is a control; on permuted pixels it is that of `permuted`, put back; another seed gives another network."""
-    rbm = training_data.trained_on(control, critical8, 4, seed=1, preset="koch2020", steps=20)
+    rbm = controls.trained_on(control, critical8, 4, seed=1, preset="koch2020", steps=20)
     assert controls.is_control(rbm)
     assert (rbm.visible, rbm.hidden, rbm.origin["control"]) == (64, 4, control)
     assert (
-        rbm.weights != training_data.trained_on(control, critical8, 4, seed=2, preset="koch2020", steps=20).weights
+        rbm.weights != controls.trained_on(control, critical8, 4, seed=2, preset="koch2020", steps=20).weights
     ).any()
     if control == "permuted":
-        data, order = training_data.permuted(critical8, 1)
-        again = training_data.unpermuted(rg.train_rbm(data, 4, 1, preset="koch2020", steps=20), order)
+        data, order = controls.permuted(critical8, 1)
+        again = controls.unpermuted(rg.train_rbm(data, 4, 1, preset="koch2020", steps=20), order)
         np.testing.assert_array_equal(rbm.weights, again.weights)
 
 
 def test_the_training_controls_have_the_names_of_their_data(critical8):
     """The names that stored networks and command lines use; each gives as many configurations of the same side."""
-    assert list(training_data.TRAINING_DATA) == ["permuted", "infinite", "zero_and_infinite", "gaussian"]
-    for name, make in training_data.TRAINING_DATA.items():
+    assert list(controls.TRAINING_DATA) == ["permuted", "infinite", "zero_and_infinite", "gaussian"]
+    for name, make in controls.TRAINING_DATA.items():
         data, _ = make(critical8, 1)
         v = data if isinstance(data, np.ndarray) else data.unpack()
         assert (v.shape, v.dtype, np.unique(v).tolist()) == ((640, 8, 8), np.int8, [-1, 1]), name
@@ -335,11 +335,11 @@ def test_the_training_controls_have_the_names_of_their_data(critical8):
 
 def test_only_permuted_pixels_are_put_back(critical8, rng):
     rbm = RBM(rng.normal(0, 0.3, (64, 9)), rng.normal(0, 0.1, 64), rng.normal(0, 0.1, 9))
-    for name, make in training_data.TRAINING_DATA.items():
+    for name, make in controls.TRAINING_DATA.items():
         _, undo = make(critical8, 1)
         assert np.array_equal(undo(rbm).weights, rbm.weights) == (name != "permuted")
 
 
 def test_an_unknown_training_control_is_named(critical8):
     with pytest.raises(InputError, match="did you mean 'permuted'"):
-        training_data.trained_on("permute", critical8, 4)
+        controls.trained_on("permute", critical8, 4)

@@ -6,11 +6,12 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from networks import network, random_parameters, states
 from scipy.special import expit, logsumexp
 from sklearn.neural_network import BernoulliRBM
 
 from rgstep import RBM, InputError
-from rgstep.nets import conversion, likelihood
+from rgstep.nets import annealing, conversion
 from rgstep.nets.conversion import (
     binary_parameters,
     load_rbms,
@@ -20,34 +21,20 @@ from rgstep.nets.conversion import (
     sklearn_from_rbm,
 )
 
-MACHINES = [(9, 4, 0.1), (9, 4, 1.0), (4, 9, 0.5), (10, 6, 3.0)]  # visible, hidden, sd of all parameters
+NETWORKS = [(9, 4, 0.1), (9, 4, 1.0), (4, 9, 0.5), (10, 6, 3.0)]  # visible, hidden, sd of all parameters
 ROUNDING = 2.0**-24  # of float32
 FLOAT64 = 1e-11
 
 
-def drawn(visible, hidden, sd, seed=0):
-    rng = np.random.default_rng([seed, visible, hidden])
-    return [sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)]
-
-
-def machine(visible, hidden, sd, seed=0):
-    return RBM(*drawn(visible, hidden, sd, seed))
-
-
-def bits(units):
-    """All 2^units states, {0,1}."""
-    return ((np.arange(1 << units)[:, None] >> np.arange(units)) & 1).astype(np.int8)
-
-
 def binary_free_energy(w, a, b, v):
     """F'(v) of {0,1} units: minus the log of the sum over all hidden states, as the energy is written."""
-    h = bits(len(b)).astype(float)
+    h = states(len(b), (0, 1)).astype(float)
     return -logsumexp(v @ w @ h.T + (v @ a)[:, None] + h @ b, axis=1)
 
 
 def difference(rbm, parameters):
     """Largest |F(v) − F'(v') − offset| over all states."""
-    v = bits(rbm.visible)
+    v = states(rbm.visible, (0, 1))
     *binary, offset = parameters
     return np.abs(rbm.free_energy(2 * v - 1) - binary_free_energy(*binary, v) - offset).max()
 
@@ -55,9 +42,9 @@ def difference(rbm, parameters):
 # --- {0,1} units
 
 
-@pytest.mark.parametrize(("visible", "hidden", "sd"), MACHINES)
+@pytest.mark.parametrize(("visible", "hidden", "sd"), NETWORKS)
 def test_free_energies_differ_by_the_offset(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
+    rbm = network(visible, hidden, sd)
     assert difference(rbm, binary_parameters(rbm)) < FLOAT64
 
 
@@ -80,38 +67,39 @@ def hidden_sums_added(w, a, b, offset):
 @pytest.mark.parametrize("broken", [halved, without_sums, hidden_sums_added, without_offset])
 def test_a_broken_conversion_is_noticed(broken):
     """2W for 4W, −2W·1 forgotten, its sign wrong for the hidden biases, the constant forgotten."""
-    rbm = machine(9, 4, 0.1)
+    rbm = network(9, 4, 0.1)
     assert difference(rbm, broken(*binary_parameters(rbm))) > 1e-3
 
 
-@pytest.mark.parametrize(("visible", "hidden", "sd"), MACHINES)
+@pytest.mark.parametrize(("visible", "hidden", "sd"), NETWORKS)
 def test_networks_of_binary_units_agree_to_the_rounding_of_float32(visible, hidden, sd):
     """F(v) up to a constant, within the bound that the module states; E[h] = 2 p(h = 1) − 1."""
-    w, a, b = drawn(visible, hidden, sd)
+    w, a, b = random_parameters(visible, hidden, sd)
     rbm = rbm_from_binary(w, a, b)
-    v = bits(visible)
+    v = states(visible, (0, 1))
     constant = w.sum() / 4 + a.sum() / 2 + b.sum() / 2
     gap = rbm.free_energy(2 * v - 1) - binary_free_energy(w, a, b, v) - constant
     bound = ROUNDING * sum(np.abs(x).sum() for x in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
     assert 0 < np.abs(gap).max() < bound
     np.testing.assert_allclose(rbm.mean_h(2 * v - 1), 2 * expit(v @ w + b) - 1, atol=5e-6)
-    np.testing.assert_allclose(rbm.mean_v(2 * bits(hidden) - 1), 2 * expit(bits(hidden) @ w.T + a) - 1, atol=5e-6)
+    h = states(hidden, (0, 1))
+    np.testing.assert_allclose(rbm.mean_v(2 * h - 1), 2 * expit(h @ w.T + a) - 1, atol=5e-6)
 
 
 def test_the_law_is_the_same():
     """ln p(v) of the ±1 network is −F'(v') − ln Z'."""
-    w, a, b = drawn(9, 4, 0.5)
-    v = bits(9)
+    w, a, b = random_parameters(9, 4, 0.5)
+    v = states(9, (0, 1))
     log_p = -binary_free_energy(w, a, b, v)
     log_p -= logsumexp(log_p)
     rbm, wrong = rbm_from_binary(w, a, b), RBM(w / 4, a / 2, b / 2)
-    np.testing.assert_allclose(likelihood.log_likelihood(rbm, 2 * v - 1), log_p, atol=1e-5)
-    assert np.abs(likelihood.log_likelihood(wrong, 2 * v - 1) - log_p).max() > 0.1
+    np.testing.assert_allclose(annealing.log_likelihood(rbm, 2 * v - 1), log_p, atol=1e-5)
+    assert np.abs(annealing.log_likelihood(wrong, 2 * v - 1) - log_p).max() > 0.1
 
 
-@pytest.mark.parametrize(("visible", "hidden", "sd"), MACHINES)
+@pytest.mark.parametrize(("visible", "hidden", "sd"), NETWORKS)
 def test_there_and_back_is_the_same_network(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
+    rbm = network(visible, hidden, sd)
     again = rbm_from_binary(*binary_parameters(rbm)[:3])
     np.testing.assert_array_equal(again.weights, rbm.weights)
     np.testing.assert_allclose(again.visible_bias, rbm.visible_bias, rtol=2 * ROUNDING, atol=1e-13)
@@ -120,14 +108,14 @@ def test_there_and_back_is_the_same_network(visible, hidden, sd):
 
 def test_zero_biases_stay_exactly_zero():
     """A Z2-symmetric network stays one: no rounding is left in its biases."""
-    rbm = RBM(drawn(64, 16, 0.3)[0], np.zeros(64), np.zeros(16))
+    rbm = RBM(random_parameters(64, 16, 0.3)[0], np.zeros(64), np.zeros(16))
     again = rbm_from_binary(*binary_parameters(rbm)[:3])
     assert not again.visible_bias.any()
     assert not again.hidden_bias.any()
 
 
 def test_origin_is_kept():
-    assert rbm_from_binary(*drawn(4, 2, 1.0), origin={"seed": 3}).origin == {"seed": 3}
+    assert rbm_from_binary(*random_parameters(4, 2, 1.0), origin={"seed": 3}).origin == {"seed": 3}
 
 
 @pytest.mark.parametrize(
@@ -154,13 +142,13 @@ def test_bad_parameters_are_refused(w, a, b, match):
 
 @pytest.fixture(scope="module")
 def fitted():
-    data = bits(9)[np.random.default_rng(0).integers(0, 512, 300)]
+    data = states(9, (0, 1))[np.random.default_rng(0).integers(0, 512, 300)]
     return BernoulliRBM(n_components=4, n_iter=10, learning_rate=0.2, random_state=0).fit(data)
 
 
 def test_a_fitted_bernoulli_rbm_is_read(fitted):
     """Its own hidden probabilities and free energies, which it computes in {0,1} units."""
-    rbm, v = rbm_from_sklearn(fitted), bits(9)
+    rbm, v = rbm_from_sklearn(fitted), states(9, (0, 1))
     np.testing.assert_allclose(rbm.mean_h(2 * v - 1), 2 * fitted.transform(v) - 1, atol=1e-5)
     gap = rbm.free_energy(2 * v - 1) - fitted._free_energy(v)
     assert np.ptp(gap) < 1e-5
@@ -169,7 +157,7 @@ def test_a_fitted_bernoulli_rbm_is_read(fitted):
 
 
 def test_a_bernoulli_rbm_is_made(fitted):
-    rbm, v = machine(9, 4, 0.7), bits(9)
+    rbm, v = network(9, 4, 0.7), states(9, (0, 1))
     model = sklearn_from_rbm(rbm)
     np.testing.assert_allclose(2 * model.transform(v) - 1, rbm.mean_h(2 * v - 1), atol=1e-5)
     np.testing.assert_allclose(model._free_energy(v) + binary_parameters(rbm).offset, rbm.free_energy(2 * v - 1))
@@ -192,13 +180,13 @@ def test_what_is_not_fitted_is_refused(model):
 def test_missing_scikit_learn_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.neural_network", None)
     with pytest.raises(InputError, match="pip install scikit-learn"):
-        sklearn_from_rbm(machine(4, 2, 1.0))
+        sklearn_from_rbm(network(4, 2, 1.0))
 
 
 # --- archives of rbms
 
 
-def write_archive(path, machines, model_type="BBRBM"):
+def write_archive(path, networks, model_type="BBRBM"):
     """Write parameters `{update: (w, a, b)}` in the layout of rbms 0.5.0, as its `io.save_model` lays it out."""
     with h5py.File(path, "w") as file:
         settings = file.create_group("hyperparameters")
@@ -208,7 +196,7 @@ def write_archive(path, machines, model_type="BBRBM"):
         file["model_type"] = model_type
         file["parallel_chains"] = np.zeros((60, 9), np.float32)
         file["learning_rate"] = np.full(199, 0.1)
-        for update, parameters in machines.items():
+        for update, parameters in networks.items():
             group = file.create_group(f"update_{update}")
             for name, values in zip(("weight_matrix", "vbias", "hbias"), parameters, strict=True):
                 group[f"params/{name}"] = np.asarray(values, np.float32)
@@ -221,20 +209,20 @@ def write_archive(path, machines, model_type="BBRBM"):
 @pytest.fixture
 def archive(tmp_path):
     """Three updates, which are in another order by number than by name."""
-    path = tmp_path / "machine.h5"
-    write_archive(path, {n: drawn(9, 4, 0.5, seed=n) for n in (1, 27, 103)})
+    path = tmp_path / "network.h5"
+    write_archive(path, {n: random_parameters(9, 4, 0.5, seed=n) for n in (1, 27, 103)})
     return path
 
 
 @pytest.mark.parametrize(("update", "seed"), [(None, 103), (27, 27), (1, 1)])
 def test_an_archive_is_read(archive, update, seed):
-    rbm, v = load_rbms(archive, update), bits(9)
-    w, a, b = (x.astype(np.float32).astype(float) for x in drawn(9, 4, 0.5, seed=seed))
+    rbm, v = load_rbms(archive, update), states(9, (0, 1))
+    w, a, b = (x.astype(np.float32).astype(float) for x in random_parameters(9, 4, 0.5, seed=seed))
     np.testing.assert_allclose(rbm.mean_h(2 * v - 1), 2 * expit(v @ w + b) - 1, atol=5e-6)
     assert np.ptp(rbm.free_energy(2 * v - 1) - binary_free_energy(w, a, b, v)) < 5e-6
     assert rbm.origin == {
         "source": "archive of rbms",
-        "file": "machine.h5",
+        "file": "network.h5",
         "steps": seed,
         "k": 5,
         "chains": 60,
@@ -251,16 +239,16 @@ def test_an_archive_without_settings_is_read(archive):
 
 @pytest.mark.parametrize(("origin", "steps"), [({"steps": 300}, 300), ({}, 1), ({"steps": 0}, 1)])
 def test_what_is_written_is_read(tmp_path, origin, steps):
-    written = machine(9, 4, 0.5)
+    written = network(9, 4, 0.5)
     rbm = RBM(written.weights, written.visible_bias, written.hidden_bias, origin)
-    path = tmp_path / "new" / "machine.h5"
+    path = tmp_path / "new" / "network.h5"
     for _ in range(2):  # the second time over the first
         save_rbms(path, rbm)
     again = load_rbms(path)
     np.testing.assert_array_equal(again.weights, rbm.weights)
     np.testing.assert_allclose(again.visible_bias, rbm.visible_bias, rtol=2 * ROUNDING)
     assert again.origin["steps"] == steps
-    assert [p.name for p in path.parent.iterdir()] == ["machine.h5"]
+    assert [p.name for p in path.parent.iterdir()] == ["network.h5"]
     with h5py.File(path) as file:  # what rbms.io.load_params and rbms.utils.get_flagged_updates look for
         group = file[f"update_{steps}"]
         assert {name: group["params"][name].shape for name in group["params"]} == {
@@ -274,7 +262,7 @@ def test_what_is_written_is_read(tmp_path, origin, steps):
 
 
 def test_updates_that_are_not_there_are_listed(archive):
-    with pytest.raises(InputError, match=r"machine.h5' has no update 2; it has: 1, 27, 103"):
+    with pytest.raises(InputError, match=r"network.h5' has no update 2; it has: 1, 27, 103"):
         load_rbms(archive, 2)
 
 
@@ -310,7 +298,7 @@ def test_damaged_parameters_are_refused(archive, broken):
         del file["update_103"]["params"][name]
         if values is not None:
             file["update_103"]["params"][name] = values
-    with pytest.raises(InputError, match=r"machine.h5' is not an HDF5 archive of rbms, or is damaged"):
+    with pytest.raises(InputError, match=r"network.h5' is not an HDF5 archive of rbms, or is damaged"):
         load_rbms(archive)
     load_rbms(archive, 27)
 
@@ -325,12 +313,12 @@ def test_a_truncated_archive_is_refused(archive):
 def test_a_file_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        save_rbms(tmp_path / "file" / "machine.h5", machine(4, 2, 1.0))
+        save_rbms(tmp_path / "file" / "network.h5", network(4, 2, 1.0))
 
 
 def test_missing_h5py_is_said(archive, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    for call in (load_rbms, lambda path: save_rbms(path, machine(4, 2, 1.0))):
+    for call in (load_rbms, lambda path: save_rbms(path, network(4, 2, 1.0))):
         with pytest.raises(InputError, match=r"rgstep\[hdf5\]"):
             call(archive)
 

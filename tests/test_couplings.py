@@ -1,36 +1,32 @@
-"""Effective couplings against sums over all states, closed forms and the machine that is the Ising model."""
+"""Effective couplings against sums over all states, closed forms and the network that is the Ising model."""
 
 import math
 
 import numpy as np
 import pytest
+from networks import ising_network, network
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.stats import binom
 
 from rgstep import RBM, Estimate, InputError
 from rgstep.nets import couplings
 from rgstep.nets.couplings import (
-    by_distance,
-    coupling_table,
+    couplings_by_displacement,
+    couplings_by_distance,
     hidden_couplings,
-    lattice_couplings,
+    network_couplings,
     visible_couplings,
 )
 from rgstep.nets.localisation import localisation
 from rgstep.nets.rbm import log_2cosh
 
-MACHINES = [(9, 4, 0.1), (9, 4, 1.0), (12, 6, 0.3), (13, 3, 3.0), (4, 9, 0.5), (2, 3, 1.0)]  # visible, hidden, sd
+NETWORKS = [(9, 4, 0.1), (9, 4, 1.0), (12, 6, 0.3), (13, 3, 3.0), (4, 9, 0.5), (2, 3, 1.0)]  # visible, hidden, sd
 EXACT = 1e-9  # agreement with an enumeration, for a few hidden units
 K = 0.44
 
 
-def machine(visible, hidden, sd, seed=0):
-    rng = np.random.default_rng([seed, visible, hidden])
-    return RBM(*(sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)))
-
-
 def turned(rbm):
-    """The machine with its layers exchanged."""
+    """The network with its layers exchanged."""
     return RBM(rbm.weights.T, rbm.hidden_bias, rbm.visible_bias)
 
 
@@ -60,17 +56,6 @@ def quadrature(rbm, left_out=True, nodes=120):
     return result
 
 
-def ising_machine(size, coupling):
-    """One hidden unit for each bond, with equal weights on its two sites: ½ ln cosh 2w = K."""
-    w = np.arccosh(np.exp(2 * coupling)) / 2
-    site = np.arange(size**2).reshape(size, size)
-    bonds = [(i, j) for axis in (0, 1) for i, j in zip(site.ravel(), np.roll(site, -1, axis).ravel(), strict=True)]
-    weights = np.zeros((size**2, len(bonds)))
-    for unit, bond in enumerate(bonds):
-        weights[list(bond), unit] = w
-    return RBM(weights, np.zeros(size**2), np.zeros(len(bonds)))
-
-
 def relative_error(values, expected):
     """Root mean square of the difference over that of the couplings."""
     return math.sqrt(((values - expected) ** 2).sum() / (expected**2).sum())
@@ -79,15 +64,15 @@ def relative_error(values, expected):
 # --- the exact couplings
 
 
-@pytest.mark.parametrize(("visible", "hidden", "sd"), MACHINES)
+@pytest.mark.parametrize(("visible", "hidden", "sd"), NETWORKS)
 def test_visible_couplings_are_the_sum_over_all_states(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
+    rbm = network(visible, hidden, sd)
     np.testing.assert_allclose(visible_couplings(rbm), enumerated(rbm), atol=EXACT)
 
 
 @pytest.mark.parametrize(("visible", "hidden", "sd"), [(9, 4, 1.0), (6, 12, 0.3), (40, 9, 0.5)])
-def test_hidden_couplings_are_those_of_the_machine_turned_round(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
+def test_hidden_couplings_are_those_of_the_network_turned_round(visible, hidden, sd):
+    rbm = network(visible, hidden, sd)
     np.testing.assert_allclose(hidden_couplings(rbm), enumerated(turned(rbm)), atol=EXACT * visible)
 
 
@@ -116,7 +101,7 @@ def one_percent_off(rbm):
     ids=["sign", "¼ missing", "a weight's sign", "biases forgotten", "weights 1 % off", "x taken as normal"],
 )
 def test_broken_couplings_are_noticed(broken):
-    rbm = machine(9, 4, 1.0)
+    rbm = network(9, 4, 1.0)
     assert np.abs(broken(rbm) - enumerated(rbm)).max() > 1e-3
 
 
@@ -135,8 +120,8 @@ def test_couplings_of_a_thousand_spins_are_a_binomial_sum(bias):
 
 
 def test_units_without_weights_change_nothing():
-    """A machine of 8 spins among 392 others that are connected to nothing."""
-    small = machine(8, 4, 0.6)
+    """A network of 8 spins among 392 others that are connected to nothing."""
+    small = network(8, 4, 0.6)
     weights = np.zeros((400, 4))
     weights[::50] = small.weights
     large = visible_couplings(RBM(weights, np.zeros(400), small.hidden_bias))
@@ -153,11 +138,29 @@ def test_strong_weights_have_the_limit_of_a_sign():
 
 def test_the_largest_frequency_and_the_margin_are_large_enough(monkeypatch):
     """The stated accuracy does not hold with half of either, so that the test above would notice."""
-    for name in ("LARGEST_FREQUENCY", "MARGIN"):
-        rbm = machine(9, 4, 0.1)
+    for name in ("LARGEST_FREQUENCY", "GAP_BETWEEN_IMAGES"):
+        rbm = network(9, 4, 0.1)
         with monkeypatch.context() as patch:
             patch.setattr(couplings, name, 0.5 * getattr(couplings, name))
             assert np.abs(visible_couplings(rbm) - enumerated(rbm)).max() > EXACT
+
+
+@pytest.mark.parametrize(("factor", "right"), [(1.0, True), (0.5, False)])
+def test_the_largest_deviation_is_large_enough(factor, right, monkeypatch):
+    """256 equal weights of 1: x reaches far beyond the gap between its images; half of the deviation falls short."""
+    n = 256
+    monkeypatch.setattr(couplings, "LARGEST_DEVIATION", factor * couplings.LARGEST_DEVIATION)
+    up = np.arange(n - 1)
+    expected = binom.pmf(up, n - 2, 0.5) @ log_ratio(2.0 * up - n + 2, 1.0, 1.0)
+    measured = visible_couplings(RBM(np.ones((n, 1)), np.zeros(n), np.zeros(1)))
+    assert (np.abs(measured[~np.eye(n, dtype=bool)] - expected).max() < EXACT) == right
+
+
+def test_the_largest_deviation_is_no_larger_than_it_must_be():
+    """By Hoeffding's bound x lies farther from b with a chance of 1e-9; more would cost time for nothing."""
+    w = np.linspace(0.01, 0.1, 400)
+    reach = couplings._period(w, 0.7) - 0.7 - 2 * 0.1 - couplings.GAP_BETWEEN_IMAGES
+    assert 5e-10 < 2 * math.exp(-(reach**2) / (2 * w @ w)) < 2e-9
 
 
 # --- the approximations
@@ -165,7 +168,7 @@ def test_the_largest_frequency_and_the_margin_are_large_enough(monkeypatch):
 
 @pytest.mark.parametrize(("visible", "hidden", "sd"), [(9, 4, 0.1), (12, 6, 0.3), (10, 4, 0.6)])
 def test_gaussian_couplings_are_a_gauss_hermite_sum(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
+    rbm = network(visible, hidden, sd)
     measured = visible_couplings(rbm, "gaussian")
     np.testing.assert_allclose(measured, quadrature(rbm), atol=1e-7)
     assert np.abs(measured - quadrature(rbm, left_out=False)).max() > 1e-5
@@ -179,7 +182,7 @@ def test_gaussian_couplings_of_a_single_bond_are_exact():
 
 def test_leading_couplings_are_the_lowest_order():
     """The difference from the exact ones falls as the fourth power of the weights."""
-    rbm = machine(9, 4, 1.0)
+    rbm = network(9, 4, 1.0)
     errors = []
     for scale in (0.02, 0.01):
         small = RBM(scale * rbm.weights, rbm.visible_bias, 0 * rbm.hidden_bias)
@@ -219,15 +222,16 @@ def test_gaussian_couplings_of_a_dominant_weight_are_refused():
 
 
 @pytest.mark.parametrize("size", [4, 8])
-def test_the_machine_that_is_the_ising_model_has_its_couplings(size):
-    table = lattice_couplings(visible_couplings(ising_machine(size, K)), size, K)
+def test_the_network_that_is_the_ising_model_has_its_couplings(size):
+    table = couplings_by_displacement(visible_couplings(ising_network(size, K)), size, K)
     assert table.at(1, 0).value == pytest.approx(K, abs=1e-7)  # its weights are float32
     assert table.at(1, 0).error < 1e-12
     assert not np.asarray(table.couplings.value)[1:].any()
     assert table.rest.value == 0
-    wrong = lattice_couplings(visible_couplings(one_percent_off(ising_machine(size, K))), size, K)
+    wrong = couplings_by_displacement(visible_couplings(one_percent_off(ising_network(size, K))), size, K)
     assert abs(wrong.at(1, 0).value - K) > 1e-3
-    assert lattice_couplings(visible_couplings(ising_machine(size, K), "leading"), size).at(1, 0).value > 1.2 * K
+    leading = couplings_by_displacement(visible_couplings(ising_network(size, K), "leading"), size)
+    assert leading.at(1, 0).value > 1.2 * K
 
 
 @pytest.mark.parametrize("size", [2, 4, 5, 8])
@@ -240,7 +244,7 @@ def test_lattice_averages_are_over_all_equivalent_pairs(size):
         for b in range(a):
             step = [abs(x - y) for x, y in zip(divmod(a, size), divmod(b, size), strict=True)]
             found.setdefault(tuple(sorted((min(d, size - d) for d in step), reverse=True)), []).append(j[a, b])
-    table = lattice_couplings(j, size)
+    table = couplings_by_displacement(j, size)
     assert {tuple(d) for d in table.displacements} == set(found)
     for (dx, dy), values in found.items():
         for estimate in (table.at(dx, dy), table.at(-dy, size + dx)):
@@ -277,7 +281,7 @@ def test_hidden_couplings_fall_off_with_the_distance_of_the_patches():
     """3×3 patches at a distance of 2 share sites with the neighbours only: no coupling beyond distance 2√2."""
     rbm = patches(8, 4, 3)
     j = hidden_couplings(rbm)
-    table = by_distance(rbm, j)
+    table = couplings_by_distance(rbm, j)
     where = localisation(rbm)
     place, concentration = where.centroid, np.median(where.resultant)
     np.testing.assert_allclose(place[:6], [[1, 1], [1, 3], [1, 5], [1, 7], [3, 1], [3, 3]], atol=1e-12)
@@ -290,7 +294,7 @@ def test_hidden_couplings_fall_off_with_the_distance_of_the_patches():
     assert near == pytest.approx(math.sqrt(np.mean(np.square(nearest))))
     assert far == 0
     assert np.asarray(table.median.value)[-1] == 0
-    shuffled = by_distance(RBM(rbm.weights[np.random.default_rng(0).permutation(64)], *rbm_biases(rbm)), j)
+    shuffled = couplings_by_distance(RBM(rbm.weights[np.random.default_rng(0).permutation(64)], *rbm_biases(rbm)), j)
     assert np.asarray(shuffled.rms.value)[-1] > 0  # the distances are those of W², not of the units' numbers
 
 
@@ -307,8 +311,8 @@ def test_places_are_on_the_torus():
 
 
 def test_the_table_prints_what_it_holds():
-    rbm = ising_machine(4, K)
-    table = coupling_table(rbm, K)
+    rbm = ising_network(4, K)
+    table = network_couplings(rbm, K)
     text = str(table)
     assert "true K = 0.44" in text
     assert "(1, 0)" in text
@@ -317,11 +321,11 @@ def test_the_table_prints_what_it_holds():
     assert repr(table) == text
     assert len(text.splitlines()) < 25
     assert isinstance(table.visible.at(1, 1), Estimate)
-    assert coupling_table(rbm, method="leading").visible.coupling is None
+    assert network_couplings(rbm, method="leading").visible.coupling is None
 
 
 def test_one_hidden_unit_has_no_pairs():
-    table = coupling_table(machine(16, 1, 0.3))
+    table = network_couplings(network(16, 1, 0.3))
     assert len(table.hidden.pairs) == 0
     assert "distance" in str(table)
 
@@ -331,12 +335,12 @@ def test_one_hidden_unit_has_no_pairs():
 
 def test_progress_is_told_after_each_unit():
     told = []
-    visible_couplings(machine(4, 3, 0.1), progress=lambda stage, done, total, note="": told.append((done, total)))
+    visible_couplings(network(4, 3, 0.1), progress=lambda stage, done, total, note="": told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_results_are_symmetric_and_the_machine_is_left_alone():
-    rbm = machine(30, 5, 0.5)
+def test_results_are_symmetric_and_the_network_is_left_alone():
+    rbm = network(30, 5, 0.5)
     before = rbm.weights.copy()
     for method in couplings.METHODS:
         j = visible_couplings(rbm, method)
@@ -347,20 +351,20 @@ def test_results_are_symmetric_and_the_machine_is_left_alone():
 
 
 def test_bad_requests_are_refused(monkeypatch):
-    rbm = machine(9, 4, 0.1)
+    rbm = network(9, 4, 0.1)
     with pytest.raises(InputError, match="unknown method 'gausian'; did you mean 'gaussian'"):
         visible_couplings(rbm, "gausian")
     with pytest.raises(InputError, match="not finite"):
         hidden_couplings(RBM(np.full((9, 4), np.nan), np.zeros(9), np.zeros(4)))
     with pytest.raises(InputError, match="12 visible units make no square lattice"):
-        coupling_table(machine(12, 4, 0.1))
+        network_couplings(network(12, 4, 0.1))
     with pytest.raises(InputError, match=r"shape \(9, 9\) for size = 4"):
-        lattice_couplings(np.zeros((9, 9)), 4)
+        couplings_by_displacement(np.zeros((9, 9)), 4)
     with pytest.raises(InputError, match="size = 0"):
-        lattice_couplings(np.zeros((0, 0)), 0)
+        couplings_by_displacement(np.zeros((0, 0)), 0)
     with pytest.raises(InputError, match=r"shape \(9, 9\) for 4 hidden units"):
-        by_distance(rbm, np.zeros((9, 9)))
+        couplings_by_distance(rbm, np.zeros((9, 9)))
     with pytest.raises(InputError, match=r"displacement \(4, 0\) .* no pair"):
-        lattice_couplings(np.zeros((16, 16)), 4).at(4, 0)
+        couplings_by_displacement(np.zeros((16, 16)), 4).at(4, 0)
     with pytest.raises(InputError, match=r"couplings of 4 units with weights up to 1e\+0?8 .* memory"):
         visible_couplings(RBM(np.full((4, 1), 1e8), np.zeros(4), np.zeros(1)))

@@ -16,7 +16,7 @@ K_C = 1 / rg.CRITICAL_TEMPERATURE
 SIGMAS = 4.5
 
 
-def exact_machine(size, coupling, pair_coupling):
+def exact_network(size, coupling, pair_coupling):
     """A hidden unit for each bond and each pair of decoys."""
     N = size**2
     sites = np.arange(N).reshape(size, size)
@@ -66,7 +66,7 @@ def test_decoys_come_beside_a_stream_too(rng):
 
 @pytest.mark.parametrize("pair_coupling", [0.5, 2.0])
 def test_the_exact_model_has_the_law_of_the_data(critical4, rng, pair_coupling):
-    rbm = exact_machine(4, K_C, pair_coupling)
+    rbm = exact_network(4, K_C, pair_coupling)
     vectors = decoy.with_decoys(critical4, rng, pair_coupling)[:500]
     pairs = (vectors[:, 16::2] * vectors[:, 17::2]).sum(axis=1)
     log_law = -16 * K_C * critical4.energies[:500] + pair_coupling * pairs
@@ -76,7 +76,7 @@ def test_the_exact_model_has_the_law_of_the_data(critical4, rng, pair_coupling):
 
 @pytest.mark.parametrize(("coupling", "pair_coupling"), [(K_C, 2.0), (0.3, 1.0)])
 def test_shares_of_the_exact_model_are_its_formula(coupling, pair_coupling):
-    rbm, exact = exact_machine(4, coupling, pair_coupling), decoy.exact_model(Ising(4, coupling), pair_coupling)
+    rbm, exact = exact_network(4, coupling, pair_coupling), decoy.exact_model(Ising(4, coupling), pair_coupling)
     assert decoy.share(rbm, 16) == pytest.approx(exact["share"], rel=1e-6)
     assert decoy.per_site(rbm, 16) == pytest.approx(exact["per_site"], rel=1e-6)
     assert decoy.units_on_decoys(rbm, 16) == 4 / 36
@@ -136,8 +136,8 @@ def test_errors_over_seeds_are_standard_errors():
 
 def test_a_result_is_stored_with_the_network_and_shown(critical4, tmp_path):
     rbm = decoy.with_decoy(rg.untrained_rbm(16, 4), result())
-    rg.save_rbm(tmp_path / "rbm.npz", rbm)
-    diagnostic, arrays = decoy.measure(subject(critical4, rg.load_rbm(tmp_path / "rbm.npz")))
+    rg.save(tmp_path / "rbm.npz", rbm)
+    diagnostic, arrays = decoy.measure(subject(critical4, rg.load(tmp_path / "rbm.npz")))
     assert diagnostic.passed is None
     assert {name: q.estimate.value for name, q in diagnostic.estimates.items()} == {
         "share": 0.2,

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from networks import ising_network, network
 from scipy.special import logsumexp
 
 import rgstep as rg
@@ -12,32 +13,20 @@ from rgstep.estimates import Estimate
 from rgstep.exact import enumeration, torus
 from rgstep.ising import Ising, ising
 from rgstep.nets.annealing import LogPartition, log_partition_interval
-from rgstep.nets.divergence import Divergence, kl_to_ising, log_likelihood_optimum
+from rgstep.nets.assessment import Divergence, kl_to_ising, log_likelihood_optimum
 
 SITES = 16
 DRAWS = 4000
 CRITICAL = rg.CRITICAL_TEMPERATURE
 
 
-def random_machine(sd=0.15, visible=SITES, hidden=6, seed=0):
-    rng = np.random.default_rng([seed, visible, hidden])
-    return RBM(*[sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)])
+def random_network(sd=0.15, visible=SITES, hidden=6, seed=0):
+    return network(visible, hidden, sd, seed)
 
 
-def ising_machine(temperature, size=4):
-    """The RBM that is the Ising model: a hidden unit on each bond, ½ ln cosh 2w = K."""
-    w = math.acosh(math.exp(2 / temperature)) / 2
-    site = np.arange(size**2).reshape(size, size)
-    weights = np.zeros((size**2, 2 * size**2))
-    bonds = [pair for axis in (0, 1) for pair in zip(site.ravel(), np.roll(site, -1, axis).ravel(), strict=True)]
-    for bond, (i, j) in enumerate(bonds):
-        weights[i, bond] = weights[j, bond] = w
-    return RBM(weights, np.zeros(size**2), np.zeros(2 * size**2))
-
-
-def near_machine(temperature, seed=0):
+def near_network(temperature, seed=0):
     """The Ising model's RBM with weights off by 10 % at random, and biases: as a trained one, close to the law."""
-    rng, rbm = np.random.default_rng(seed), ising_machine(temperature)
+    rng, rbm = np.random.default_rng(seed), ising_network(4, 1 / temperature)
     weights = rbm.weights * (1 + 0.1 * rng.standard_normal(rbm.weights.shape))
     return RBM(weights, 0.2 * rng.standard_normal(rbm.visible), 0.05 * rng.standard_normal(rbm.hidden))
 
@@ -51,8 +40,8 @@ def log_z(rbm):
 def exact_kl(rbm, temperature):
     """KL per spin by the sum over all 65,536 states."""
     p = enumeration.probabilities(4, 1 / temperature)
-    log_p_machine = -rbm.free_energy(enumeration.states(4)) - log_z(rbm).low
-    return float(p @ (np.log(p) - log_p_machine)) / SITES
+    log_p_network = -rbm.free_energy(enumeration.states(4)) - log_z(rbm).low
+    return float(p @ (np.log(p) - log_p_network)) / SITES
 
 
 def draws(temperature, n=DRAWS, seed=0):
@@ -76,7 +65,7 @@ def z_score(found, exact):
 @pytest.mark.parametrize("temperature", [1.5, CRITICAL, 5.0])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_divergence_is_that_of_the_enumeration(temperature, seed):
-    rbm = random_machine(seed=seed)
+    rbm = random_network(seed=seed)
     exact = exact_kl(rbm, temperature)
     found = kl_to_ising(rbm, draws(temperature, seed=seed), log_z(rbm))
     assert abs(z_score(found, exact)) < 4
@@ -86,12 +75,12 @@ def test_the_divergence_is_that_of_the_enumeration(temperature, seed):
 
 
 def off(rbm, factor):
-    """The same machine with its weights off by a factor."""
+    """The same network with its weights off by a factor."""
     return RBM(factor * rbm.weights, rbm.visible_bias, rbm.hidden_bias)
 
 
 def shuffled(rbm):
-    """The same machine with its sites in another order, which leaves ln Z alone."""
+    """The same network with its sites in another order, which leaves ln Z alone."""
     order = np.random.default_rng(0).permutation(rbm.visible)
     return RBM(rbm.weights[order], rbm.visible_bias[order], rbm.hidden_bias)
 
@@ -113,7 +102,7 @@ def without_bias(rbm):
     ids=["weights in F", "weights in ln Z", "sites of F", "no bias in ln Z", "draws too cold", "law too cold"],
 )
 def test_a_broken_divergence_is_noticed(broken):
-    rbm = near_machine(CRITICAL)
+    rbm = near_network(CRITICAL)
     exact = exact_kl(rbm, CRITICAL)
     assert 1e-4 < exact < 0.05
     assert abs(z_score(kl_to_ising(rbm, draws(CRITICAL), log_z(rbm)), exact)) < 4
@@ -121,7 +110,7 @@ def test_a_broken_divergence_is_noticed(broken):
 
 
 def test_errors_are_those_of_repeated_draws():
-    rbm = random_machine()
+    rbm = random_network()
     exact, whole, known = exact_kl(rbm, CRITICAL), draws(CRITICAL, 60 * 500).spins, log_z(rbm)
     parts = [ensemble_from_array(v, CRITICAL) for v in np.split(whole, 60)]
     z = np.array([z_score(kl_to_ising(rbm, part, known), exact) for part in parts])
@@ -130,33 +119,33 @@ def test_errors_are_those_of_repeated_draws():
 
 
 @pytest.mark.parametrize("temperature", [1.2, CRITICAL, 4.0])
-def test_the_machine_that_is_the_model_has_no_divergence(temperature):
+def test_the_network_that_is_the_model_has_no_divergence(temperature):
     """F − K E is then one constant: 0 in every configuration, to the rounding of float32 weights."""
-    rbm = ising_machine(temperature)
+    rbm = ising_network(4, 1 / temperature)
     found = kl_to_ising(rbm, draws(temperature), log_z(rbm))
     assert found.per_spin.value == pytest.approx(0, abs=2e-7)
     assert found.per_spin.error < 2e-7
 
 
 @pytest.mark.parametrize("factor", [0.98, 1.02])
-def test_the_machine_at_another_temperature_is_rejected(factor):
-    rbm = ising_machine(factor * CRITICAL)
+def test_the_network_at_another_temperature_is_rejected(factor):
+    rbm = ising_network(4, 1 / (factor * CRITICAL))
     exact = exact_kl(rbm, CRITICAL)
     found = kl_to_ising(rbm, draws(CRITICAL), log_z(rbm))
     assert exact > 1e-4
     assert abs(found.per_spin.value - exact) < 4 * found.per_spin.error
-    right = ising_machine(CRITICAL)
+    right = ising_network(4, 1 / CRITICAL)
     assert abs(found.per_spin.value) > 100 * abs(kl_to_ising(right, draws(CRITICAL), log_z(right)).per_spin.value)
 
 
 def test_configurations_of_the_library_give_the_same(critical4):
-    rbm = random_machine()
+    rbm = random_network()
     found = kl_to_ising(rbm, critical4, log_partition_interval(rbm))
     assert abs(z_score(found, exact_kl(rbm, CRITICAL))) < 4
 
 
 def test_the_interval_of_log_z_is_in_that_of_the_divergence():
-    rbm = random_machine()
+    rbm = random_network()
     sharp = log_z(rbm)
     wide = LogPartition(sharp.low - 0.8, sharp.low + 1.6, sharp.forward, sharp.reverse, 10, 10, "AIS")
     one, other = (kl_to_ising(rbm, draws(CRITICAL), z) for z in (sharp, wide))
@@ -178,7 +167,7 @@ def test_the_optimum_is_minus_the_entropy(temperature):
 
 
 def test_the_log_likelihood_is_that_of_the_enumeration():
-    rbm = random_machine()
+    rbm = random_network()
     exact = float(enumeration.probabilities(4, 1 / CRITICAL) @ -rbm.free_energy(enumeration.states(4)))
     exact = (exact - log_z(rbm).low) / SITES
     found = kl_to_ising(rbm, draws(CRITICAL), log_z(rbm))
@@ -189,7 +178,7 @@ def test_the_log_likelihood_is_that_of_the_enumeration():
 # --- the ends of the temperature scale
 
 
-def test_at_infinite_temperature_the_free_machine_is_right():
+def test_at_infinite_temperature_the_free_network_is_right():
     """W = 0 without biases is the law itself; with biases a, KL per spin is the mean of ln cosh a_i."""
     spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (DRAWS, 4, 4))
     hot = ensemble_from_array(spins, math.inf)
@@ -205,7 +194,7 @@ def test_at_infinite_temperature_the_free_machine_is_right():
 def test_at_zero_temperature_the_law_is_two_states():
     up = np.ones((1, 4, 4), np.int8)
     cold = ensemble_from_array(np.concatenate([up, -up, up, -up]), 0.0)
-    rbm = random_machine(sd=0.5)
+    rbm = random_network(sd=0.5)
     both = rbm.free_energy(np.concatenate([up, -up])).mean() + log_z(rbm).low
     found = kl_to_ising(rbm, cold, log_z(rbm))
     assert found.per_spin.value == pytest.approx((both - math.log(2)) / SITES, abs=1e-12)
@@ -214,7 +203,7 @@ def test_at_zero_temperature_the_law_is_two_states():
 
 def test_zero_temperature_is_the_limit_of_low_ones():
     up = np.ones((1, 4, 4), np.int8)
-    pairs, rbm = np.concatenate([up, -up]), random_machine(sd=0.5)
+    pairs, rbm = np.concatenate([up, -up]), random_network(sd=0.5)
     cold, colder = (kl_to_ising(rbm, ensemble_from_array(pairs, t), log_z(rbm)) for t in (0.1, 0.0))
     assert cold.per_spin.value == pytest.approx(colder.per_spin.value, abs=1e-12)
     assert cold.optimum == pytest.approx(colder.optimum, abs=1e-12)
@@ -222,26 +211,26 @@ def test_zero_temperature_is_the_limit_of_low_ones():
 
 def test_excited_configurations_at_zero_temperature_are_refused():
     with pytest.raises(InputError, match=r"\d+ of 4000 configurations are not ground states: at T = 0"):
-        kl_to_ising(random_machine(), ensemble_from_array(draws(CRITICAL).spins, 0.0), log_z(random_machine()))
+        kl_to_ising(random_network(), ensemble_from_array(draws(CRITICAL).spins, 0.0), log_z(random_network()))
 
 
 # --- bad input, and what it says
 
 
 def test_an_ensemble_of_another_size_is_refused():
-    rbm = random_machine(visible=36)
+    rbm = random_network(visible=36)
     with pytest.raises(InputError, match=r"4×4 = 16 sites given to a network of 36 visible"):
         kl_to_ising(rbm, draws(CRITICAL, 10), log_partition_interval(rbm))
 
 
 def test_a_single_configuration_is_refused():
-    rbm = random_machine()
+    rbm = random_network()
     with pytest.raises(InputError, match="at least 2"):
         kl_to_ising(rbm, draws(CRITICAL, 1), log_z(rbm))
 
 
 def test_the_result_is_a_line():
-    rbm = random_machine()
+    rbm = random_network()
     found = kl_to_ising(rbm, draws(CRITICAL), log_z(rbm))
     assert isinstance(found, Divergence)
     assert "\n" not in str(found)
@@ -253,7 +242,7 @@ def test_the_result_is_a_line():
 
 def test_blocks_and_progress(monkeypatch):
     """Many blocks give the number that one gives, and are counted."""
-    rbm, ensemble, seen = random_machine(), draws(CRITICAL), []
+    rbm, ensemble, seen = random_network(), draws(CRITICAL), []
     whole = kl_to_ising(rbm, ensemble, log_z(rbm))
     monkeypatch.setattr("rgstep.packed.BLOCK_SITES", 16 * 1500)
     parts = kl_to_ising(rbm, ensemble, log_z(rbm), lambda stage, done, total, note="": seen.append((done, total)))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import network
 from subjects import subject
 
 import rgstep as rg
@@ -30,16 +31,11 @@ def exact(given, coupling=K_C):
     return float(enumeration.expectation(terms.mean(axis=1), 4, coupling))
 
 
-def machine(sites=16, hidden=4, sd=0.3, seed=0):
-    rng = np.random.default_rng(seed)
-    return rg.RBM(sd * rng.standard_normal((sites, hidden)), np.zeros(sites), 0.1 * rng.standard_normal(hidden))
-
-
 def score(quantity, value):
     return abs(quantity.estimate.value - value) / quantity.estimate.error
 
 
-@pytest.mark.parametrize("given", [rg.Majority(), rg.BernoulliBlock(0.5), machine()])
+@pytest.mark.parametrize("given", [rg.Majority(), rg.BernoulliBlock(0.5), network(16, 4, 0.3, seed=1)])
 def test_the_entropy_is_that_of_all_states(critical4, given):
     quantity = row(critical4, given)[0].estimates["entropy"]
     assert score(quantity, exact(given)) < SIGMAS
@@ -93,7 +89,7 @@ def test_the_ladder_of_a_bernoulli_block_ends_at_the_majority_rule(critical4):
 
 def test_the_ladder_of_a_network_passes_networks_with_larger_weights(critical8):
     """On the same configurations, all of them here, to rounding."""
-    rbm = machine(64, 16)
+    rbm = network(64, 16, 0.3)
     found = row(critical8, rbm)[0].estimates
     for s in (0.5, 2.0, 4.0):
         larger = replace(rbm, weights=s * rbm.weights, hidden_bias=s * rbm.hidden_bias)
@@ -123,7 +119,7 @@ def test_neighbours_are_those_of_the_lattice(rng):
 
 
 def test_units_that_do_not_vary_are_left_out_and_counted(critical8):
-    rbm = machine(64, 6)
+    rbm = network(64, 6, 0.3)
     weights, bias = rbm.weights.copy(), rbm.hidden_bias.copy()
     weights[:, :2] = 0
     bias[:2] = 0, 50  # a coin, and a unit that is always up
@@ -176,14 +172,14 @@ def test_values_other_than_signs_have_no_noise_or_no_entropy(critical8):
 @pytest.mark.parametrize("temperature", [0.0, rg.CRITICAL_TEMPERATURE, math.inf])
 def test_few_samples_give_a_row(samples, temperature):
     ensemble = rg.sample(8, temperature, samples, seed=1)
-    for given in (rg.Majority(), rg.BernoulliBlock(), machine(64, 16), machine(64, 3)):
+    for given in (rg.Majority(), rg.BernoulliBlock(), network(64, 16, 0.3), network(64, 3, 0.3)):
         diagnostic, _ = row(ensemble, given)
         assert math.isfinite(diagnostic.estimates["entropy"].estimate.value)
         assert ("too few configurations for an error" in diagnostic.why) == (samples == 1)
 
 
 def test_a_map_without_places_has_entropies_alone(critical8):
-    diagnostic, arrays = row(critical8, machine(64, 3))
+    diagnostic, arrays = row(critical8, network(64, 3, 0.3))
     assert "no places" in diagnostic.why
     assert not [name for name in diagnostic.estimates if name.startswith(("K_", "nn"))]
     assert set(arrays) == {"unit_entropy", "sharpening_s", "sharpening_entropy", "sharpening_entropy_error"}

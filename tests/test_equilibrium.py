@@ -1,4 +1,4 @@
-"""The verdict on machines whose law is known: independent spins, and the 4×4 torus written as a machine.
+"""The verdict on networks whose law is known: independent spins, and the 4×4 torus written as a network.
 
 One hidden unit a bond, with weights (w, w) to its two spins, sums to 2 cosh(w (s_i + s_j)): the Boltzmann factor of
 K s_i s_j, up to a constant, for ½ ln cosh 2w = K.
@@ -12,31 +12,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import ising_network
 
 import rgstep as rg
 from rgstep import RBM, InputError
+from rgstep.estimates import autocorrelation_time
 from rgstep.exact import enumeration
 from rgstep.ising import energy, magnetisation
-from rgstep.nets.equilibrium import DIFFERENT, Equilibrium, distance, equilibrium, plain, scores
-from rgstep.nets.starts import Run, advance, first_states, grid, names_of, read
+from rgstep.nets.equilibrium import (
+    LARGEST_Z,
+    ChainsFromStarts,
+    Equilibrium,
+    distance,
+    equilibrium,
+    logarithmic_times,
+    observable_names,
+    observables_of_each,
+    plain_values,
+    rank_sum_scores,
+    run_sweeps,
+    starting_states,
+)
 
-CHAINS, SWEEPS = 48, 1024  # enough for the machines here: less time, same rule
+CHAINS, SWEEPS = 48, 1024  # enough for the networks here: less time, same rule
 K3 = 1 / 3
 
 
-def bond_machine(coupling, size=4, origin=None):
-    """The Ising model on the torus, exactly, as an RBM of 2L² hidden units."""
-    w = math.acosh(math.exp(2 * coupling)) / 2
-    sites = np.arange(size * size).reshape(size, size)
-    pairs = np.concatenate([np.stack([sites, np.roll(sites, -1, axis)]).reshape(2, -1) for axis in (0, 1)], axis=1)
-    weights = np.zeros((size * size, pairs.shape[1]))
-    for pair in pairs:
-        weights[pair, np.arange(pairs.shape[1])] = w
-    return RBM(weights, np.zeros(len(weights)), np.zeros(pairs.shape[1]), origin or {})
-
-
 def independent(visible, hidden=3, bias=0.0):
-    """A machine whose visible units are independent."""
+    """A network whose visible units are independent."""
     return RBM(np.zeros((visible, hidden)), np.full(visible, bias), np.zeros(hidden))
 
 
@@ -64,21 +67,21 @@ def off_by(result, coupling):
 
 @pytest.fixture(scope="module")
 def warm():
-    """The exact machine at T = 3 on data of its own law."""
-    return equilibrium(bond_machine(K3, origin={"k": 5, "method": "cd"}), draws(K3), 1, chains=CHAINS, sweeps=4096)
+    """The exact network at T = 3 on data of its own law."""
+    return equilibrium(ising_network(4, K3, origin={"k": 5, "method": "cd"}), draws(K3), 1, chains=CHAINS, sweeps=4096)
 
 
-# --- machines in equilibrium
+# --- networks in equilibrium
 
 
-def test_the_bond_machine_is_the_ising_model():
+def test_the_bond_network_is_the_ising_model():
     states = enumeration.states(4)
-    log_p = -bond_machine(K3).free_energy(states)
+    log_p = -ising_network(4, K3).free_energy(states)
     log_p -= np.log(np.exp(log_p - log_p.max()).sum()) + log_p.max()
     np.testing.assert_allclose(log_p, np.log(enumeration.probabilities(4, K3)), atol=1e-5)
 
 
-def test_an_exact_machine_is_an_equilibrium_model(warm):
+def test_an_exact_network_is_an_equilibrium_model(warm):
     assert warm.verdict == "equilibrium model"
     assert "all starts agree" in warm.reason
     assert "and with the data" in warm.reason
@@ -124,8 +127,8 @@ def test_independent_spins_are_an_equilibrium_model_of_infinite_temperature():
     assert "unknown" in str(result)
 
 
-def test_a_hot_machine_is_in_equilibrium_but_no_model_of_the_data():
-    result = equilibrium(bond_machine(1 / 6), draws(K3), 0, chains=CHAINS, sweeps=SWEEPS)
+def test_a_hot_network_is_in_equilibrium_but_no_model_of_the_data():
+    result = equilibrium(ising_network(4, 1 / 6), draws(K3), 0, chains=CHAINS, sweeps=SWEEPS)
     assert result.verdict == "equilibrium model"
     assert off_by(result, 1 / 6) < 4
     assert abs(result.z_data["u"]) > 50
@@ -138,15 +141,16 @@ def test_a_hot_machine_is_in_equilibrium_but_no_model_of_the_data():
 
 def spreads(v):
     """The standard deviation of each observable but m over configurations."""
-    values = np.asarray(read(independent(16).parameters, jnp.asarray(v.reshape(-1, 16), jnp.float32)))
-    return {name: values[:, i].std() for i, name in enumerate(names_of(16)) if name != "m"}
+    values = np.asarray(observables_of_each(independent(16).parameters, jnp.asarray(v.reshape(-1, 16), jnp.float32)))
+    return {name: values[:, i].std() for i, name in enumerate(observable_names(16)) if name != "m"}
 
 
 @pytest.mark.parametrize("size", [4, 5, 6, 12])
 def test_observables_are_those_of_the_lattice(size):
     v = np.random.default_rng(size).choice([-1, 1], (50, size, size)).astype(np.int8)
-    values = np.asarray(read(independent(size**2).parameters, jnp.asarray(v.reshape(50, -1), jnp.float32)))
-    columns = dict(zip(names_of(size**2), values.T, strict=True))
+    rows = jnp.asarray(v.reshape(50, -1), jnp.float32)
+    values = np.asarray(observables_of_each(independent(size**2).parameters, rows))
+    columns = dict(zip(observable_names(size**2), values.T, strict=True))
     m = magnetisation(v)
     np.testing.assert_allclose(columns["u"], energy(v), atol=1e-6)
     np.testing.assert_allclose(columns["m"], m, atol=1e-6)
@@ -162,18 +166,18 @@ def test_observables_are_those_of_the_lattice(size):
         assert columns[name].mean() == pytest.approx((full[r, 0] + full[0, r]) / 2, abs=1e-6)
 
 
-# --- machines out of equilibrium
+# --- networks out of equilibrium
 
 
 def test_a_deep_double_well_remembers_its_start():
-    result = equilibrium(bond_machine(1.5), draws(1.5), 0, chains=CHAINS, sweeps=SWEEPS)
+    result = equilibrium(ising_network(4, 1.5), draws(1.5), 0, chains=CHAINS, sweeps=SWEEPS)
     assert result.verdict.startswith("out of equilibrium: generates at k = ")
     assert result.verdict.endswith(" steps only")
     assert "chains from up and down still differ in m by" in result.reason
     assert "no other difference" in result.reason
     assert f"τ ≥ {result.tau['m'].value:.3g}" in result.reason
-    assert result.z["up − down"]["m"] > DIFFERENT
-    assert abs(result.z["up − down"]["abs_m"]) < DIFFERENT
+    assert result.z["up − down"]["m"] > LARGEST_Z
+    assert abs(result.z["up − down"]["abs_m"]) < LARGEST_Z
     assert result.tau["m"].value > 100  # τ of m²: 2, or hundreds if one chain stands in a stripe
 
 
@@ -200,9 +204,9 @@ def test_what_is_exact_in_one_and_frozen_in_the_other_is_infinitely_far():
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["z_data"]["abs_m"] is None
 
 
-def test_a_cold_machine_generates_on_the_way_only():
+def test_a_cold_network_generates_on_the_way_only():
     """At T = 2.4 random starts pass the state of T = 3 after some steps, and end elsewhere."""
-    result = equilibrium(bond_machine(1 / 2.4), draws(K3), 0, chains=CHAINS, sweeps=8192)
+    result = equilibrium(ising_network(4, 1 / 2.4), draws(K3), 0, chains=CHAINS, sweeps=8192)
     assert result.verdict == f"out of equilibrium: generates at k = {result.generates_at} steps only"
     assert not result.remembers_start
     assert result.passed_closer
@@ -216,7 +220,7 @@ def test_a_cold_machine_generates_on_the_way_only():
 
 
 def test_a_run_too_short_for_its_tau_says_so():
-    result = equilibrium(bond_machine(1 / 2.4), draws(1 / 2.4), 0, chains=CHAINS, sweeps=SWEEPS)
+    result = equilibrium(ising_network(4, 1 / 2.4), draws(1 / 2.4), 0, chains=CHAINS, sweeps=SWEEPS)
     assert result.sweeps == SWEEPS
     assert "short of 50 τ" in result.reason
 
@@ -250,15 +254,15 @@ def exact_tau(rbm, observable):
     return tau
 
 
-def small_machine(factor=1.0):
+def small_network(factor=1.0):
     rng = np.random.default_rng(5)
     draw = [rng.standard_normal(shape) for shape in ((6, 3), 6, 3)]
     return RBM(factor * 0.9 * draw[0], 0.2 * draw[1], 0.2 * draw[2])
 
 
 def test_tau_is_that_of_the_transition_probabilities():
-    """On a machine without a lattice: F, m and m² within 4 errors; weights 10 % larger are noticed."""
-    rbm = small_machine()
+    """On a network without a lattice: F, m and m² within 4 errors; weights 10 % larger are noticed."""
+    rbm = small_network()
     v, step = transition(rbm)
     law = np.linalg.matrix_power(step, 1 << 20)[0]
     data = v[np.random.default_rng(0).choice(64, 2000, p=law / law.sum())].astype(np.int8)
@@ -267,16 +271,16 @@ def test_tau_is_that_of_the_transition_probabilities():
     assert result.verdict == "equilibrium model"
     assert "and with the data" in result.reason
 
-    def z(machine):
+    def z(network):
         known = {
-            "F": exact_tau(machine, machine.free_energy),
-            "m": exact_tau(machine, lambda v: v.mean(axis=1)),
-            "m2": exact_tau(machine, lambda v: v.mean(axis=1) ** 2),
+            "F": exact_tau(network, network.free_energy),
+            "m": exact_tau(network, lambda v: v.mean(axis=1)),
+            "m2": exact_tau(network, lambda v: v.mean(axis=1) ** 2),
         }
         return [(result.tau[name].value - tau) / result.tau[name].error for name, tau in known.items()]
 
     assert np.abs(z(rbm)).max() < 4
-    assert np.abs(z(small_machine(1.1))).max() > 4
+    assert np.abs(z(small_network(1.1))).max() > 4
     assert result.tau["F"].value > 2
 
 
@@ -285,13 +289,13 @@ def test_tau_is_that_of_the_transition_probabilities():
 
 def test_groups_of_one_law_agree_and_shifted_ones_do_not(rng):
     x, y = rng.exponential(size=(2, 64, 3))
-    same = scores(["u", "m", "chi"], x, y)
-    shifted = scores(["u", "m", "chi"], x + np.array([0, 1, 0]), y)
-    assert max(map(abs, same.values())) < DIFFERENT
-    assert shifted["m"] > DIFFERENT
+    same = rank_sum_scores(["u", "m", "chi"], x, y)
+    shifted = rank_sum_scores(["u", "m", "chi"], x + np.array([0, 1, 0]), y)
+    assert max(map(abs, same.values())) < LARGEST_Z
+    assert shifted["m"] > LARGEST_Z
     assert shifted["u"] == same["u"]
     constant = np.full((64, 3), 0.3)
-    assert set(scores(["u", "m", "chi"], constant, constant * (1 + 1e-7)).values()) == {0.0}
+    assert set(rank_sum_scores(["u", "m", "chi"], constant, constant * (1 + 1e-7)).values()) == {0.0}
 
 
 @pytest.mark.parametrize("delta", [0.0, 0.3])
@@ -311,14 +315,14 @@ def test_the_distance_is_unbiased_and_its_error_right(rng, delta):
 
 
 def test_the_grid_is_logarithmic_with_k():
-    assert grid(0, 16, None) == [1, 2, 3, 4, 6, 8, 12, 16]
-    assert grid(8, 24, 13) == [12, 13, 16, 24]
-    assert grid(0, 4, 100) == [1, 2, 3, 4]
+    assert logarithmic_times(0, 16, None) == [1, 2, 3, 4, 6, 8, 12, 16]
+    assert logarithmic_times(8, 24, 13) == [12, 13, 16, 24]
+    assert logarithmic_times(0, 4, 100) == [1, 2, 3, 4]
 
 
 def test_starts_are_what_they_say():
     rows = draws(K3, 300).reshape(300, 16)
-    states = np.asarray(first_states(rows, 100, np.random.default_rng(0))).reshape(4, 100, 16)
+    states = np.asarray(starting_states(rows, 100, np.random.default_rng(0))).reshape(4, 100, 16)
     assert abs(states[0].mean()) < 4 / 40
     assert (np.abs(states[0].sum(axis=1)) < 16).all()  # rows are not all up or all down
     assert (states[1] == 1).all()
@@ -328,20 +332,38 @@ def test_starts_are_what_they_say():
 
 def test_one_compilation_serves_a_whole_run():
     rbm = independent(25)
-    states = first_states(np.ones((16, 25), np.int8), 16, np.random.default_rng(0))
-    run = Run(rbm.parameters, states, jax.random.key(0), None)
-    run.read(1)
-    run.read(3)
-    before = advance._cache_size()
+    states = starting_states(np.ones((16, 25), np.int8), 16, np.random.default_rng(0))
+    run = ChainsFromStarts(rbm.parameters, states, jax.random.key(0), None)
+    run.measure_at(1)
+    run.measure_at(3)
+    before = run_sweeps._cache_size()
     run.until_long_enough(64, None)
-    assert advance._cache_size() == before
+    assert run_sweeps._cache_size() == before
+
+
+def test_tau_and_its_error_are_in_sweeps():
+    """Of an AR(1) series with ρ = 0.8, τ = ½ (1 + ρ) / (1 − ρ) = 4.5, taken as measured every third sweep."""
+    rng, rho = np.random.default_rng(0), 0.8
+    x = [rng.standard_normal((4, 16, 5))]
+    for _ in range(1999):
+        x.append(rho * x[-1] + math.sqrt(1 - rho**2) * rng.standard_normal((4, 16, 5)))
+    run = ChainsFromStarts(independent(24).parameters, jnp.ones((64, 24)), jax.random.key(0), None)
+    run.last = np.stack(x, axis=2)
+    run.measure_tau(3)
+    assert list(run.tau) == ["F", "m", "m2"]
+    for name, column in (("F", 0), ("m", 1), ("m2", 3)):
+        measured = autocorrelation_time(run.last[..., column].reshape(64, 2000))
+        assert abs(run.tau[name].value - 3 * 4.5) < 4 * run.tau[name].error
+        assert run.tau[name].value == 3 * measured.value
+        assert run.tau[name].error == 3 * measured.error
+        assert 0.01 < run.tau[name].error / run.tau[name].value < 0.1
 
 
 # --- what is returned
 
 
 def test_the_same_seed_gives_the_same_numbers():
-    rbm, data = bond_machine(K3), draws(K3, 500)
+    rbm, data = ising_network(4, K3), draws(K3, 500)
     first, again, other = (equilibrium(rbm, data, seed, chains=16, sweeps=256).to_dict() for seed in (7, 7, 8))
     assert first == again
     assert first["z"] != other["z"]
@@ -356,8 +378,8 @@ def test_plain_values_hold_everything(warm):
     assert warm.ends.shape == (4 * warm.chains, 16)
     assert stored["tau"]["m"]["value"] == pytest.approx(warm.tau["m"].value, rel=1e-5)
     assert len(stored["curves"]["up"]["chi"]["error"]) == len(warm.times)
-    assert plain(math.nan) is None
-    assert plain(np.float32(1.5)) == 1.5
+    assert plain_values(math.nan) is None
+    assert plain_values(np.float32(1.5)) == 1.5
 
 
 def test_it_prints_verdict_reason_and_a_row_for_each_observable(warm):

@@ -3,11 +3,12 @@
 import itertools
 import math
 
+import closed_forms
 import numpy as np
 import pytest
 
 from rgstep.errors import InputError
-from rgstep.exact import blocks, enumeration, onsager, torus, transfer
+from rgstep.exact import enumeration, onsager, torus, transfer
 
 KC = onsager.CRITICAL_COUPLING
 TC = 1.0 / KC
@@ -71,6 +72,25 @@ def test_onsager_is_continuous_at_the_critical_point():
     for shift in (-1e-9, 1e-9):
         assert close(onsager.energy(KC + shift), -math.sqrt(2.0), abs_=1e-7)
         assert 8.0 < onsager.specific_heat(KC + shift) < 20.0  # −(8/π) K_c² ln|K − K_c| and a constant
+
+
+def test_onsager_in_the_doubles_next_to_the_critical_point():
+    """Each of 60 on either side: u is −√2, c its leading logarithm; `1 / T_c` as a user writes it is one of them.
+
+    c ≈ (8/π) K_c² [ln(√2/|K − K_c|) − 1 − π/4] (Onsager 1944), but for the rounding of sinh 2K − 1.
+    """
+    couplings = [KC]
+    for _ in range(60):
+        couplings = [math.nextafter(couplings[0], 0.0), *couplings, math.nextafter(couplings[-1], 1.0)]
+    assert 1.0 / (1.0 / KC) in couplings
+    for coupling in couplings:
+        assert close(onsager.energy(coupling), -math.sqrt(2.0), abs_=4e-13)
+        assert 0.0 <= onsager.magnetisation(coupling) < 0.03
+        if coupling != KC:
+            distance = abs(coupling - KC + 1.1252729464129331e-17)  # K_c is not a double
+            logarithm = 8 / math.pi * KC**2 * (math.log(math.sqrt(2) / distance) - 1 - math.pi / 4)
+            assert close(onsager.specific_heat(coupling), logarithm, abs_=0.2)
+    assert close(onsager.specific_heat(math.nextafter(KC, 0.0)), 17.9110311971187, abs_=1e-8)  # mpmath, 40 digits
 
 
 def test_onsager_limits():
@@ -283,7 +303,7 @@ def test_visible_hidden_of_the_average_rule(coupling):
     nn, diagonal = (float(p @ (s[:, 0, 0] * s[:, r, c])) for r, c in ((0, 1), (1, 1)))
     vh = enumeration.visible_hidden(average, 4, coupling)
     assert vh.shape == (4, 4, 4)
-    np.testing.assert_allclose(vh[0, :2, :2], blocks.average_own_block(nn, diagonal), rtol=1e-12)
+    np.testing.assert_allclose(vh[0, :2, :2], closed_forms.average_own_block(nn, diagonal), rtol=1e-12)
     np.testing.assert_allclose(vh[3], np.roll(vh[0], (2, 2), (0, 1)), atol=1e-12)
 
 
@@ -333,20 +353,20 @@ def test_binder_at_criticality_tends_to_its_universal_value():
 
 
 def test_block_constants():
-    assert close(blocks.AVERAGE_OWN_BLOCK, 0.7627083, abs_=5e-8)
-    assert close(blocks.MAJORITY_OWN_BLOCK, 0.8133689, abs_=5e-8)
-    assert close(blocks.SUM_FOUR_PROBABILITY, 0.7120477, abs_=5e-8)
-    assert close(blocks.SUM_TWO_PROBABILITY, 0.2026424, abs_=5e-8)
-    assert close(blocks.TIE_PROBABILITY, 0.0853099, abs_=5e-8)
-    assert np.allclose(blocks.DECIMATION_OWN_BLOCK, [[1, 2**-0.5], [2**-0.5, 2 / math.pi]], rtol=1e-15)
+    assert close(closed_forms.AVERAGE_OWN_BLOCK, 0.7627083, abs_=5e-8)
+    assert close(closed_forms.MAJORITY_OWN_BLOCK, 0.8133689, abs_=5e-8)
+    assert close(closed_forms.SUM_FOUR_PROBABILITY, 0.7120477, abs_=5e-8)
+    assert close(closed_forms.SUM_TWO_PROBABILITY, 0.2026424, abs_=5e-8)
+    assert close(closed_forms.TIE_PROBABILITY, 0.0853099, abs_=5e-8)
+    assert np.allclose(closed_forms.DECIMATION_OWN_BLOCK, [[1, 2**-0.5], [2**-0.5, 2 / math.pi]], rtol=1e-15)
 
 
 def test_block_constants_agree_with_each_other():
-    average = blocks.average_own_block(blocks.NN_CORRELATION, blocks.DIAGONAL_CORRELATION)
-    assert close(average, blocks.AVERAGE_OWN_BLOCK, rel=1e-15)
-    majority = blocks.SUM_FOUR_PROBABILITY + blocks.SUM_TWO_PROBABILITY / 2
-    assert close(majority, blocks.MAJORITY_OWN_BLOCK, rel=1e-15)
-    assert close(blocks.NN_CORRELATION, -onsager.energy(KC) / 2, rel=1e-15)
+    average = closed_forms.average_own_block(closed_forms.NN_CORRELATION, closed_forms.DIAGONAL_CORRELATION)
+    assert close(average, closed_forms.AVERAGE_OWN_BLOCK, rel=1e-15)
+    majority = closed_forms.SUM_FOUR_PROBABILITY + closed_forms.SUM_TWO_PROBABILITY / 2
+    assert close(majority, closed_forms.MAJORITY_OWN_BLOCK, rel=1e-15)
+    assert close(closed_forms.NN_CORRELATION, -onsager.energy(KC) / 2, rel=1e-15)
 
 
 # --- what is refused

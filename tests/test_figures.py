@@ -1,18 +1,28 @@
 """Figures show the numbers they are given under labelled axes; the page holds all of them in one file."""
 
 import html
+import importlib.util
+import os
 import re
+import shutil
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from rgstep.page.render import write_page
 
 import rgstep as rg
-from rgstep import figures
-from rgstep.page import render
+from rgstep import drawing, page
+from rgstep.estimates import Estimate
+from rgstep.instruments import INSTRUMENTS, sampling, training, vh_pattern
+from rgstep.instruments import spatial_correlator as correlator
+from rgstep.jobs import redraw
+from rgstep.page import plates_of, write_page
+from rgstep.results import Diagnostic, MapReport, Quantity
 
+ROOT = Path(__file__).parent.parent
 RNG = np.random.default_rng(0)
 NAMES = ["majority", "rbm_untrained", "mine"]
 ORDER = ["average", *NAMES]
@@ -32,13 +42,66 @@ def legend(axes):
     return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
+def script(name):
+    """A script of docs/ as a module; what it sets in the environment is put back."""
+    before = dict(os.environ)
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    os.environ.clear()
+    os.environ.update(before)
+    return module
+
+
+# --- style
+
+
+def test_a_sheet_has_the_style_and_leaves_that_of_others_alone():
+    before = dict(mpl.rcParams)
+    with drawing.sheet(2, 3, size=(6.0, 4.0)) as (figure, axes):
+        assert len(axes) == 6
+        assert not axes[0].spines["top"].get_visible()
+        assert mpl.rcParams["svg.hashsalt"] == "rgstep"
+    assert tuple(figure.get_size_inches()) == (6.0, 4.0)
+    assert dict(mpl.rcParams) == before
+
+
+def test_one_legend_names_each_map_once():
+    with drawing.sheet(1, 2, size=(6.0, 4.0)) as (figure, panels):
+        for axes in panels:
+            for name in NAMES:
+                axes.plot([0, 1], label=name)
+        panels[1].plot([0, 1], label="more")
+        drawing.legend_above(figure, panels)
+    (one,) = figure.legends
+    assert [text.get_text() for text in one.get_texts()] == [*NAMES, "more"]
+
+
+def test_points_of_maps_stand_beside_each_other():
+    places = [drawing.aside(i, 4, 0.4) for i in range(4)]
+    np.testing.assert_allclose(places, [-0.15, -0.05, 0.05, 0.15])
+    assert drawing.aside(0, 1, 0.4) == 0
+    np.testing.assert_array_equal(drawing.bars(np.array([0.1, np.nan])), [0.1, 0])
+
+
+def test_ticks_between_decades_are_plain_numbers():
+    with drawing.sheet(size=(4.0, 4.0)) as (figure, (axes,)):
+        axes.plot([1, 2], [0.03, 7])
+        axes.set_yscale("log")
+        drawing.plain_log_labels(axes)
+    figure.canvas.draw()
+    labels = [tick.get_text() for tick in (*axes.get_yticklabels(), *axes.get_yticklabels(minor=True))]
+    assert {"0.1", "1"} <= set(labels)
+    assert not any("e" in label or "^" in label for label in labels)
+
+
 # --- pictures
 
 
 @pytest.mark.parametrize(("units", "side", "shown"), [(1, 1, 1), (4, 2, 4), (5, 3, 5), (100, 8, 64)])
 def test_pictures_are_those_given_on_one_symmetric_scale(units, side, shown):
     vh = RNG.uniform(-1, 1, (units, 4, 4))
-    figure = figures.pictures(vh, "mine", 0.7)
+    figure = vh_pattern.pictures(vh, "mine", 0.7)
     axes = panels(figure)
     assert len(axes) == side**2
     images = [image for a in axes for image in a.images]
@@ -54,7 +117,7 @@ def test_pictures_are_those_given_on_one_symmetric_scale(units, side, shown):
 
 def test_one_picture_is_enlarged_beside_its_weights():
     vh, weights = RNG.uniform(-1, 1, (4, 4)), 5 * RNG.uniform(-1, 1, (4, 4))
-    figure = figures.enlarged(vh, weights, "mine, unit 3")
+    figure = vh_pattern.enlarged(vh, weights, "mine, unit 3")
     axes = panels(figure)
     assert len(axes) == 2
     for a, values in zip(axes, (vh, weights), strict=True):
@@ -66,14 +129,14 @@ def test_one_picture_is_enlarged_beside_its_weights():
 
 
 def test_an_empty_picture_can_be_enlarged():
-    figures.enlarged(np.zeros((4, 4)), np.zeros((4, 4)), "nothing").canvas.draw()
+    vh_pattern.enlarged(np.zeros((4, 4)), np.zeros((4, 4)), "nothing").canvas.draw()
 
 
 @pytest.mark.parametrize(("units", "side"), [(16, 4), (20, 4), (4, 2), (3, 1)])
 def test_the_gallery_shows_the_first_pictures_of_each_map(units, side):
     """In a square mosaic, four by four at most, each picture in a frame one site wide."""
     maps = {name: RNG.uniform(-1, 1, (units, 4, 4)) for name in NAMES}
-    axes = panels(figures.gallery(maps, 0.9))
+    axes = panels(script("draw_pictures").gallery(maps, 0.9))
     assert [a.get_title() for a in axes] == NAMES
     for a, vh in zip(axes, maps.values(), strict=True):
         mosaic = np.ma.filled(a.images[0].get_array(), np.nan)
@@ -94,7 +157,7 @@ def curves():
 
 def test_spatial_correlators_up_to_half_the_lattice_with_bands():
     given = curves()
-    (axes,) = panels(figures.spatial_correlators(given, 4, "C(r)", ORDER))
+    (axes,) = panels(correlator.spatial_correlators(given, "C(r)", ORDER))
     assert labelled(axes)
     assert axes.get_ylabel() == "C(r)"
     assert legend(axes) == NAMES
@@ -109,12 +172,13 @@ def test_spatial_correlators_up_to_half_the_lattice_with_bands():
 
 
 def test_range_against_participation_has_a_point_for_each_unit():
-    points = {name: (RNG.uniform(0, 16, 7), RNG.uniform(0, 1, 7)) for name in NAMES}
-    (axes,) = panels(figures.range_against_participation(points, ORDER))
+    points = {name: {"unit_participation": RNG.uniform(0, 16, 7), "unit_range": RNG.uniform(0, 1, 7)} for name in NAMES}
+    (axes,) = panels(vh_pattern.range_against_participation(points, ORDER))
     assert labelled(axes)
     assert legend(axes) == NAMES
-    for cloud, (participation, spread) in zip(axes.collections, points.values(), strict=True):
-        np.testing.assert_array_equal(cloud.get_offsets(), np.stack([participation, spread], axis=1))
+    for cloud, arrays in zip(axes.collections, points.values(), strict=True):
+        at = np.stack([arrays["unit_participation"], arrays["unit_range"]], axis=1)
+        np.testing.assert_array_equal(cloud.get_offsets(), at)
     assert axes.get_ylim()[0] == 0
 
 
@@ -122,7 +186,7 @@ def test_training_curves_from_the_first_update_on():
     steps = np.array([0, 100, 200])
     names = ("pseudo_likelihood", "reconstruction", "participation_w")
     histories = {"rbm_a": {"step": steps, **{q: RNG.uniform(0, 1, 3) for q in names}}}
-    axes = panels(figures.training_curves(histories, -0.21, ORDER))
+    axes = panels(training.training_curves(histories, -0.21, ORDER))
     assert len(axes) == 3
     for a, quantity in zip(axes, names, strict=True):
         assert labelled(a)
@@ -146,7 +210,7 @@ def history(steps=(0, 100, 300, 900), distances=(1, 2, 4)):
 
 def test_a_training_history_shows_the_model_solid_and_the_data_dashed():
     given = history()
-    figure = figures.training_history(given, "mine", -0.21)
+    figure = training.training_history(given, "mine", -0.21)
     axes = panels(figure)
     assert len(axes) == 8
     assert figure.get_suptitle() == "mine"
@@ -190,7 +254,7 @@ def test_a_training_history_shows_the_model_solid_and_the_data_dashed():
 )
 def test_a_training_history_draws_what_is_there(kept, count):
     given = history()
-    figure = figures.training_history({name: given[name] for name in kept}, "a$b")
+    figure = training.training_history({name: given[name] for name in kept}, "a$b")
     figure.canvas.draw()
     assert len([axes for axes in panels(figure) if axes.lines]) == count
 
@@ -199,13 +263,13 @@ def test_infinite_and_vanishing_readings_can_be_drawn():
     given = history()
     given["xi_model"][1:] = np.inf
     given["sv_median"][1:] = 0
-    figures.training_history(given, "ordered").canvas.draw()
+    training.training_history(given, "ordered").canvas.draw()
 
 
 def test_localisation_has_a_line_for_each_seed_and_their_median():
     seeds = [history(), history(), history((0, 100, 300, 900, 1200))]
     runs = {8: {"majority": seeds, "mine": [history()]}, 16: {"mine": [history()]}}
-    figure = figures.localisation_curves(runs, ORDER)
+    figure = script("measure_networks").localisation_curves(runs, ORDER)
     axes = panels(figure)
     assert [a.get_title() for a in axes] == ["L = 8", "L = 16"]
     for a, size in zip(axes, runs, strict=True):
@@ -217,7 +281,7 @@ def test_localisation_has_a_line_for_each_seed_and_their_median():
     assert axes[0].get_ylabel()
     (names,) = [[text.get_text() for text in one.get_texts()] for one in figure.legends]
     assert names == ["majority", "mine"]
-    mine = to_hex(figures.look("majority", ORDER)["color"])
+    mine = to_hex(drawing.look("majority", ORDER)["color"])
     lines = [line for line in axes[0].lines if to_hex(line.get_color()) == mine and line.get_linestyle() == "-"]
     *thin, thick = lines
     assert len(thin) == 3
@@ -234,9 +298,23 @@ def test_localisation_has_a_line_for_each_seed_and_their_median():
     figure.canvas.draw()
 
 
+def sampler_check(u, m, scores, exact):
+    """The figure of the configurations: `scores` standard errors from exact values, that of u given."""
+    quantities = {
+        name: Quantity(Estimate(at + 0.01 * z, 0.01), at)
+        for (name, z), at in zip(scores.items(), (exact, 2.0), strict=True)
+    }
+    arrays = {"sampling": {"energies": u, "magnetisations": m, "sites": np.array(64)}}
+    entry = MapReport("not judged", "judged", "mine", {"sampling": Diagnostic(True, "fine", quantities)}, arrays)
+    (plate,) = sampling.figures({"mine": entry})
+    assert plate.name == "sampling"
+    assert "fine" in plate.caption
+    return plate.figure
+
+
 def test_the_sampler_check_shows_distributions_and_scores():
     u, m = RNG.normal(-1.4, 0.1, 500), RNG.uniform(-1, 1, 500)
-    figure = figures.sampler_check(u, m, {"u": 1.5, "c": -2.0}, -1.43, 64)
+    figure = sampler_check(u, m, {"u": 1.5, "c": -2.0}, -1.43)
     left, middle, right = panels(figure)
     assert all(a.get_xlabel() for a in (left, middle, right))
     for axes, values in ((left, u), (middle, m)):
@@ -245,7 +323,7 @@ def test_the_sampler_check_shows_distributions_and_scores():
         assert area == pytest.approx(1)
         assert mean == pytest.approx(values.mean(), abs=0.02)
     (scores,) = [line for line in right.lines if line.get_marker() == "o"]
-    np.testing.assert_array_equal(scores.get_xdata(), [1.5, -2.0])
+    np.testing.assert_allclose(scores.get_xdata(), [1.5, -2.0])
     assert [tick.get_text() for tick in right.get_yticklabels()][:2] == ["u", "c"]
     assert "-1.43" in left.get_title()
     widths = {round(bar.get_width() / (4 / 64), 9) for bar in left.patches}
@@ -255,7 +333,7 @@ def test_the_sampler_check_shows_distributions_and_scores():
 
 def test_momentum_spectra_on_a_logarithmic_axis():
     spectra = {name: (np.arange(5.0), RNG.uniform(0.1, 1, 5)) for name in NAMES}
-    (axes,) = panels(figures.momentum_spectra(spectra, ORDER))
+    (axes,) = panels(correlator.momentum_spectra(spectra, ORDER))
     assert labelled(axes)
     assert axes.get_yscale() == "log"
     for line, (momentum, power) in zip(axes.lines, spectra.values(), strict=True):
@@ -267,25 +345,27 @@ def test_a_map_has_one_colour_in_every_figure():
     """The colour follows the order of all maps, not the place among those shown; eight differ."""
     some = {name: curve for name, curve in curves().items() if name != "majority"}
     for figure in (
-        figures.spatial_correlators(some, 4, "C", ORDER),
-        figures.spatial_correlators(curves(), 4, "C", ORDER),
+        correlator.spatial_correlators(some, "C", ORDER),
+        correlator.spatial_correlators(curves(), "C", ORDER),
     ):
         lines = {line.get_label(): line for line in panels(figure)[0].lines}
         for name in some:
-            assert to_hex(lines[name].get_color()) == figures.COLOURS[ORDER.index(name)].lower()
-    assert len({tuple(figures.look(str(i), [str(j) for j in range(8)]).items()) for i in range(8)}) == 8
+            assert to_hex(lines[name].get_color()) == drawing.COLOURS[ORDER.index(name)].lower()
+    assert len({tuple(drawing.look(str(i), [str(j) for j in range(8)]).items()) for i in range(8)}) == 8
 
 
 @pytest.mark.parametrize("name", ["a$b", r"$\frac$", "_hidden", r"\frac", "100 %", "<b>", "δ/ε"])
 def test_any_name_can_be_drawn(name):
     """A dollar sign is not mathematics and a leading underscore does not hide a map from the legend."""
-    figures.pictures(np.ones((1, 4, 4)), name, 1.0).canvas.draw()
-    figures.enlarged(np.ones((4, 4)), np.ones((4, 4)), f"{name}, unit 1").canvas.draw()
+    vh_pattern.pictures(np.ones((1, 4, 4)), name, 1.0).canvas.draw()
+    vh_pattern.enlarged(np.ones((4, 4)), np.ones((4, 4)), f"{name}, unit 1").canvas.draw()
     distance = np.arange(3.0)
     for figure in (
-        figures.spatial_correlators({name: (distance, distance, distance)}, 4, "C", [name]),
-        figures.range_against_participation({name: (distance, distance)}, [name]),
-        figures.momentum_spectra({name: (distance, distance + 1)}, [name]),
+        correlator.spatial_correlators({name: (distance, distance, distance)}, "C", [name]),
+        vh_pattern.range_against_participation(
+            {name: {"unit_participation": distance, "unit_range": distance}}, [name]
+        ),
+        correlator.momentum_spectra({name: (distance, distance + 1)}, [name]),
     ):
         figure.canvas.draw()
         assert len(legend(panels(figure)[0])) == 1
@@ -306,15 +386,15 @@ def small(critical8):
 
 
 @pytest.fixture(scope="module")
-def page(small, tmp_path_factory):
+def written(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     calls = []
     write_page(small, folder, lambda stage, done, total, note="": calls.append((stage, done, total)))
     return folder, (folder / "report.html").read_text(encoding="utf-8"), calls
 
 
-def test_the_page_is_one_file_that_fetches_nothing(page):
-    _, text, _ = page
+def test_the_page_is_one_file_that_fetches_nothing(written):
+    _, text, _ = written
     addresses = re.findall(r"""(?:src|href|srcset|data)\s*=\s*["']?([^"'\s>]+)""", text) + re.findall(
         r"url\((.*?)\)", text
     )
@@ -324,8 +404,8 @@ def test_the_page_is_one_file_that_fetches_nothing(page):
     assert "@import" not in text
 
 
-def test_the_page_names_every_map_escaped(page, small):
-    _, text, _ = page
+def test_the_page_names_every_map_escaped(written, small):
+    _, text, _ = written
     for name in small.maps:
         assert html.escape(name) in text
     assert "<b>/ours" not in text
@@ -333,8 +413,8 @@ def test_the_page_names_every_map_escaped(page, small):
         assert quantity in text
 
 
-def test_every_figure_is_on_the_page_and_in_the_folder(page):
-    folder, text, _ = page
+def test_every_figure_is_on_the_page_and_in_the_folder(written):
+    folder, text, _ = written
     images = re.findall(r'<img alt="([^"]+)" src="data:image/(png|svg\+xml);base64,([A-Za-z0-9+/=]+)"', text)
     bitmaps = {path.stem for path in (folder / "figures").glob("*.png")}
     drawings = {path.stem for path in (folder / "figures").glob("*.svg")}
@@ -348,8 +428,8 @@ def test_every_figure_is_on_the_page_and_in_the_folder(page):
     assert {path.name for path in folder.iterdir()} == {"figures", "report.html"}
 
 
-def test_drawing_reports_its_progress_to_the_end(page):
-    _, _, calls = page
+def test_drawing_reports_its_progress_to_the_end(written):
+    _, _, calls = written
     done = [d for _, d, _ in calls]
     (total,) = {t for *_, t in calls}
     assert done == sorted(done)
@@ -367,10 +447,10 @@ def test_a_monitored_network_has_its_own_plate(critical8):
         for name, curves in (("rbm_a", readings), ("rbm_b", plain), ("rbm_a~2", readings))
     }
     report = rg.judge(data, networks)
-    plates = {plate.name: plate for plate in render.plates(report)}
-    assert {name for name in plates if name.startswith("training")} == {"training", "training_rbm_a"}
+    plates = {plate.name: plate for plate in plates_of(report, "training")}
+    assert set(plates) == {"training", "training_rbm_a"}
     plate = plates["training_rbm_a"]
-    assert (plate.section, plate.figure.get_suptitle()) == ("networks", "rbm_a")
+    assert plate.figure.get_suptitle() == "rbm_a"
     (line,) = [line for line in panels(plate.figure)[1].lines if line.get_linestyle() == "-"]
     np.testing.assert_array_equal(line.get_ydata(), readings["u_model"][1:])
 
@@ -379,7 +459,7 @@ def test_drawing_reports_its_progress_with_many_networks(critical8, tmp_path, mo
     data = rg.ensemble_from_array(critical8.spins[:64], rg.CRITICAL_TEMPERATURE, {"source": "<test>"})
     start = rg.untrained_rbm(64, 4)
     networks = {f"rbm_{c}": rg.RBM(start.weights, start.visible_bias, start.hidden_bias, {}, history()) for c in "abcd"}
-    monkeypatch.setattr(render, "save", lambda plate, folder: "data:,")
+    monkeypatch.setattr(page, "save", lambda plate, folder: "data:,")
     calls = []
     write_page(rg.judge(data, networks), tmp_path, lambda stage, done, total, note="": calls.append((done, total)))
     assert [done for done, _ in calls] == list(range(len(calls)))
@@ -388,10 +468,72 @@ def test_drawing_reports_its_progress_with_many_networks(critical8, tmp_path, mo
 
 def test_a_saved_report_gives_the_same_page(small, tmp_path, monkeypatch):
     """Its text, that is: the figures are left out here."""
-    monkeypatch.setattr(render, "attempts", lambda report: iter(()))
+    monkeypatch.setattr(page, "plates_of", lambda report, row: iter(()))
     small.save(tmp_path / "saved")
-    for folder, report in (("one", small), ("other", rg.load_report(tmp_path / "saved"))):
+    for folder, report in (("one", small), ("other", rg.load(tmp_path / "saved"))):
         (tmp_path / folder).mkdir()
-        render.write_page(report, tmp_path / folder)
+        write_page(report, tmp_path / folder)
     texts = [(tmp_path / folder / "report.html").read_text(encoding="utf-8") for folder in ("one", "other")]
     assert texts[0] == texts[1]
+
+
+def test_every_row_that_has_figures_names_a_function_of_its_own():
+    named = {name: instrument.figures for name, instrument in INSTRUMENTS.items() if instrument.figures}
+    assert named.keys() == INSTRUMENTS.keys() - {"kadanoff_gap", "decoy", "tangent"}
+    for name, where in named.items():
+        module, _, function = where.partition(":")
+        assert module == INSTRUMENTS[name].measure.__module__
+        draw = getattr(importlib.import_module(module), function)
+        if name not in ("sampling", "spatial_correlator"):  # which every map has
+            assert list(draw({})) == []
+
+
+def test_maps_without_the_arrays_of_a_row_draw_nothing():
+    """A row that was not measured, for want of places or samples, has no figure and is no failure."""
+    rows = {name: Diagnostic(None, "not measured", {}) for name in INSTRUMENTS}
+    report = rg.Report({"size": 4}, {"mine": MapReport("not judged", "judged", "mine", rows)})
+    for name in INSTRUMENTS.keys() - {"sampling", "spatial_correlator"}:
+        assert list(plates_of(report, name)) == [], name
+
+
+OLD = ROOT / "tests/data/report_schema_1"
+OF_OLD = {  # every figure that the version which wrote it drew
+    *("sampling", "training", "training_rbm", "vh_average", "vh_majority", "vh_rbm", "unit_rbm"),
+    *("range_against_participation", "tiles", "spatial_correlator", "spatial_correlator_plain"),
+    *("spatial_correlator_weights", "momentum_spectrum", "two_point", "hidden_hamiltonian", "mcrg", "drift"),
+    *("information", "conditional_entropy"),
+}
+
+
+def test_the_page_of_a_report_of_schema_1_is_drawn_again(tmp_path):
+    """`rgstep report` on a folder that the version before wrote: all its figures, and the numbers as they were."""
+    shutil.copytree(OLD, tmp_path / "old")
+    before = (tmp_path / "old/report.json").read_bytes()
+    report = redraw(tmp_path / "old")
+    assert list(report.maps) == ["average", "majority", "rbm"]
+    assert {path.stem for path in (tmp_path / "old/figures").iterdir()} == OF_OLD
+    text = (tmp_path / "old/report.html").read_text(encoding="utf-8")
+    assert all(f'alt="{name}"' in text for name in OF_OLD)
+    assert (tmp_path / "old/report.json").read_bytes() == before
+
+
+def test_figures_of_a_report_of_schema_1_show_its_numbers():
+    report = rg.load(OLD)
+    with np.load(OLD / "data/maps/majority.npz") as file:
+        stored = {name: file[name] for name in file.files}
+    for row, panel, heights in (
+        ("two_point", 0, stored["two_point_1"][[1, 2], 0] / stored["two_point_1_amplitude"]),
+        ("hidden_hamiltonian", 0, stored["hamiltonian_K"][1, :5]),
+        ("drift", 0, stored["drift_U4"]),
+        ("mcrg", 1, stored["mcrg_y_h"][:, -1]),
+    ):
+        (plate,) = plates_of(report, row)
+        axes = panels(plate.figure)[panel]
+        drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+        assert any(len(y) == len(heights) and np.allclose(y, heights) for y in drawn), row
+
+
+def test_figures_stand_on_the_page_in_the_order_in_which_they_are_drawn(written, small):
+    _, text, _ = written
+    shown = [html.unescape(name) for name in re.findall(r'<img alt="([^"]+)"', text)]
+    assert shown == [plate.name for name in INSTRUMENTS for plate in plates_of(small, name)]

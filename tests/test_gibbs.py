@@ -10,11 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import network, states
 from scipy.special import logsumexp
 from scipy.stats import binomtest, chi2, kstest, poisson
 
-from rgstep.nets.gibbs import GOLDEN, LAST_SHIFT, ROUNDS, gibbs, sample_h, sample_v, signs, uniform
-from rgstep.nets.rbm import Weights
+from rgstep.nets.rbm import (
+    COUNTER_STEP,
+    HASH_LAST_SHIFT,
+    HASH_ROUNDS,
+    Weights,
+    gibbs_steps,
+    sample_h_from_v,
+    sample_v_from_h,
+    signs,
+    uniform,
+)
 
 SIDE = 1024
 N = SIDE**2  # numbers in a test of one sequence
@@ -24,13 +34,13 @@ LAGS = (*range(1, 65), 255, 256, 257, 512, 1023, 1024, 1025, 2048)  # a hidden l
 CHAINS = 200_000
 
 compiled = jax.jit(uniform, static_argnums=1)
-run_gibbs = jax.jit(gibbs)
+run_gibbs = jax.jit(gibbs_steps)
 
 
 # --- generators: (key, shape) → numbers
 
 
-def hashed(words, rounds=ROUNDS, last=LAST_SHIFT, second=0):
+def hashed(words, rounds=HASH_ROUNDS, last=HASH_LAST_SHIFT, second=0):
     """The hash in NumPy; a second word of a key goes in as it is, after the shift of round two, which is too late."""
     for turn, (shift, factor) in enumerate(rounds):
         words = words ^ words >> np.uint32(shift)
@@ -48,7 +58,7 @@ def key_of(first, second):
 
 def from_counter(key, shape, law=hashed, **how):
     first, second = words_of(key)
-    counter = np.arange(np.prod(shape), dtype=np.uint32) * np.uint32(GOLDEN) + np.uint32(first)
+    counter = np.arange(np.prod(shape), dtype=np.uint32) * np.uint32(COUNTER_STEP) + np.uint32(first)
     words = law(counter, second=second, **how) if law is hashed else law(counter)
     return ((words.view(np.int32).reshape(shape) >> 7) | 1) * 2.0**-BITS
 
@@ -62,7 +72,7 @@ def no_rounds(key, shape):
 
 
 def one_round(key, shape):
-    return from_counter(key, shape, rounds=ROUNDS[:1])
+    return from_counter(key, shape, rounds=HASH_ROUNDS[:1])
 
 
 def late_key(key, shape):
@@ -410,8 +420,8 @@ def place_of(word):
             y = x ^ y >> shift
         return y
 
-    word = unshifted(word, LAST_SHIFT)
-    for shift, factor in reversed(ROUNDS):
+    word = unshifted(word, HASH_LAST_SHIFT)
+    for shift, factor in reversed(HASH_ROUNDS):
         word = unshifted(word * pow(factor, -1, 2**32) % 2**32, shift)
     return word
 
@@ -453,21 +463,11 @@ def test_rare_signs_have_their_chance(chance):
         assert (draw(key, jnp.full(shape, float(sign))) == sign).all()
 
 
-# --- Gibbs sampling of machines whose laws are enumerated
-
-
-def states(units):
-    return (2 * (np.arange(1 << units)[:, None] >> np.arange(units) & 1) - 1).astype(np.float32)
+# --- Gibbs sampling of networks whose laws are enumerated
 
 
 def codes(v):
     return ((np.asarray(v) > 0) @ (1 << np.arange(v.shape[1]))).astype(int)
-
-
-def machine(units, sd):
-    """As many visible as hidden units: unit i of either layer then has the same place in a draw."""
-    rng = np.random.default_rng(units)
-    return Weights(*(jnp.asarray(sd * rng.standard_normal(s), jnp.float32) for s in ((units, units), units, units)))
 
 
 def off(weights, factor=0.9):
@@ -475,7 +475,7 @@ def off(weights, factor=0.9):
 
 
 def laws(weights):
-    """p(v), p(h | v) and p(v | h) of a machine, by enumeration."""
+    """p(v), p(h | v) and p(v | h) of a network, by enumeration."""
     w, a, b = (np.asarray(x, np.float64) for x in weights)
     v, h = states(len(a)).astype(float), states(len(b)).astype(float)
     joint = v @ w @ h.T + (v @ a)[:, None] + h @ b
@@ -485,19 +485,20 @@ def laws(weights):
 
 def started(weights, seed=0):
     p = laws(weights)[0]
-    return jnp.asarray(states(len(weights.a))[np.random.default_rng(seed).choice(len(p), CHAINS, p=p)])
+    rows = np.random.default_rng(seed).choice(len(p), CHAINS, p=p)
+    return jnp.asarray(states(len(weights.a))[rows], jnp.float32)
 
 
 @pytest.mark.parametrize("layer", ["h", "v"])
 def test_a_layer_given_the_other_has_its_law(layer):
     """χ² over all 64 states of a layer of six units, for three states of the other."""
-    weights = machine(6, 0.15)
-    draw, law = (sample_h, laws(weights)[1]) if layer == "h" else (sample_v, laws(weights)[2])
+    weights = network(6, 6, 0.15).parameters
+    draw, law = (sample_h_from_v, laws(weights)[1]) if layer == "h" else (sample_v_from_h, laws(weights)[2])
     for given in (0, 21, 62):
-        other = jnp.broadcast_to(jnp.asarray(states(6)[given]), (CHAINS, 6))
+        other = jnp.broadcast_to(jnp.asarray(states(6)[given], jnp.float32), (CHAINS, 6))
 
-        def p_value(machine, other=other, given=given):
-            drawn = draw(machine, other, jax.random.key(given))
+        def p_value(network, other=other, given=given):
+            drawn = draw(network, other, jax.random.key(given))
             return chi_square(np.bincount(codes(drawn), minlength=64), CHAINS * law[given])
 
         assert p_value(weights) > 1e-3
@@ -511,20 +512,20 @@ def as_it_is(weights, v, k, key):
 def one_key_for_both_layers(weights, v, k, key):
     for i in range(k):
         step = jax.random.fold_in(key, i)
-        v = sample_v(weights, sample_h(weights, v, step), step)
+        v = sample_v_from_h(weights, sample_h_from_v(weights, v, step), step)
     return v
 
 
 def one_key_for_all_steps(weights, v, k, key):
     key_h, key_v = jax.random.split(key)
     for _ in range(k):
-        v = sample_v(weights, sample_h(weights, v, key_h), key_v)
+        v = sample_v_from_h(weights, sample_h_from_v(weights, v, key_h), key_v)
     return v
 
 
 def means_of_h(weights, v, k, key):
     for i in range(k):
-        v = sample_v(weights, jnp.tanh(v @ weights.w + weights.b), jax.random.fold_in(key, i))
+        v = sample_v_from_h(weights, jnp.tanh(v @ weights.w + weights.b), jax.random.fold_in(key, i))
     return v
 
 
@@ -534,7 +535,7 @@ def one_step_more(weights, v, k, key):
 
 def p_of_succession(kernel, k):
     """χ² of (v before, v after k steps) from exact draws, against p(v) Pᵏ(v, v′) with P = p(h | v) p(v′ | h)."""
-    weights = machine(4, 0.3)
+    weights = network(4, 4, 0.3).parameters
     p, h_of_v, v_of_h = laws(weights)
     v = started(weights)
     after = kernel(weights, v, k, jax.random.key(9))
@@ -570,7 +571,7 @@ def shared_by_chains(weights, v, k, key):
 
 def p_of_neighbours(kernel):
     """χ² of the states of neighbouring chains, independent at the start, against p(v) p(v′)."""
-    weights = machine(4, 0.3)
+    weights = network(4, 4, 0.3).parameters
     p = laws(weights)[0]
     pair = codes(kernel(weights, started(weights), 3, jax.random.key(10))).reshape(-1, 2)
     return chi_square(np.bincount(pair @ [16, 1], minlength=256), CHAINS / 2 * np.outer(p, p).ravel())
@@ -582,7 +583,7 @@ def test_chains_are_independent_of_each_other():
 
 
 def p_of_layout(kernel):
-    """z² of the sums over chains and over units, 100 × 1024, of a machine without couplings."""
+    """z² of the sums over chains and over units, 100 × 1024, of a network without couplings."""
     a = np.linspace(-1, 1, SIDE, dtype=np.float32)
     weights = Weights(jnp.zeros((SIDE, 256)), jnp.asarray(a), jnp.zeros(256))
     v = np.asarray(kernel(weights, jnp.ones((100, SIDE)), 2, jax.random.key(11)), np.float64)
@@ -597,11 +598,12 @@ def test_sums_over_chains_and_units_fluctuate_as_they_should():
 
 def test_one_compilation_serves_every_number_of_steps():
     """Chains that go on from where they were are of the same type as at the start, and do not compile again."""
-    weights, run = machine(4, 0.3), jax.jit(lambda *arguments: gibbs(*arguments))  # with a cache of its own
+    weights = network(4, 4, 0.3).parameters
+    run = jax.jit(lambda *arguments: gibbs_steps(*arguments))  # with a cache of its own
     v = start = jnp.ones((100, 4))
     for k in (1, 7, 7):
         v = run(weights, v, jnp.int32(k), jax.random.key(k))
     assert run._cache_size() == 1
     ends = [run(weights, start, jnp.int32(k), jax.random.key(s)) for k, s in ((1, 0), (7, 0), (7, 1))]
     assert all((x != y).any() for x, y in ((ends[0], ends[1]), (ends[1], ends[2])))
-    np.testing.assert_array_equal(ends[2], gibbs(weights, start, jnp.int32(7), jax.random.key(1)))
+    np.testing.assert_array_equal(ends[2], gibbs_steps(weights, start, jnp.int32(7), jax.random.key(1)))

@@ -16,7 +16,6 @@ from rgstep.blocking import RandomTiling, Scrambled
 from rgstep.errors import InputError
 from rgstep.exact import enumeration
 from rgstep.instruments import information as inf
-from rgstep.instruments import mutual
 from rgstep.results import MapReport
 
 K_C = 1 / rg.CRITICAL_TEMPERATURE
@@ -121,7 +120,7 @@ def test_the_estimator_finds_the_exact_values(critical4, name):
     coarse, drawn = MAPS[name]
     truth = exact(coarse.mean_h, K_C, drawn=drawn)
     found = inf.information(critical4, coarse.sample_h(critical4.spins, np.random.default_rng(1)))
-    for quantity, value in zip(mutual.NAMES, (truth.h_E, truth.V_E, truth.ratio, truth.h_E_given_V), strict=True):
+    for quantity, value in zip(inf.NAMES, (truth.h_E, truth.V_E, truth.ratio, truth.h_E_given_V), strict=True):
         assert within(found[quantity], value), (quantity, found[quantity], value)
     assert 0.0005 < found["I_hE"].error < 0.01  # the test above means something
 
@@ -181,7 +180,7 @@ def test_shuffled_h_knows_nothing(critical32, rng, coarse):
     found = counts.estimates()
     assert within(found["I_hE"], 0.0, 3.0)
     assert within(found["I_hE_given_V"], 0.0, 3.0)
-    plain = mutual.entropies(counts.total, True, mutual.plain_log)
+    plain = inf.entropies(counts.total, True, inf.plain_log)
     assert plain[0] > 4 * found["I_hE"].error  # the twin: counts taken as they are
     assert plain[3] > 4 * found["I_hE_given_V"].error
 
@@ -194,7 +193,7 @@ def test_nothing_is_found_beyond_the_tile_however_few_the_samples(critical32, sa
         v = critical32.unpack(start, start + samples)
         counts = inf.count(v, coarse.sample_h(v, rng))
         values.append(counts.corrected()[3])
-        plain.append(mutual.entropies(counts.total, True, mutual.plain_log)[3])
+        plain.append(inf.entropies(counts.total, True, inf.plain_log)[3])
     error = np.std(values, ddof=1) / math.sqrt(len(values))
     assert abs(np.mean(values)) < 4 * error
     assert np.mean(plain) > 20 * error
@@ -215,21 +214,21 @@ def test_errors_are_those_of_repetition():
 def test_the_mean_of_chance_counts(k, n):
     m = np.array([1, 2, 5, 7])
     x = np.arange(0, 8)
-    expected = [(hypergeom.pmf(x, n, k, draws) * mutual.plain_log(x)).sum() for draws in m]
-    np.testing.assert_allclose(mutual.mean_term(m, k, n), expected, atol=1e-9)
+    expected = [(hypergeom.pmf(x, n, k, draws) * inf.plain_log(x)).sum() for draws in m]
+    np.testing.assert_allclose(inf.mean_term(m, k, n), expected, atol=1e-9)
 
 
 def test_the_mean_of_many_chance_counts_is_good_to_second_order():
     m, x = np.array([399, 401, 1500]), np.arange(2001)
-    expected = [(hypergeom.pmf(x, 2000, 500, draws) * mutual.plain_log(x)).sum() for draws in m]
-    np.testing.assert_allclose(mutual.mean_term(m, 500, 2000), expected, atol=2e-4)
+    expected = [(hypergeom.pmf(x, 2000, 500, draws) * inf.plain_log(x)).sum() for draws in m]
+    np.testing.assert_allclose(inf.mean_term(m, 500, 2000), expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("mean", [1.0, 3.0, 20.0, 32.0, 60.0, 1000.0])
 def test_grassberger_is_nearly_unbiased_for_poisson_counts(mean):
     x = np.arange(2000)
     law = poisson.pmf(x, mean)
-    bias, plain = (law @ term(x) - mean * math.log(mean) for term in (mutual.grassberger, mutual.plain_log))
+    bias, plain = (law @ term(x) - mean * math.log(mean) for term in (inf.grassberger, inf.plain_log))
     assert abs(bias - mean * exp1(2 * mean)) < 0.02  # his own bias, λ E₁(2λ); the rest: G is smoothed from 32 on
     assert plain > 0.4  # the twin
 
@@ -281,14 +280,14 @@ def test_the_row_agrees_with_the_exact_values_at_side_4(critical4, coarse):
     measured = subject(critical4, coarse)
     (diagnostic, _), truth = inf.measure(measured), of_subject(measured)
     assert diagnostic.passed is None
-    assert list(diagnostic.estimates) == list(mutual.NAMES)
+    assert list(diagnostic.estimates) == list(inf.NAMES)
     for name, quantity in diagnostic.estimates.items():
         assert within(quantity.estimate, truth[name], 4.5), name
 
 
 def test_the_row_of_a_scrambled_map_is_that_of_the_map(critical32):
     straight, scrambled = (row_of(critical32, m)[0] for m in (rg.Majority(), Scrambled(rg.Majority())))
-    for name in mutual.NAMES:
+    for name in inf.NAMES:
         a, b = straight.estimates[name].estimate, scrambled.estimates[name].estimate
         assert abs(a.value - b.value) < 3 * math.hypot(a.error, b.error) + 1e-12, name
     assert "through its tile alone" in straight.why

@@ -14,8 +14,9 @@ from rgstep import compiled
 from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.ising import Ising, energy, ising, magnetisation
-from rgstep.samplers import chances, cluster, multispin, philox, single, streams
+from rgstep.samplers import cluster, multispin, single
 from rgstep.samplers.chains import KINDS
+from rgstep.samplers.rng import DIGITS, heat_bath_law, hit_tails, mask_law, poisson_tail, split, words
 
 TC = rg.CRITICAL_TEMPERATURE
 REJECT = 1e-4
@@ -71,10 +72,10 @@ def test_philox_gives_the_known_answers(counter, key, published):
     counter, key, published = ([int(word, 16) for word in text.split()] for text in (counter, key, published))
     assert list(reference.philox(counter, key)) == published
     low, high, k = (np.uint64(a | b << 32) for a, b in (counter[:2], counter[2:], key))
-    assert reference.halves(int(word) for word in philox.philox(k, high, low)) == published
+    assert reference.halves(int(word) for word in multispin.philox(k, high, low)) == published
 
 
-# --- two chances: nine digits and rare places
+# --- masks of two probabilities: nine digits and rare places
 
 
 PATTERNS = {0: (), 1: ((0, 1), (2, 3)), 2: ((0, 1), (2, 3), (0, 3), (2, 1))}
@@ -84,18 +85,18 @@ PATTERNS = {0: (), 1: ((0, 1), (2, 3)), 2: ((0, 1), (2, 3), (0, 3), (2, 1))}
 def swept_once(nested, law, against, lanes, counter):
     """Return the words of colour 0 after a sweep from all up, but for so many neighbours of each site."""
     width = lanes.shape[1] // 2
-    darts = chances.darts(law, 64 * 2 * width)
+    tails = hit_tails(law, 64 * 2 * width)
     spins = np.full((2, 4, 2 * width), multispin.ONES)
     for i, j in PATTERNS[against]:
         spins[1, i, j // 2 * width : (j // 2 + 1) * width] = 0
     if nested:
-        multispin.heat_bath(spins[None], lanes.copy(), counter.copy(), law, darts, 1, width)
+        multispin.heat_bath(spins[None], lanes.copy(), counter.copy(), law, tails, 1, width)
     else:
-        multispin.metropolis(spins, lanes.copy(), counter.copy(), law, darts, 1, width)
+        multispin.metropolis(spins, lanes.copy(), counter.copy(), law, tails, 1, width)
     return spins[0]
 
 
-CHANCES = [
+PROBABILITIES = [
     *((0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (1.0, 0.3), (0.5, 0.0), (0.5, 0.5), (0.7, 0.7), (0.7, 0.6999)),
     *((1 - 1e-4, 0.3), (1 - 1e-4, 1 - 2e-4), (0.3, 1e-4), (1e-4, 5e-5), (1e-13, 1e-300), (2.0**-10, 2.0**-11)),
     *((math.exp(-4 * k), math.exp(-8 * k)) for k in (0.05, CRITICAL_COUPLING, 1.0)),
@@ -111,7 +112,7 @@ def mask_scores(p, q, law, nested, width=2**12):
     the masks are seen where the coin shows tails.
     """
     stream = source(7, int(p * 2**40), int(q * 2**40))
-    lanes, counter = streams.words(stream, 4, 2 * width), streams.words(stream, 1)
+    lanes, counter = words(stream, 4, 2 * width), words(stream, 1)
     none, one, two = (swept_once(nested, law, against, lanes, counter) for against in (0, 1, 2))
     wide, narrow = (none & ~two, one & ~two) if nested else (~one, ~none)
     if nested:
@@ -123,10 +124,10 @@ def mask_scores(p, q, law, nested, width=2**12):
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_masks_are_set_with_their_chances(nested):
+def test_masks_are_set_with_their_probabilities(nested):
     scores = []
-    for p, q in CHANCES:
-        z, counts = mask_scores(p, q, chances.chances(p, q), nested)
+    for p, q in PROBABILITIES:
+        z, counts = mask_scores(p, q, mask_law(p, q), nested)
         assert np.abs(z).max() < 4.5, (p, q)
         assert [k > 0 for k in counts] == [x > 1e-9 for x in (p, q)], (p, q)
         scores += [score for score, x in zip(z, (p, q), strict=True) if 1e-9 < x < 1]
@@ -136,23 +137,23 @@ def test_masks_are_set_with_their_chances(nested):
 @pytest.mark.parametrize("nested", [False, True])
 def test_digits_alone_are_not_enough(nested):
     """Without its rare places 0.3 becomes 153/512; and 0.7005 is not 0.7."""
-    law = chances.chances(0.3, 0.3)
+    law = mask_law(0.3, 0.3)
     cut = law._replace(wide_rate=0.0, narrow_rate=0.0)
     right, without, other = (
         mask_scores(p, p, given, nested, width=2**18)[0]
-        for p, given in ((0.3, law), (0.3, cut), (0.7005, chances.chances(0.7, 0.7)))
+        for p, given in ((0.3, law), (0.3, cut), (0.7005, mask_law(0.7, 0.7)))
     )
     assert np.abs(right).max() < 4.5
     assert max(without) < -2
     assert max(other) < -4.5
 
 
-def test_chances_add_up():
-    """1 − q = (1 − q₉)(1 − ε_q), 1 − p = (1 − p₉)(1 − ε_q)(1 − ε_p), in exact arithmetic and from the darts."""
-    for p, q in CHANCES:
-        law = chances.chances(p, q)
-        q_digits, q_rare = chances.split(q, 0.0)
-        p_digits, p_rare = chances.split(p, q_rare)
+def test_digits_and_rare_places_add_up():
+    """1 − q = (1 − q₉)(1 − ε_q), 1 − p = (1 − p₉)(1 − ε_q)(1 − ε_p), in exact arithmetic and from the rates of hits."""
+    for p, q in PROBABILITIES:
+        law = mask_law(p, q)
+        q_digits, q_rare = split(q, 0.0)
+        p_digits, p_rare = split(p, q_rare)
         assert (1 - q_digits / 512) * (1 - q_rare) == pytest.approx(1 - q, rel=1e-13, abs=1e-16)
         assert (1 - p_digits / 512) * (1 - q_rare) * (1 - p_rare) == pytest.approx(1 - p, rel=1e-12, abs=1e-16)
         for rare, rate in ((p_rare, law.wide_rate), (q_rare, law.narrow_rate)):
@@ -161,8 +162,8 @@ def test_chances_add_up():
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e-15, 0.02, 7.0, 400.0])
-def test_darts_are_poisson(mean):
-    tail = chances.poisson_tail(mean)
+def test_the_number_of_hits_is_poisson(mean):
+    tail = poisson_tail(mean)
     exact = poisson.sf(np.arange(len(tail)), mean)
     np.testing.assert_allclose(tail / 2.0**64, exact, rtol=1e-9, atol=2.0**-60)
     assert poisson.sf(len(tail), mean) < 2.0**-64
@@ -172,10 +173,10 @@ def test_darts_are_poisson(mean):
 
 
 def slow_law(kernel, coupling):
-    """Return the digits and rare chances of a rule, in exact fractions."""
+    """Return the digits and rare probabilities of a rule, in exact fractions."""
     if kernel == "metropolis":
-        return reference.two_chances(math.exp(-4 * coupling), math.exp(-8 * coupling))
-    return reference.two_chances(math.tanh(4 * coupling), math.tanh(2 * coupling))
+        return reference.two_laws(math.exp(-4 * coupling), math.exp(-8 * coupling))
+    return reference.two_laws(math.tanh(4 * coupling), math.tanh(2 * coupling))
 
 
 @pytest.mark.parametrize(
@@ -203,9 +204,9 @@ def test_multispin_does_what_the_slow_one_does(rng, kernel, size, width, couplin
 def test_the_heat_bath_from_complements_has_the_same_law():
     """At low temperatures the masks stand for 1 − tanh 4K and 1 − tanh 2K."""
     for coupling in (0.3, CRITICAL_COUPLING, 1.0, 5.0):
-        law = chances.heat_bath_chances(coupling)
+        law = heat_bath_law(coupling)
         assert law.inverted
-        inside = chances.chances(1 - math.tanh(2 * coupling), 1 - math.tanh(4 * coupling))
+        inside = mask_law(1 - math.tanh(2 * coupling), 1 - math.tanh(4 * coupling))
         assert law.wide == inside.wide
         assert law.narrow == inside.narrow
         assert law.wide_rate == pytest.approx(inside.wide_rate, rel=1e-6)
@@ -406,12 +407,12 @@ def test_masks_that_are_not_nested_are_not_stationary(rng):
     law, p = enumeration.probabilities(4, coupling), {}
     starts = rng.choice(len(law), 2**18, p=law)
     for nested in (True, False):
-        block = started("heat-bath", Ising(4, coupling), len(starts), 1)
+        chains = started("heat-bath", Ising(4, coupling), len(starts), 1)
         if not nested:
-            block.law = block.law._replace(turn=(np.uint64(0),) * chances.DIGITS)
-        reference.put(block, enumeration.states(4)[starts])
-        block.advance(4)
-        p[nested] = p_value(codes(block.read().unpack()), law)
+            chains.law = chains.law._replace(turn=(np.uint64(0),) * DIGITS)
+        reference.put(chains, enumeration.states(4)[starts])
+        chains.advance(4)
+        p[nested] = p_value(codes(chains.read().unpack()), law)
     assert p[True] > REJECT
     assert p[False] < REJECT
 
@@ -422,7 +423,7 @@ def test_a_forgotten_bond_is_not_stationary(rng):
     bonds, z = reference.bond_law(CRITICAL_COUPLING), {}
     for forgotten in (None, ((0, 0), (0, 1))):
         starts = rng.choice(len(law), 800, p=law)
-        lanes, counter = streams.words(source(2), 4, 4).tolist(), [1]
+        lanes, counter = words(source(2), 4, 4).tolist(), [1]
         lattices = enumeration.states(4)[starts].tolist()
         for v in lattices:
             for _ in range(2):
@@ -451,23 +452,23 @@ def test_every_bond_counts_the_same(rng, kernel):
 def inflation(series):
     """Return replicas · Var(mean of the replicas)/Var(one) of e and m²; 1 if the replicas share nothing.
 
-    `series` holds configurations `(reading, replica, L, L)`.
+    `series` holds configurations `(read, replica, L, L)`.
     """
-    readings, replicas, size, _ = series.shape
+    reads, replicas, size, _ = series.shape
     flat = series.reshape(-1, size, size)
-    values = [x.reshape(readings, replicas) for x in (energy(flat), magnetisation(flat) ** 2)]
+    values = [x.reshape(reads, replicas) for x in (energy(flat), magnetisation(flat) ** 2)]
     return np.array([replicas * x.mean(axis=1).var(ddof=1) / x.var() for x in values])
 
 
-def followed(chains, readings, sweeps):
-    """Return configurations some sweeps apart, `(reading, replica, L, L)`."""
-    return np.stack([(chains.advance(sweeps), chains.read().unpack())[1] for _ in range(readings)])
+def followed(chains, reads, sweeps):
+    """Return configurations some sweeps apart, `(read, replica, L, L)`."""
+    return np.stack([(chains.advance(sweeps), chains.read().unpack())[1] for _ in range(reads)])
 
 
 @pytest.mark.parametrize("kernel", MULTISPIN)
 @pytest.mark.parametrize("temperature", [1.5, 3.0])
 def test_replicas_share_no_random_numbers(kernel, temperature):
-    """512 replicas are worth 512 samples: 1 ± 0.16 for 80 readings."""
+    """512 replicas are worth 512 samples: 1 ± 0.16 for 80 reads."""
     chains = started(kernel, ising(8, temperature), 512, 11)
     chains.advance(200)
     assert np.abs(inflation(followed(chains, 80, 40)) - 1).max() < 5 * math.sqrt(2 / 80)
@@ -489,9 +490,9 @@ def test_one_random_number_for_all_replicas_is_seen(rng, temperature, least):
     for shared in (False, True):
         v = reference.random_spins(rng, 64, 8) if temperature > TC else np.ones((64, 8, 8), np.int8)
         series = np.empty((60, *v.shape), np.int8)
-        for reading in range(-5, 60):
+        for k in range(-5, 60):
             reference.shared_metropolis(v, 1 / temperature, 10, rng, shared)
-            series[max(reading, 0)] = v
+            series[max(k, 0)] = v
         measured[shared] = inflation(series)[0]
     assert abs(measured[False] - 1) < 5 * math.sqrt(2 / 60)
     assert measured[True] > least
@@ -500,7 +501,7 @@ def test_one_random_number_for_all_replicas_is_seen(rng, temperature, least):
 def test_wolff_alternates_and_the_fair_flip_heals_it():
     """Below T = 0.1 the cluster is the lattice: every second configuration has one sign."""
     chains = started("wolff", ising(8, 0.1), 64, 12)
-    assert chains.clusters_a_sweep == 1
+    assert chains.clusters_per_sweep == 1
     bare, read = [], []
     for _ in range(40):
         chains.advance(1)

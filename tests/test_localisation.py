@@ -13,13 +13,13 @@ from rgstep.nets import localisation as module
 from rgstep.nets.localisation import (
     Localisation,
     localisation,
-    localisation_readings,
+    localisation_curves,
     participation_ratio,
     uniform_spread,
 )
 from rgstep.patterns import momentum_spectrum
 
-compiled = jax.jit(localisation_readings)
+compiled = jax.jit(localisation_curves)
 CORNERS = [(0.0, 0.0), (15.6, 0.3), (7.5, 15.9), (3.25, 8.0)]
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import closed_forms
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ import rgstep as rg
 from rgstep import patterns
 from rgstep.correlators import Means, measure
 from rgstep.estimates import grouped_mean
-from rgstep.exact import blocks, torus
+from rgstep.exact import torus
 from rgstep.ising import energy
 from rgstep.lattice import shells
 
@@ -254,8 +255,8 @@ def test_average_own_block_is_that_of_its_own_samples(critical8):
         [(tiles[:, :, 0, :, i] * tiles[:, :, 1, :, 1 - i]).mean() for i in (0, 1)],
     )
     own = patterns.over_masks(measure(critical8, rg.Average()).all(), patterns.block_masks(8, 4))["own_block"]
-    assert own == pytest.approx(blocks.average_own_block(nn, diagonal), abs=1e-6)
-    assert own != pytest.approx(blocks.average_own_block(1.01 * nn, diagonal), abs=1e-6)
+    assert own == pytest.approx(closed_forms.average_own_block(nn, diagonal), abs=1e-6)
+    assert own != pytest.approx(closed_forms.average_own_block(1.01 * nn, diagonal), abs=1e-6)
 
 
 # L = 32, periodic, T_c: figures measured elsewhere, with a tolerance for their last digit and our noise. The average's
@@ -282,9 +283,9 @@ def test_block_spins_at_the_critical_point_show_one_blob_each():
     diagonals = [(spins * np.roll(spins, (1, step), axis=(1, 2))).mean(axis=(1, 2)) for step in (1, -1)]
     diagonal = grouped_mean(np.mean(diagonals, axis=0))
     nn = grouped_mean(-energy(spins) / 2)
-    expected = blocks.average_own_block(torus.nn_correlation(32, ensemble.system.coupling), float(diagonal.value))
+    expected = closed_forms.average_own_block(torus.nn_correlation(32, ensemble.system.coupling), float(diagonal.value))
     own = measured["average"]["own_block"]
     # The diagonal is read from the same samples and all sites, so what is left is mostly the noise of nn: (2/4) σ.
     error = math.hypot(float(nn.error) / 2, float(own.error) / 4)
     assert abs(float(own.value) - expected) < 3 * error
-    assert abs(float(own.value) - blocks.AVERAGE_OWN_BLOCK) > 3 * error  # the infinite lattice's value is another
+    assert abs(float(own.value) - closed_forms.AVERAGE_OWN_BLOCK) > 3 * error  # the infinite lattice's value is another

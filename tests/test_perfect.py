@@ -40,73 +40,73 @@ def test_moments_are_the_exact_ones(temperature, u, c, abs_m, m2):
     for values, exact in ((e, u), (64 * (e - u) ** 2 / temperature**2, c), (abs(m), abs_m), (m**2, m2)):
         assert abs(values.mean() - exact) < 4 * values.std() / math.sqrt(n)
     assert abs(np.sign(m).sum()) < 4 * math.sqrt(n)
-    for values in (e, np.sign(m)):  # consecutive samples of a set, and those of one coupling, 1024 apart
+    for values in (e, np.sign(m)):  # consecutive samples of a set, and those of one triple, 1024 apart
         for lag in (1, 1024):
             x = values - values.mean()
             assert abs((x[lag:] * x[:-lag]).sum()) < 4 * x.var() * math.sqrt(n - lag)
 
 
 def test_the_states_keep_their_order_until_they_meet():
-    """No state overtakes: down ≤ any ≤ up, in each of 64 W couplings; where up and down meet, all do."""
-    couplings = perfect.Couplings(ising(8, 2.5), source(1))
-    couplings.advance(20)
-    couplings.restart()
-    met_before = np.zeros(64 * couplings.width, bool)
+    """No state overtakes: down ≤ any ≤ up, in each of 64 W triples; where up and down meet, all do."""
+    triples = perfect.Triples(ising(8, 2.5), source(1))
+    triples.advance(20)
+    triples.restart()
+    met_before = np.zeros(64 * triples.width, bool)
     for _ in range(60):
-        couplings.advance(1)
-        any_state, up, down = couplings.states
+        triples.advance(1)
+        any_state, up, down = triples.states
         assert not (down & ~any_state).any()
         assert not (any_state & ~up).any()
-        met = couplings.met()
+        met = triples.met()
         assert not (met_before & ~met).any()
-        apart = np.bitwise_or.reduce((any_state ^ up).reshape(-1, couplings.width), axis=0)
+        apart = np.bitwise_or.reduce((any_state ^ up).reshape(-1, triples.width), axis=0)
         np.testing.assert_array_equal(np.unpackbits((~apart).view(np.uint8), bitorder="little")[met], 1)
         met_before = met
     assert met_before.mean() > 0.5
 
 
 def test_a_map_costs_least():
-    """About half of the couplings and more meet in one; more at higher temperatures, in fewer sweeps."""
-    hot, critical = (perfect.sweeps_a_map(ising(8, t), source(2)) for t in (4.0, TC))
+    """About half of the triples and more meet in one; more at higher temperatures, in fewer sweeps."""
+    hot, critical = (perfect.sweeps_per_map(ising(8, t), source(2)) for t in (4.0, TC))
     assert hot < critical
-    couplings = perfect.Couplings(ising(8, TC), source(3))
-    couplings.restart()
-    couplings.advance(critical)
-    assert 0.3 < couplings.met().mean() < 1
+    triples = perfect.Triples(ising(8, TC), source(3))
+    triples.restart()
+    triples.advance(critical)
+    assert 0.3 < triples.met().mean() < 1
 
 
-def test_who_takes_what_is_there_prefers_the_quick():
-    """Where maps are short few make all states meet. Promised samples are fair; states just after a meeting are not."""
+def test_samples_taken_when_they_are_ready_are_biased():
+    """Maps so short that few make all states meet: assigned samples are fair, states just after a meeting are not."""
     system, sweeps = ising(4, TC), 8
     out = np.empty((30_000, 2), np.uint8)
-    perfect.sample_block(system, source(4), sweeps, out)
+    perfect.sample_group(system, source(4), sweeps, out)
     assert abs(energy_score(PackedSpins(out, 4).energies(), system)) < 4
 
-    couplings, taken = perfect.Couplings(system, source(5)), []
+    triples, taken = perfect.Triples(system, source(5)), []
     for _ in range(400):
-        couplings.restart()
-        couplings.advance(sweeps)
-        couplings.spins[...] = couplings.states[1]
-        taken.append(couplings.read().energies()[couplings.met()])
+        triples.restart()
+        triples.advance(sweeps)
+        triples.spins[...] = triples.states[1]
+        taken.append(triples.read().energies()[triples.met()])
     assert energy_score(np.concatenate(taken), system) < -5
 
 
-def test_who_waits_for_nothing_is_still_ordered():
+def test_states_taken_before_a_meeting_are_too_ordered():
     """The twin that takes the state after a few sweeps, met or not, from the ordered start."""
     system = ising(8, TC)
-    couplings = perfect.Couplings(system, source(6))
-    couplings.advance(5)
-    couplings.spins[...] = couplings.states[0]
-    assert energy_score(couplings.read().energies(), system) < -6
+    triples = perfect.Triples(system, source(6))
+    triples.advance(5)
+    triples.spins[...] = triples.states[0]
+    assert energy_score(triples.read().energies(), system) < -6
 
 
-def test_what_is_promised_does_not_hang_on_what_is_asked():
-    """Every length of a block gives the first rows of the whole block."""
+def test_few_samples_are_the_first_of_many():
+    """Every length of a group gives the first rows of the whole group."""
     system, whole = Ising(8, 0.4), np.zeros((2500, 8), np.uint8)
-    perfect.sample_block(system, source(7), 40, whole)
+    perfect.sample_group(system, source(7), 40, whole)
     for n in (1, 2, 3, 40, 63, 64, 65, 1023, 1024, 1025, 2000):
         part = np.zeros((n, 8), np.uint8)
-        perfect.sample_block(system, source(7), 40, part)
+        perfect.sample_group(system, source(7), 40, part)
         np.testing.assert_array_equal(part, whole[:n])
 
 
@@ -145,8 +145,8 @@ def test_the_certificate_of_a_perfect_set():
 
 
 def test_the_heat_bath_at_the_wrong_coupling_is_seen(monkeypatch):
-    right = perfect.heat_bath_chances
-    monkeypatch.setattr(perfect, "heat_bath_chances", lambda coupling: right(0.97 * coupling))
+    right = perfect.heat_bath_law
+    monkeypatch.setattr(perfect, "heat_bath_law", lambda coupling: right(0.97 * coupling))
     with pytest.warns(UserWarning, match="do not trust this set"):
         ensemble = rg.sample(8, TC, 8000, seed=1, mode="exact")
     assert not ensemble.certificate.good

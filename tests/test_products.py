@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rgstep.nets import _product_kernels, gibbs, products, updates
+from rgstep.nets import products, updates
 from rgstep.nets.presets import Training
-from rgstep.nets.rbm import Weights
+from rgstep.nets.rbm import Weights, gibbs_steps
 
 # samples, visible and hidden units: whole tiles of 32; over the edge by 1 to 31; several tiles; thin
 SHAPES = [(32, 32, 32), (64, 96, 160), (33, 65, 47), (100, 35, 34), (45, 63, 129), (200, 256, 64), (1000, 33, 33)]
@@ -133,8 +133,8 @@ def test_the_kernel_is_made_afresh_where_nothing_can_be_kept(monkeypatch):
             raise RuntimeError(message)
         return lambda function: ("compiled", function)
 
-    monkeypatch.setattr(_product_kernels, "cfunc", nowhere)
-    assert _product_kernels.compiled_answer() == ("compiled", _product_kernels.answer)
+    monkeypatch.setattr(products, "cfunc", nowhere)
+    assert products.compiled_answer() == ("compiled", products.answer)
 
 
 # --- training with them
@@ -142,7 +142,7 @@ def test_the_kernel_is_made_afresh_where_nothing_can_be_kept(monkeypatch):
 
 def trained(settings, least, monkeypatch):
     """The parameters after four updates of 48 → 36 units, tables used from `least` units on."""
-    monkeypatch.setattr(products, "LEAST", least)
+    monkeypatch.setattr(products, "SMALLEST_FOR_TABLES", least)
     rng = np.random.default_rng(0)
     weights = Weights(*(jnp.asarray(0.1 * rng.standard_normal(s), jnp.float32) for s in ((48, 36), 48, 36)))
     data = jnp.asarray(rng.choice([-1.0, 1.0], (4, 40, 48)), jnp.float32)
@@ -150,7 +150,8 @@ def trained(settings, least, monkeypatch):
 
     @jax.jit
     def run(state):
-        return jax.lax.fori_loop(0, 4, lambda t, s: updates.update(s, data[t], jnp.int32(settings.k), settings), state)
+        k = jnp.int32(settings.k)
+        return jax.lax.fori_loop(0, 4, lambda t, s: updates.one_update(s, data[t], k, settings), state)
 
     assert by_tables(run, state) == (least == 32)
     return [np.asarray(x) for x in run(state).parameters]
@@ -162,8 +163,8 @@ def test_gibbs_steps_with_tables_are_gibbs_steps(monkeypatch):
     weights = Weights(jnp.asarray(0.1 * w), jnp.linspace(-1, 1, 48), jnp.linspace(-1, 1, 36))
 
     def after(weights, least):
-        monkeypatch.setattr(products, "LEAST", least)
-        run = jax.jit(lambda v: gibbs.gibbs(weights, v, jnp.int32(2), jax.random.key(0)))
+        monkeypatch.setattr(products, "SMALLEST_FOR_TABLES", least)
+        run = jax.jit(lambda v: gibbs_steps(weights, v, jnp.int32(2), jax.random.key(0)))
         assert by_tables(run, v) == (least == 32)
         return np.asarray(run(v))
 

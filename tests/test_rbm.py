@@ -4,31 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import network, states
 from scipy.special import logsumexp
 from scipy.stats import chi2, chisquare
 
 from rgstep import RBM, CoarseGraining, InputError, untrained_rbm
-from rgstep.nets import likelihood
-from rgstep.nets.gibbs import gibbs
-from rgstep.nets.rbm import Weights, log_2cosh
-from rgstep.nets.readings import pseudo_likelihood
+from rgstep.nets import annealing
+from rgstep.nets.curves import pseudo_likelihood
+from rgstep.nets.rbm import Weights, gibbs_steps, log_2cosh
 
-MACHINES = [(9, 4, 0.1), (9, 4, 1.0), (4, 9, 0.5), (12, 6, 0.3)]  # visible, hidden, sd of all parameters
+NETWORKS = [(9, 4, 0.1), (9, 4, 1.0), (4, 9, 0.5), (12, 6, 0.3)]  # visible, hidden, sd of all parameters
 CHAINS = 40_000
 REJECT = 1e-4
 
-run_gibbs = jax.jit(gibbs)
-
-
-def machine(visible, hidden, sd, seed=0, biases=True):
-    rng = np.random.default_rng([seed, visible, hidden])
-    draw = [sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)]
-    return RBM(draw[0], draw[1] * biases, draw[2] * biases)
-
-
-def states(units):
-    """All 2^units states, ±1."""
-    return (2 * ((np.arange(1 << units)[:, None] >> np.arange(units)) & 1) - 1).astype(np.int8)
+run_gibbs = jax.jit(gibbs_steps)
 
 
 def parameters(rbm):
@@ -48,16 +37,16 @@ def law(rbm):
 
 
 def off(rbm, factor):
-    """The same machine with its weights off by a factor: the broken twin."""
+    """The same network with its weights off by a factor: the broken twin."""
     return RBM(factor * rbm.weights, rbm.visible_bias, rbm.hidden_bias)
 
 
 # --- conditionals and free energy
 
 
-@pytest.mark.parametrize(("visible", "hidden", "sd"), MACHINES)
+@pytest.mark.parametrize(("visible", "hidden", "sd"), NETWORKS)
 def test_conditional_means_are_those_of_the_joint_law(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
+    rbm = network(visible, hidden, sd)
     joint = np.exp(log_joint(*parameters(rbm)))
     mean_h = joint @ states(hidden) / joint.sum(axis=1, keepdims=True)
     mean_v = joint.T @ states(visible) / joint.sum(axis=0)[:, None]
@@ -65,9 +54,9 @@ def test_conditional_means_are_those_of_the_joint_law(visible, hidden, sd):
     np.testing.assert_allclose(rbm.mean_v(states(hidden)), mean_v, atol=2e-6)
 
 
-@pytest.mark.parametrize(("visible", "hidden", "sd"), MACHINES)
+@pytest.mark.parametrize(("visible", "hidden", "sd"), NETWORKS)
 def test_free_energy_sums_over_hidden_states(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
+    rbm = network(visible, hidden, sd)
     expected = -logsumexp(log_joint(*parameters(rbm)), axis=1)
     measured = rbm.free_energy(states(visible))
     assert measured.dtype == np.float64
@@ -75,7 +64,7 @@ def test_free_energy_sums_over_hidden_states(visible, hidden, sd):
 
 
 def test_lattices_and_vectors_give_the_same():
-    rbm = machine(9, 4, 0.5)
+    rbm = network(9, 4, 0.5)
     v = states(9)
     lattice = v.reshape(-1, 3, 3)
     np.testing.assert_array_equal(rbm.mean_h(lattice), rbm.mean_h(v))
@@ -84,7 +73,7 @@ def test_lattices_and_vectors_give_the_same():
 
 def test_global_flip_is_a_symmetry_without_biases_only():
     v = states(9)
-    symmetric, biased = machine(9, 4, 0.5, biases=False), machine(9, 4, 0.5)
+    symmetric, biased = network(9, 4, 0.5, biases=0), network(9, 4, 0.5)
     np.testing.assert_array_equal(symmetric.mean_h(-v), -symmetric.mean_h(v))
     np.testing.assert_allclose(symmetric.free_energy(-v), symmetric.free_energy(v), atol=1e-12)
     assert np.abs(biased.free_energy(-v) - biased.free_energy(v)).max() > 0.1
@@ -98,27 +87,27 @@ def test_log_2cosh_does_not_overflow():
 # --- ln Z
 
 
-@pytest.mark.parametrize(("visible", "hidden", "sd"), [*MACHINES, (6, 12, 1.0), (12, 8, 0.5)])
+@pytest.mark.parametrize(("visible", "hidden", "sd"), [*NETWORKS, (6, 12, 1.0), (12, 8, 0.5)])
 def test_log_partition_is_the_sum_over_all_pairs(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
-    assert likelihood.log_partition(rbm) == pytest.approx(logsumexp(log_joint(*parameters(rbm))), abs=1e-10)
+    rbm = network(visible, hidden, sd)
+    assert annealing.log_partition(rbm) == pytest.approx(logsumexp(log_joint(*parameters(rbm))), abs=1e-10)
 
 
 def test_log_partition_does_not_depend_on_the_block(monkeypatch):
-    rbm = machine(12, 6, 0.3)
-    whole = likelihood.log_partition(rbm)
-    monkeypatch.setattr(likelihood, "BLOCK_BITS", 2)
-    assert likelihood.log_partition(rbm) == pytest.approx(whole, abs=1e-12)
+    rbm = network(12, 6, 0.3)
+    whole = annealing.log_partition(rbm)
+    monkeypatch.setattr(annealing, "STATES_AT_ONCE", 4)
+    assert annealing.log_partition(rbm) == pytest.approx(whole, abs=1e-12)
 
 
 def test_log_partition_of_large_weights_does_not_overflow():
     rbm = RBM(np.full((9, 4), 100.0), np.zeros(9), np.zeros(4))
-    assert likelihood.log_partition(rbm) == pytest.approx(3600 + np.log(2), abs=1e-10)
+    assert annealing.log_partition(rbm) == pytest.approx(3600 + np.log(2), abs=1e-10)
 
 
 def test_log_partition_refuses_more_than_25_units():
     with pytest.raises(InputError, match=r"2\^26.*at most 25"):
-        likelihood.log_partition(untrained_rbm(27, 26))
+        annealing.log_partition(untrained_rbm(27, 26))
 
 
 def test_log_partition_takes_the_smaller_layer():
@@ -126,13 +115,13 @@ def test_log_partition_takes_the_smaller_layer():
     a, b = np.linspace(-1, 1, 64, dtype=np.float32), np.linspace(0, 2, 5, dtype=np.float32)
     expected = log_2cosh(a.astype(float)).sum() + log_2cosh(b.astype(float)).sum()
     for x, y in ((a, b), (b, a)):
-        assert likelihood.log_partition(RBM(np.zeros((len(x), len(y))), x, y)) == pytest.approx(expected, abs=1e-10)
+        assert annealing.log_partition(RBM(np.zeros((len(x), len(y))), x, y)) == pytest.approx(expected, abs=1e-10)
 
 
-@pytest.mark.parametrize(("visible", "hidden", "sd"), MACHINES)
+@pytest.mark.parametrize(("visible", "hidden", "sd"), NETWORKS)
 def test_likelihood_is_normalised_and_right(visible, hidden, sd):
-    rbm = machine(visible, hidden, sd)
-    log_p = likelihood.log_likelihood(rbm, states(visible))
+    rbm = network(visible, hidden, sd)
+    log_p = annealing.log_likelihood(rbm, states(visible))
     assert logsumexp(log_p) == pytest.approx(0, abs=1e-10)
     np.testing.assert_allclose(np.exp(log_p), law(rbm), rtol=1e-9)
 
@@ -154,7 +143,7 @@ def gibbs_p_value(rbm, kernel, k, seed=0):
 
 @pytest.mark.parametrize("k", [1, 4])
 def test_gibbs_leaves_the_law_alone(k):
-    rbm = machine(5, 4, 0.35)
+    rbm = network(5, 4, 0.35)
     assert gibbs_p_value(rbm, rbm, k) > REJECT
 
 
@@ -170,13 +159,13 @@ def test_gibbs_leaves_the_law_alone(k):
     ids=["weights 10 % off", "visible bias of wrong sign", "hidden bias forgotten", "weights in wrong order"],
 )
 def test_a_broken_gibbs_sampler_is_noticed(broken, k):
-    rbm = machine(5, 4, 0.35)
+    rbm = network(5, 4, 0.35)
     assert gibbs_p_value(rbm, broken(rbm), k) < REJECT
 
 
 def test_gibbs_steps_compose_and_depend_on_the_key():
     """No step leaves v alone; another key is another draw; every state is ±1."""
-    rbm = machine(5, 4, 0.35)
+    rbm = network(5, 4, 0.35)
     v = jnp.asarray(states(5)[np.arange(CHAINS) % 32], jnp.float32)
     run = [
         np.asarray(run_gibbs(rbm.parameters, v, jnp.int32(k), jax.random.key(s))) for k, s in ((0, 0), (1, 0), (1, 1))
@@ -197,7 +186,7 @@ def draw_p_value(draws, mean):
 
 @pytest.mark.parametrize("layer", ["h", "v"])
 def test_samples_have_the_conditional_law(layer):
-    rbm = machine(9, 6, 0.4)
+    rbm = network(9, 6, 0.4)
     given = states(9 if layer == "h" else 6)[[21]]
     mean = (rbm.mean_h if layer == "h" else rbm.mean_v)(given)[0].astype(float)
     wrong = (off(rbm, 0.9).mean_h if layer == "h" else off(rbm, 0.9).mean_v)(given)[0].astype(float)
@@ -210,7 +199,7 @@ def test_samples_have_the_conditional_law(layer):
 
 
 def test_the_same_rng_draws_the_same():
-    rbm, v = machine(9, 4, 0.4), states(9)
+    rbm, v = network(9, 4, 0.4), states(9)
     first, again, other = (rbm.sample_h(v, np.random.default_rng(seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -222,7 +211,7 @@ def test_the_same_rng_draws_the_same():
 @pytest.mark.parametrize("sd", [0.1, 1.0])
 def test_pseudo_likelihood_is_that_of_the_conditional_law(sd):
     """ln p(v_i | rest) = ln p(v) − ln (p(v) + p(v with i flipped)), from the enumerated p."""
-    rbm = machine(9, 4, sd)
+    rbm = network(9, 4, sd)
     log_p = np.log(law(rbm))
     codes = np.arange(512)
     sites = np.random.default_rng(0).integers(0, 9, (512, 3))
@@ -269,14 +258,14 @@ def test_shapes_that_do_not_belong_together_are_refused(w, a, b):
 def test_configurations_of_another_size_are_refused(call):
     rest = (np.random.default_rng(0),) if call == "sample_h" else ()
     with pytest.raises(InputError, match=r"16 sites .* 9 visible"):
-        getattr(machine(9, 4, 0.1), call)(np.ones((3, 4, 4), np.int8), *rest)
+        getattr(network(9, 4, 0.1), call)(np.ones((3, 4, 4), np.int8), *rest)
 
 
 @pytest.mark.parametrize("call", ["mean_v", "sample_v"])
 def test_hidden_variables_of_another_number_are_refused(call):
     rest = (np.random.default_rng(0),) if call == "sample_v" else ()
     with pytest.raises(InputError, match=r"5 .* 4 hidden"):
-        getattr(machine(9, 4, 0.1), call)(np.ones((3, 5), np.int8), *rest)
+        getattr(network(9, 4, 0.1), call)(np.ones((3, 5), np.int8), *rest)
 
 
 # --- the untrained network

@@ -1,27 +1,27 @@
-"""The report: what judge measures, what findings say of it, and files that are whole or not there."""
+"""The report: what judge measures, its document and table, and files that are whole or not there."""
 
-import dataclasses
 import inspect
 import json
 import math
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
-import jaxtyping
+import closed_forms
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rgstep.findings import CORRELATORS, PATCHES, findings, nearer
 
 import rgstep as rg
-from rgstep.battery import BATTERY
+from rgstep import patterns
 from rgstep.estimates import Estimate
-from rgstep.exact import blocks, enumeration
+from rgstep.exact import enumeration
 from rgstep.files import check_output, output_folder, write_arrays
-from rgstep.nets.sources import as_bits
-from rgstep.report import Diagnostic, MapReport, Quantity, Report, headline, load_report
+from rgstep.instruments import INSTRUMENTS
+from rgstep.report import Report, headline, load_report
+from rgstep.results import Diagnostic, MapReport, Quantity
 
 COUPLING = 1 / rg.CRITICAL_TEMPERATURE
 U4 = -1.5656237876383  # sampling.md section 4: energy per site, L = 4, T_c
@@ -41,14 +41,19 @@ def tiny_rbm(ensemble):
     )
 
 
+RULES = {
+    "average": rg.Average(),
+    "majority": rg.Majority(),
+    "decimation": rg.Decimation(),
+    "bernoulli": rg.BernoulliBlock(0.5),
+}
+
+
 @pytest.fixture(scope="module")
 def report4(critical4):
     """Maps of every kind on the 4×4 torus."""
     maps = {
-        "average": rg.Average(),
-        "majority": rg.Majority(),
-        "decimation": rg.Decimation(),
-        "bernoulli": rg.BernoulliBlock(0.5),
+        **RULES,
         "rbm_untrained": rg.untrained_rbm(16, 4),
         "rbm_mine": tiny_rbm(critical4),
         "function": lambda v: v.reshape(len(v), -1)[:, :3],
@@ -65,7 +70,7 @@ def test_every_map_has_the_rows_and_names_of_the_contract(report4):
         rows = entry.diagnostics
         network, trained = name.startswith("rbm"), name == "rbm_mine"
         left_out = {"decoy"} | (set() if network else {"kadanoff_gap"}) | (set() if trained else {"training"})
-        assert set(rows) == set(BATTERY) - left_out
+        assert set(rows) == set(INSTRUMENTS) - left_out
         assert set(rows["sampling"].estimates) >= SAMPLING
         assert set(rows["vh_pattern"].estimates) >= PICTURE
         assert (set(rows["vh_pattern"].estimates) >= PLACED) == (not name.startswith("rbm") and name != "function")
@@ -98,14 +103,26 @@ def exact_numbers(report):
                     yield (name, row, quantity), float(q.estimate.value), float(q.estimate.error), q.exact
 
 
+def exact_vh(rule, coarse=2):
+    """⟨v h⟩ in, beside and far from the own block, by enumeration of all states of the 4×4 torus at T_c."""
+    vh = enumeration.visible_hidden(rule.mean_h, 4, COUPLING).reshape(-1, 16)
+    return {name: vh[mask].mean() for name, mask in patterns.block_masks(4, coarse)._asdict().items() if mask.any()}
+
+
 def test_measured_numbers_agree_with_exact_ones(report4):
     """All that is known exactly at L = 4: u, c, ⟨|m|⟩, and ⟨v h⟩ in, beside and far from the own block."""
     known = list(exact_numbers(report4))
     for key, value, error, exact in known:
         rounding = 1e-3 if key[2] in ROOTS else 1e-5 if key[1] == "vh_pattern" else 1e-7  # float32 pictures
         assert abs(value - exact) <= SIGMAS * error + rounding, key
-    for name in ("average", "majority", "decimation", "bernoulli"):
-        assert {q for (m, _, q), *_ in known if m == name} >= SAMPLING | PLACED
+    for name, rule in RULES.items():
+        assert {q for (m, _, q), *_ in known if m == name} >= SAMPLING
+        found = report4.maps[name].diagnostics["vh_pattern"].estimates
+        exact = exact_vh(rule)
+        assert exact.keys() == PLACED
+        for quantity, value in exact.items():
+            e = found[quantity].estimate
+            assert abs(float(e.value) - value) <= SIGMAS * float(e.error) + 1e-5, (name, quantity)
 
 
 def test_exact_numbers_are_the_literature_s(report4):
@@ -115,10 +132,11 @@ def test_exact_numbers_are_the_literature_s(report4):
     assert exact["majority", "sampling", "abs_m"] == pytest.approx(ABS_M4, abs=1e-9)
     s, p = enumeration.states(4).astype(float), enumeration.probabilities(4, COUPLING)
     diagonal = p @ (s[:, 0, 0] * s[:, 1, 1])
-    own = blocks.average_own_block(-U4 / 2, diagonal)
-    assert exact["average", "vh_pattern", "own_block"] == pytest.approx(own, abs=1e-6)
+    assert exact_vh(rg.Average())["own_block"] == pytest.approx(
+        closed_forms.average_own_block(-U4 / 2, diagonal), abs=1e-6
+    )
     majority = p @ np.abs(np.sign(s[:, :2, :2].sum(axis=(1, 2))) * s[:, :2, :2].mean(axis=(1, 2)))
-    assert exact["majority", "vh_pattern", "own_block"] == pytest.approx(majority, abs=1e-6)
+    assert exact_vh(rg.Majority())["own_block"] == pytest.approx(majority, abs=1e-6)
 
 
 def test_configurations_of_another_temperature_are_noticed(critical4):
@@ -130,15 +148,21 @@ def test_configurations_of_another_temperature_are_noticed(critical4):
     assert "standard errors" in row.why
     away = [abs(value - exact) / error for _, value, error, exact in exact_numbers(report) if error > 0]
     assert max(away) > 10
+    own = report.maps["majority"].diagnostics["vh_pattern"].estimates["own_block"].estimate
+    assert abs(float(own.value) - exact_vh(rg.Majority())["own_block"]) > 10 * float(own.error)
     right = rg.judge(critical4, {"majority": rg.Majority()}).maps["majority"].diagnostics["sampling"]
     assert right.passed is True
 
 
 def test_a_block_may_be_the_whole_lattice(critical4):
     """Nothing is adjacent then, and that is no number and no warning; ⟨v h⟩ is ⟨m²⟩ everywhere."""
-    row = rg.judge(critical4, {"all": rg.Average(block=4)}).to_dict()["maps"]["all"]["diagnostics"]["vh_pattern"]
+    whole = rg.Average(block=4)
+    row = rg.judge(critical4, {"all": whole}).to_dict()["maps"]["all"]["diagnostics"]["vh_pattern"]
     s, p = enumeration.states(4).astype(float), enumeration.probabilities(4, COUPLING)
-    assert row["estimates"]["own_block"]["exact"] == pytest.approx(p @ s.mean(axis=(1, 2)) ** 2, abs=1e-6)
+    own = row["estimates"]["own_block"]
+    assert exact_vh(whole, 1)["own_block"] == pytest.approx(p @ s.mean(axis=(1, 2)) ** 2, abs=1e-6)
+    assert abs(own["value"] - exact_vh(whole, 1)["own_block"]) < SIGMAS * own["error"]
+    assert "adjacent" not in exact_vh(whole, 1)
     assert row["estimates"].get("adjacent", {"value": None})["value"] is None
 
 
@@ -219,7 +243,7 @@ def test_a_network_for_another_lattice_is_refused(critical4):
 def check_schema(document):
     """The structure of design.md section 3, key by key."""
     assert set(document) == {"schema", "origin", "maps"}
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert {"version", "command", "seed", "size", "temperature", "samples", "started", "seconds"} <= set(
         document["origin"]
     )
@@ -249,6 +273,18 @@ def test_the_table_names_every_map(report4, critical4):
         assert name in str(report4).replace("\n", " ")
 
 
+def test_tables_show_what_is_judged(critical8):
+    """Of real h the exponents of its sign; of ±1 its own."""
+    report = rg.judge(critical8, {"average": rg.Average(), "majority": rg.Majority()})
+    rows = {name: entry.diagnostics["mcrg"] for name, entry in report.maps.items()}
+    assert headline("mcrg", rows["average"])["y_h"] is rows["average"].estimates["y_h_sign[0]"]
+    assert headline("mcrg", rows["majority"])["y_h"] is rows["majority"].estimates["y_h[0]"]
+    assert list(headline("vh_pattern", report.maps["majority"].diagnostics["vh_pattern"])) == ["core"]
+    text = str(report)
+    for name, entry in report.maps.items():
+        assert f"{name}: {entry.verdict}; {entry.reason}" in text
+
+
 # --- files
 
 
@@ -260,7 +296,7 @@ def plain(report):
 def small_report(names):
     rows = {"sampling": Diagnostic(True, "why", {"u": Quantity(Estimate(-1.5, np.nan), -1.4)})}
     maps = {
-        name: MapReport("not judged", "judged", "about", rows, {"vh": np.full((1, 2, 2), i)})
+        name: MapReport("not judged", "judged", "about", rows, {"vh_pattern": {"vh": np.full((1, 2, 2), i)}})
         for i, name in enumerate(names)
     }
     origin = {"version": "0", "command": "test", "seed": 0, "size": 4, "temperature": 2.0, "samples": 1}
@@ -273,8 +309,10 @@ def test_a_report_survives_the_disk(report4, tmp_path):
     assert plain(back) == plain(report4)
     for name, entry in report4.maps.items():
         assert set(back.maps[name].arrays) == set(entry.arrays)
-        for key, array in entry.arrays.items():
-            np.testing.assert_array_equal(back.maps[name].arrays[key], array)
+        for row, arrays in entry.arrays.items():
+            assert set(back.maps[name].arrays[row]) == set(arrays)
+            for key, array in arrays.items():
+                np.testing.assert_array_equal(back.maps[name].arrays[row][key], array)
     check_schema(json.loads((tmp_path / "deep" / "down" / "report.json").read_text()))
 
 
@@ -288,14 +326,14 @@ def test_any_names_of_maps_survive_the_disk(names):
     assert list(back.maps) == names
     assert plain(back) == plain(report)
     for i, name in enumerate(names):
-        assert back.maps[name].arrays["vh"][0, 0, 0] == i
+        assert back.maps[name].arrays["vh_pattern"]["vh"][0, 0, 0] == i
 
 
 @pytest.mark.parametrize("names", [["a b", "a_b", "a/b", "../a"], ["", ".", ".."], ["Ω" * 70], ["x" * 300]])
 def test_odd_names_of_maps_survive_the_disk(names, tmp_path):
     small_report(names).save(tmp_path / "out")
     back = load_report(tmp_path / "out")
-    assert [int(back.maps[name].arrays["vh"][0, 0, 0]) for name in names] == list(range(len(names)))
+    assert [int(back.maps[name].arrays["vh_pattern"]["vh"][0, 0, 0]) for name in names] == list(range(len(names)))
     assert {p.name for p in tmp_path.iterdir()} == {"out"}
 
 
@@ -386,6 +424,9 @@ BROKEN_REPORTS = {
     "numbers as maps": lambda folder: (folder / "report.json").write_text(
         '{"schema": 1, "origin": {}, "maps": {"a": 1}}'
     ),
+    "no size": lambda folder: (folder / "report.json").write_text(
+        '{"schema": 1, "origin": {"temperature": 2}, "maps": {"a": {"diagnostics": {}}}}'
+    ),
     "no arrays": lambda folder: (folder / "data" / "maps" / "a.npz").unlink(),
     "no archive": lambda folder: (folder / "data" / "maps" / "a.npz").write_bytes(b"no archive"),
     "half an archive": lambda folder: (folder / "data" / "maps" / "a.npz").write_bytes(
@@ -394,284 +435,88 @@ BROKEN_REPORTS = {
 }
 
 
-@pytest.fixture
-def as_users_run():
-    """Without the checks of types at run time, which only tests have: they would speak before the package does."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
 @pytest.mark.usefixtures("as_users_run")
 @pytest.mark.parametrize("damage", BROKEN_REPORTS)
 def test_a_damaged_report_is_one_line(tmp_path, damage):
     small_report(["a"]).save(tmp_path / "out")
     load_report(tmp_path / "out")
     BROKEN_REPORTS[damage](tmp_path / "out")
-    with pytest.raises(rg.InputError, match="report") as caught:
+    with pytest.raises(rg.InputError) as caught:
         load_report(tmp_path / "out")
     assert "out" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-# --- ensembles and networks on disk
+# --- reports of the schema before this one
+
+OLD = Path(__file__).parent / "data/report_schema_1"
+NEEDED = {  # by the figures of each row, of a map that has all of it
+    "sampling": {"energies", "magnetisations", "sites"},
+    "training": {"step", "pseudo_likelihood", "reconstruction", "participation_w", "u_model", "sv_1", "G4_data"},
+    "vh_pattern": {"vh", "weights", "unit_range", "unit_participation", "beta", "unit_tile_radius", "unit_core_share"},
+    "spatial_correlator": {"distance", "C", "C_error", "C_plain", "C_weights", "momentum_spectrum_w"},
+    "two_point": {"G_0", "G_1", "G_1_error", "G_1_amplitude", "unit_amplitudes"},
+    "hidden_hamiltonian": {"distance", "K", "K_error", "J", "J_distance", "J_mean", "J_error", "K_left_out"},
+    "mcrg": {"y_t", "y_t_error", "y_t_level", "y_h_sign", "y_h_sign_condition"},
+    "drift": {"U4", "U4_error", "nn", "nn_unit", "abs_m", "level", "delta_m", "delta_m_error"},
+    "information": {"places"},
+    "conditional_entropy": {"unit_entropy", "sharpening_s", "sharpening_entropy", "sharpening_nn_error"},
+}
 
 
-def test_nothing_unpacks_all_configurations(critical8, tmp_path):
-    """Training, judging, two-point functions and files read a block at a time; `spins` is for users."""
-    ensemble = rg.Ensemble(critical8.packed, critical8.system, critical8.origin, critical8.independent)
-    assert as_bits(ensemble)[0] is ensemble.packed.bits  # all that training and its readings see
-    rg.judge(ensemble, {"majority": rg.Majority()})
-    rg.two_point(ensemble)
-    rg.save_ensemble(tmp_path / "e.npz", ensemble)
-    back = rg.load_ensemble(tmp_path / "e.npz")
-    assert "spins" not in vars(ensemble) | vars(back)
-    np.testing.assert_array_equal(back.packed.bits, ensemble.packed.bits)
-    assert ensemble.spins is vars(ensemble)["spins"]  # where they would have been seen
-
-
-@pytest.mark.parametrize(("size", "temperature"), [(4, 0.0), (6, 2.5), (4, math.inf)])
-def test_an_ensemble_survives_the_disk(tmp_path, size, temperature):
-    ensemble = rg.sample(size, temperature, 33, seed=5)
-    rg.save_ensemble(tmp_path / "deep" / "e.npz", ensemble)
-    back = rg.load_ensemble(tmp_path / "deep" / "e.npz")
-    np.testing.assert_array_equal(back.spins, ensemble.spins)
-    assert back.spins.dtype == np.int8
-    assert not back.spins.flags.writeable
-    assert back.system == ensemble.system
-    assert dict(back.origin) == dict(ensemble.origin)
-    assert back.independent == ensemble.independent
-
-
-def test_a_network_survives_the_disk(tmp_path, report4, critical4):
-    rbm = tiny_rbm(critical4)
-    rg.save_rbm(tmp_path / "r.npz", rbm)
-    back = rg.load_rbm(tmp_path / "r.npz")
-    for name in ("weights", "visible_bias", "hidden_bias"):
-        np.testing.assert_array_equal(getattr(back, name), getattr(rbm, name))
-    assert dict(back.origin) == dict(rbm.origin)
-    assert set(back.history) == set(rbm.history)
-    for name, curve in rbm.history.items():
-        np.testing.assert_array_equal(back.history[name], curve)
-    np.testing.assert_array_equal(back.mean_h(critical4.spins), rbm.mean_h(critical4.spins))
-
-
-@pytest.fixture
-def saved(tmp_path):
-    rg.save_ensemble(tmp_path / "e.npz", rg.sample(4, math.inf, 20, seed=0))
-    rg.save_rbm(tmp_path / "r.npz", rg.untrained_rbm(16, 4))
-    return tmp_path
-
-
-def test_files_are_not_mistaken_for_each_other(saved):
-    with pytest.raises(rg.InputError, match="holds rbm of format 1; expected ensemble"):
-        rg.load_ensemble(saved / "r.npz")
-    with pytest.raises(rg.InputError, match="holds ensemble of format 1; expected rbm"):
-        rg.load_rbm(saved / "e.npz")
-    with pytest.raises(rg.InputError, match="no file"):
-        rg.load_rbm(saved / "absent.npz")
-    with pytest.raises(rg.InputError):
-        rg.load_rbm(saved)
-    np.savez(saved / "other.npz", weights=np.ones(3))
-    np.save(saved / "array.npy", np.ones(3))
-    (saved / "empty.npz").write_bytes(b"")
-    (saved / "text.npz").write_text("weights")
-    for name in ("other.npz", "array.npy", "empty.npz", "text.npz"):
-        with pytest.raises(rg.InputError, match=name):
-            rg.load_rbm(saved / name)
-
-
-META = {"kind": "ensemble", "format": 1, "size": 4, "coupling": 0.4, "origin": {}, "independent": True}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"format": 2},
-        {"kind": "rbm"},
-        {"size": None},
-        {"size": 6},
-        {"size": 5},
-        {"coupling": None},
-        {"coupling": "warm"},
-        {"origin": None},
-        {"independent": None},
-        {"bits": np.zeros(3, np.uint8)},
-        {"bits": np.zeros((3, 2), np.float64)},
-        {"bits": None},
-    ],
-)
-@pytest.mark.usefixtures("as_users_run")
-def test_an_ensemble_file_that_contradicts_itself_is_refused(tmp_path, change):
-    """None takes the entry away."""
-    bits = {"bits": np.zeros((3, 2), np.uint8)}
-    entries = {key: value for key, value in {**META, **bits, **change}.items() if value is not None}
-    arrays = {"bits": entries.pop("bits")} if "bits" in entries else {}
-    np.savez(tmp_path / "e.npz", meta=np.array(json.dumps(entries)), **arrays)
-    with pytest.raises(rg.InputError, match=r"e\.npz"):
-        rg.load_ensemble(tmp_path / "e.npz")
-
-
-@pytest.mark.parametrize("name", ["e.npz", "r.npz"])
-@pytest.mark.parametrize("damage", ["cut", "flip"])
-def test_damage_anywhere_is_noticed(saved, name, damage):
-    """Cut short or with one byte wrong: refused, or (a byte that carries nothing) read without a change."""
-    whole = (saved / name).read_bytes()
-    load = rg.load_ensemble if name == "e.npz" else rg.load_rbm
-    reference = load(saved / name)
-    refused = 0
-    for place in np.linspace(0, len(whole) - 1, 80).astype(int):
-        changed = bytes([whole[place] ^ 0x55])
-        (saved / name).write_bytes(whole[:place] + (changed + whole[place + 1 :] if damage == "flip" else b""))
-        try:
-            back = load(saved / name)
-        except rg.InputError:
-            refused += 1
-            continue
-        values = ("spins",) if name == "e.npz" else ("weights", "visible_bias", "hidden_bias")
-        for value in values:
-            np.testing.assert_array_equal(getattr(back, value), getattr(reference, value))
-    assert refused > 40
-
-
-def test_files_need_the_right_name_and_a_place(saved):
-    with pytest.raises(rg.InputError, match=r"must end in \.npz"):
-        rg.save_rbm(saved / "r.npy", rg.untrained_rbm(16, 4))
-    with pytest.raises(rg.InputError, match="cannot be written"):
-        rg.save_rbm(saved / "e.npz" / "r.npz", rg.untrained_rbm(16, 4))
-    assert {p.name for p in saved.iterdir()} == {"e.npz", "r.npz"}
-
-
-# --- findings
-
-
-def synthetic(values, trained=("rbm_x",), error=0.01, quantities=(*PATCHES, *CORRELATORS)):
-    """A report in which every quantity of a map has one value (a number, or one for each quantity)."""
-    maps = {}
-    for name, value in values.items():
-        each = dict.fromkeys(quantities, value) if not isinstance(value, dict) else value
-        rows = {
-            row: Diagnostic(
-                None, "why", {q: Quantity(Estimate(float(x), error)) for q, x in each.items() if belongs(q)}
-            )
-            for row, belongs in (
-                ("vh_pattern", lambda q: not q.startswith("C")),
-                ("spatial_correlator", lambda q: q.startswith("C")),
-            )
-        }
-        if name in trained:
-            rows["training"] = Diagnostic(None, "why", {})
-        maps[name] = MapReport("not judged", "judged", name, rows)
-    return Report({}, maps)
-
-
-BASE = {"majority": 1.0, "rbm_untrained": 0.0}
-
-
-@pytest.mark.parametrize(
-    ("trained", "untrained", "gain", "error"),
-    [
-        (1.2, 1.5, 0.3, 0.05),  # both above the majority rule: its own error drops out, √(0.03² + 0.04²)
-        (0.9, 0.4, 0.5, 0.05),  # both below
-        (1.3, 1.2, -0.1, 0.05),  # farther
-        (0.8, 1.5, 0.3, 0.13),  # on two sides: 1.5 − r and r − 0.8 move against each other, √(0.05² + (2 · 0.06)²)
-        (1.2, 0.5, 0.3, 0.13),
-    ],
-)
-def test_how_much_nearer_in_standard_errors(trained, untrained, gain, error):
-    """By hand, for a majority rule at 1.00(6)."""
-    found = nearer(Estimate(trained, 0.03), Estimate(untrained, 0.04), Estimate(1.0, 0.06))
-    assert found == pytest.approx(gain / error)
-
-
-def test_a_network_like_block_spins_supports_both_claims():
-    for value in (1.0, 0.95, 1.1):
-        found = findings(synthetic({**BASE, "rbm_x": value, "rbm_x~2": value}))
-        assert [(f.claim, f.network, f.supported) for f in found] == [("P2", "rbm_x", True), ("P3", "rbm_x", True)]
-        assert all(" supports it" in f.sentence and "not support" not in f.sentence for f in found)
-
-
-@pytest.mark.parametrize("value", [0.0, 0.02, -1.0, 2.0, 5.0])
-def test_a_network_no_nearer_than_the_untrained_one_supports_nothing(value):
-    found = findings(synthetic({**BASE, "rbm_x": value, "rbm_x~2": value}))
-    assert [f.supported for f in found] == [False, False]
-    assert all("does not support it" in f.sentence for f in found)
-
-
-def test_one_network_says_nothing_about_training():
-    """Its sentence counts, but claims nothing, however good the numbers are."""
-    for finding in findings(synthetic({**BASE, "rbm_x": 1.0})):
-        assert "one map" in finding.sentence
-        assert "support" not in finding.sentence
-
-
-def test_nearer_here_and_farther_there_is_mixed():
-    quantities = [*PATCHES, *CORRELATORS]
-    values = {q: 1.0 if q in (PATCHES[0], CORRELATORS[0]) else -1.0 for q in quantities}
-    found = findings(synthetic({**BASE, "rbm_x": values, "rbm_x~2": values}))
-    assert all("is mixed" in f.sentence and not f.supported for f in found)
-
-
-def test_one_quantity_of_many_is_not_enough():
-    quantities = [*PATCHES, *CORRELATORS]
-    values = {q: 1.0 if q in (PATCHES[0], CORRELATORS[0]) else 0.0 for q in quantities}
-    found = findings(synthetic({**BASE, "rbm_x": values, "rbm_x~2": values}))
-    assert [f.supported for f in found] == [False, False]
-    assert all("in part" in f.sentence for f in found)
-
-
-def test_a_difference_within_the_errors_supports_nothing():
-    """0.9 with errors of 0.5: nearer by less than 3σ."""
-    assert not any(f.supported for f in findings(synthetic({**BASE, "rbm_x": 0.9}, error=0.5)))
-    assert all(f.supported for f in findings(synthetic({**BASE, "rbm_x": 0.9}, error=0.1)))
-
-
-def test_seeds_are_one_family_whose_spread_is_the_error():
-    """Mean 0.5 over seeds that scatter by 0.5: too uncertain; four that scatter little: support."""
-    scattered = {**BASE, "rbm_x": 0.0, "rbm_x~2": 1.0}
-    assert not any(f.supported for f in findings(synthetic(scattered, trained=scattered.keys() - BASE.keys())))
-    steady = {**BASE, "rbm_untrained~2": 0.01, "rbm_x": 0.9, "rbm_x~2": 0.92, "rbm_x~3": 0.91}
-    found = findings(synthetic(steady, trained=steady.keys() - BASE.keys() - {"rbm_untrained~2"}))
-    assert [(f.network, f.supported) for f in found] == [("rbm_x", True)] * 2
-    assert all("3 seeds" in f.sentence for f in found)
-
-
-@pytest.mark.parametrize("missing", ["majority", "rbm_untrained", "rbm_x"])
-def test_without_controls_or_networks_nothing_is_said(missing):
-    values = {**BASE, "rbm_x": 1.0}
-    del values[missing]
-    assert findings(synthetic(values)) == []
-
-
-def test_small_lattices_lack_some_distances(report4):
-    """At L = 4 there is no C[4]: what is missing is left out, not a warning and not a NaN."""
-    quantities = [q for q in (*PATCHES, *CORRELATORS) if "[4]" not in q]
-    found = findings(synthetic({**BASE, "rbm_x": 1.0}, quantities=quantities))
-    assert [f.supported for f in found] == [True, True]
-    for finding in (*found, *findings(report4)):
-        assert "nan" not in finding.sentence
-        assert not any(math.isnan(float(r.trained.value)) for r in finding.readings)
-
-
-def test_numbers_that_are_none_support_nothing():
-    """Flat pictures have no correlator: NaN is not near anything."""
-    assert not any(f.supported for f in findings(synthetic({**BASE, "rbm_x": math.nan})))
-    assert not any(f.supported for f in findings(synthetic({"majority": math.nan, "rbm_untrained": 0.0, "rbm_x": 0.0})))
-
-
-def test_findings_are_frozen():
-    (first, _) = findings(synthetic({**BASE, "rbm_x": 1.0}))
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        first.supported = False
-
-
-def test_tables_show_what_is_judged(critical8):
-    """Of real h the exponents of its sign; of ±1 its own."""
-    report = rg.judge(critical8, {"average": rg.Average(), "majority": rg.Majority()})
-    rows = {name: entry.diagnostics["mcrg"] for name, entry in report.maps.items()}
-    assert headline("mcrg", rows["average"])["y_h"] is rows["average"].estimates["y_h_sign[0]"]
-    assert headline("mcrg", rows["majority"])["y_h"] is rows["majority"].estimates["y_h[0]"]
-    assert list(headline("vh_pattern", report.maps["majority"].diagnostics["vh_pattern"])) == ["core"]
-    text = str(report)
+def test_a_report_of_schema_1_opens_with_its_arrays_under_their_rows():
+    report = rg.load(OLD)
+    text = json.loads((OLD / "report.json").read_text(encoding="utf-8"))
+    assert text["schema"] == 1
+    assert text["maps"] == report.to_dict()["maps"]
+    found = {}
     for name, entry in report.maps.items():
-        assert f"{name}: {entry.verdict}; {entry.reason}" in text
+        with np.load(OLD / "data/maps" / f"{name}.npz") as file:
+            stored = {key: file[key] for key in file.files}
+        arrays = {(row, key): a for row, more in entry.arrays.items() for key, a in more.items()}
+        assert len(arrays) == len(stored) + 1  # none hides another; the number of sites is new
+        assert entry.arrays["sampling"]["sites"] == 64
+        for values in stored.values():
+            assert any(values is a or np.array_equal(values, a, equal_nan=True) for a in arrays.values())
+        np.testing.assert_array_equal(entry.arrays["vh_pattern"]["vh"], stored["vh"])
+        np.testing.assert_array_equal(entry.arrays["two_point"]["G_1"], stored["two_point_1"])
+        for row, more in entry.arrays.items():
+            assert row in entry.diagnostics
+            found.setdefault(row, set()).update(more)
+    assert found.keys() == NEEDED.keys()
+    for row, names in NEEDED.items():
+        assert names <= found[row], row
+
+
+def test_names_of_schema_1_are_those_of_today(critical8):
+    """What is measured today has every name that a figure may look for: an old name without a new one shows here."""
+    ensemble = rg.ensemble_from_array(critical8.spins[:200], rg.CRITICAL_TEMPERATURE)
+    network = rg.train_rbm(ensemble, 4, preset="koch2020", steps=20)
+    today = rg.judge(ensemble, {"average": rg.Average(), "majority": rg.Majority(), "rbm": network})
+    retired = {("vh_pattern", "unit_centroid")}  # no figure showed them
+    for name, entry in rg.load(OLD).maps.items():
+        old = {(row, key) for row, more in entry.arrays.items() for key in more}
+        new = {(row, key) for row, more in today.maps[name].arrays.items() for key in more}
+        assert old - new <= retired, name
+
+
+def test_a_decoy_test_of_schema_1_is_found_too(tmp_path):
+    shutil.copytree(OLD, tmp_path / "old")
+    path = tmp_path / "old/data/maps/rbm.npz"
+    with np.load(path) as file:
+        stored = {key: file[key] for key in file.files}
+    write_arrays(path, {**stored, "decoy_step": np.arange(3.0), "decoy_share_error": np.ones(3)})
+    arrays = rg.load(tmp_path / "old").maps["rbm"].arrays["decoy"]
+    assert arrays.keys() == {"step", "share_error"}
+
+
+def test_a_report_of_schema_1_is_written_as_one_of_today(tmp_path):
+    report = rg.load(OLD)
+    report.save(tmp_path / "new")
+    check_schema(json.loads((tmp_path / "new/report.json").read_text(encoding="utf-8")))
+    back = rg.load(tmp_path / "new")
+    assert plain(back) == plain(report)
+    for name, entry in report.maps.items():
+        assert {row: set(more) for row, more in back.maps[name].arrays.items()} == {
+            row: set(more) for row, more in entry.arrays.items()
+        }

@@ -20,10 +20,11 @@ from rgstep.errors import InputError
 from rgstep.estimates import rank_sum_score
 from rgstep.exact import torus
 from rgstep.ising import energy, ising, magnetisation
-from rgstep.samplers import chains, multispin, plan, request
+from rgstep.samplers import chains, multispin, request
+from rgstep.samplers import sample as sampling
 from rgstep.samplers.chains import KINDS
-from rgstep.samplers.jobs import Job, run_all
-from rgstep.samplers.streams import Purpose, stream, words
+from rgstep.samplers.rng import Purpose, seed_sequence, words
+from rgstep.samplers.sample import Job, run_all
 
 TC = rg.CRITICAL_TEMPERATURE
 MADE = [*((kernel, mode) for kernel in KINDS for mode in ("iid", "thin")), ("auto", "exact")]
@@ -51,7 +52,7 @@ def test_a_set_begins_as_any_longer_one(kernel, mode):
 
 @pytest.mark.parametrize("temperature", [0.0, math.inf])
 def test_a_closed_form_begins_as_any_longer_one(monkeypatch, temperature):
-    many = rg.sample(64, temperature, 1300, seed=3)  # more than a block of 1024
+    many = rg.sample(64, temperature, 1300, seed=3)  # more than a group of 1024
     for n in (1, 63, 65, 1024, 1025):
         np.testing.assert_array_equal(rg.sample(64, temperature, n, seed=3).packed.bits, many.packed.bits[:n])
 
@@ -99,14 +100,15 @@ def test_seeds_and_temperatures_have_their_own_numbers():
             assert abs(same.mean() - 0.5) < 4 * same.std() / math.sqrt(200)
 
 
-def test_each_stream_has_its_own_numbers():
-    """Seed, size, coupling, purpose and block are all in its name; one stream goes on."""
+def test_each_source_has_its_own_numbers():
+    """Seed, size, coupling, purpose and group are all in its name; successive words of one source differ."""
     at = ising(8, 2.5)
-    streams = [stream(at, 3), stream(at, 4), stream(ising(10, 2.5), 3), stream(ising(8, np.nextafter(2.5, 3)), 3)]
-    streams += [stream(at, 3, Purpose.PILOT), stream(at, 3, Purpose.HOT), stream(at, 3, block=1), stream(at, 2**32 + 3)]
-    drawn = [word for source in streams for _ in range(2) for word in words(source, 2, 3).ravel().tolist()]
-    assert len(set(drawn)) == 12 * len(streams)
-    np.testing.assert_array_equal(words(stream(at, 3), 5), words(stream(at, 3), 9)[:5])
+    named = [(at, 3), (at, 4), (ising(10, 2.5), 3), (ising(8, np.nextafter(2.5, 3)), 3), (at, 2**32 + 3)]
+    named += [(at, 3, Purpose.PILOT), (at, 3, Purpose.HOT), (at, 3, Purpose.DATA, 1), (at, 3, Purpose.DATA, 0, "x")]
+    sources = [seed_sequence(*name) for name in named]
+    drawn = [word for source in sources for _ in range(2) for word in words(source, 2, 3).ravel().tolist()]
+    assert len(set(drawn)) == 12 * len(sources)
+    np.testing.assert_array_equal(words(seed_sequence(at, 3), 5), words(seed_sequence(at, 3), 9)[:5])
 
 
 @pytest.mark.parametrize(("kernel", "mode"), MADE)
@@ -182,7 +184,7 @@ def test_consecutive_configurations_are_independent(kernel, temperature):
 
 
 def test_configurations_two_sweeps_apart_are_not(monkeypatch):
-    monkeypatch.setattr(plan, "SPACING", 0.3)
+    monkeypatch.setattr(sampling, "SPACING_TAUS", 0.3)
     group = request.THIN_GROUPS * KINDS["metropolis"].group(8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the certificate may see it, too
@@ -241,7 +243,7 @@ def test_every_set_says_how_it_was_made(kernel, mode, temperature):
 
 
 def test_a_burn_in_too_short_is_seen(monkeypatch):
-    monkeypatch.setattr(plan, "BURN_IN", 0.5)
+    monkeypatch.setattr(sampling, "BURN_IN_TAUS", 0.5)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         ensemble = rg.sample(32, TC, 2048, seed=1, kernel="metropolis")
@@ -257,7 +259,7 @@ def test_thirty_sweeps_at_t_c_are_too_few():
     error = math.sqrt(torus.energy_variance(32, system.coupling) / n)
     z = {}
     for sweeps in (30, 900):
-        cold = KINDS["metropolis"].start(system, stream(system, 8), False, n)
+        cold = KINDS["metropolis"].start(system, seed_sequence(system, 8), False, n)
         cold.advance(sweeps)
         z[sweeps] = (cold.read().energies().mean() - torus.energy(32, system.coupling)) / error
     assert z[30] < -10
@@ -267,8 +269,8 @@ def test_thirty_sweeps_at_t_c_are_too_few():
 @pytest.mark.parametrize("factor", [0.97, 1.03])
 def test_a_bad_set_says_so(monkeypatch, factor):
     """A kernel at the wrong temperature: the set is made, with a warning for each fault."""
-    right = multispin.metropolis_chances
-    monkeypatch.setattr(multispin, "metropolis_chances", lambda coupling: right(factor * coupling))
+    right = multispin.metropolis_law
+    monkeypatch.setattr(multispin, "metropolis_law", lambda coupling: right(factor * coupling))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         ensemble = rg.sample(8, TC, 8000, seed=9)
@@ -342,11 +344,11 @@ def test_progress(mode, samples):
     assert any(note.startswith(("τ = ", "maps of ")) for *_, note in seen)
 
 
-# --- many makers, few threads
+# --- the jobs of many generators in few threads
 
 
 def test_jobs_come_back_in_order():
-    def maker(k):
+    def work(k):
         slow = yield [Job(lambda place=place: (time.sleep(0.002 * (5 - place)), place)[1]) for place in range(5)]
         nothing = yield []
         last = yield [Job(lambda: k)]
@@ -356,7 +358,7 @@ def test_jobs_come_back_in_order():
         return "idle"
         yield
 
-    made = run_all([maker(0), idle(), maker(2)], threads=3)
+    made = run_all([work(0), idle(), work(2)], threads=3)
     assert made == [([0, 1, 2, 3, 4], [], [0]), "idle", ([0, 1, 2, 3, 4], [], [2])]
     assert run_all([], threads=1) == []
 
@@ -364,13 +366,13 @@ def test_jobs_come_back_in_order():
 def test_jobs_run_in_threads_and_reports_do_not():
     ran, reported = [], []
 
-    def maker():
+    def work():
         yield [
             Job(lambda: ran.append(threading.current_thread()), lambda: reported.append(threading.current_thread()))
             for _ in range(4)
         ]
 
-    assert run_all([maker()], threads=2) == [None]
+    assert run_all([work()], threads=2) == [None]
     assert threading.current_thread() not in ran
     assert reported == [threading.current_thread()] * 4
 
@@ -382,13 +384,13 @@ def test_a_job_that_fails_stops_everything():
         message = "no such luck"
         raise OSError(message)
 
-    def maker(jobs):
+    def work(jobs):
         yield jobs
         started.append("later")
         yield [Job(fail)]
 
     with pytest.raises(OSError, match="no such luck"):
-        run_all([maker([Job(fail)]), maker([Job(lambda: time.sleep(0.05))])], threads=1)
+        run_all([work([Job(fail)]), work([Job(lambda: time.sleep(0.05))])], threads=1)
     assert started == []
 
 
@@ -403,7 +405,7 @@ def no_work(monkeypatch):
         message = "the work began"
         raise AssertionError(message)
 
-    monkeypatch.setattr(plan, "run_all", work)
+    monkeypatch.setattr(sampling, "run_all", work)
 
 
 @pytest.mark.usefixtures("no_work")

@@ -10,9 +10,9 @@ import reference
 
 from rgstep import CRITICAL_TEMPERATURE, InputError, IsingStream, train_rbm
 from rgstep.exact import torus
-from rgstep.nets.sources import CHUNK, SHOWN, FixedSet, Fresh, as_source
+from rgstep.nets.batches import BATCHES_IN_CHUNK, STREAM_SAMPLE, FixedSet, StreamBatches, batch_source
 from rgstep.packed import PackedSpins
-from rgstep.samplers.endless import LEAST, READINGS
+from rgstep.samplers.stream import FEWEST_PER_ROUND, ROUNDS_PER_START
 
 SIZE = 8
 QUICK = reference.QUICK_TRAINING
@@ -32,8 +32,8 @@ def codes(bits):
 
 
 def test_a_configuration_depends_on_its_number_alone(critical):
-    """In one piece, in pieces, backwards, across readings, and from another stream of the same name."""
-    n = critical.reading_size
+    """In one piece, in pieces, backwards, across rounds, and from another stream of the same name."""
+    n = critical.round_size
     whole = critical.bits(0, 3 * n)
     assert whole.shape == (3 * n, 8)
     for first, count in ((2 * n, 5), (n - 3, 7), (0, 1), (n, n), (1, 2 * n), (3 * n - 1, 1)):
@@ -47,8 +47,8 @@ def test_a_configuration_depends_on_its_number_alone(critical):
 
 def test_threads_may_ask_at_once(critical):
     """A training draws ahead in a thread, which may still run when the next one asks for the same stream."""
-    n = critical.reading_size
-    places = [(0, n), (2 * n, n), (n, n), (2 * n + 5, 10), (READINGS * n, n), (3, 4)] * 3
+    n = critical.round_size
+    places = [(0, n), (2 * n, n), (n, n), (2 * n + 5, 10), (ROUNDS_PER_START * n, n), (3, 4)] * 3
     expected = [critical.bits(*place) for place in places]
     with ThreadPoolExecutor(4) as pool:
         for measured, right in zip(pool.map(lambda place: critical.bits(*place), places), expected, strict=True):
@@ -58,10 +58,10 @@ def test_threads_may_ask_at_once(critical):
 # --- the law
 
 
-def first_readings(stream, groups=8):
-    """The first reading of several groups: one configuration of each of as many chains, all independent."""
-    n = stream.reading_size
-    bits = np.concatenate([stream.bits(group * READINGS * n, n) for group in range(groups)])
+def first_rounds(stream, starts=8):
+    """The first round after each of several starts: one configuration of every chain, all independent."""
+    n = stream.round_size
+    bits = np.concatenate([stream.bits(start * ROUNDS_PER_START * n, n) for start in range(starts)])
     return PackedSpins(bits, stream.system.size)
 
 
@@ -82,8 +82,8 @@ def scores(packed, temperature):
 @pytest.mark.parametrize("temperature", [CRITICAL_TEMPERATURE, 3.0])
 def test_energy_and_specific_heat_are_kaufmans(temperature):
     stream = IsingStream(SIZE, temperature, seed=1)
-    packed = first_readings(stream)
-    assert len(packed) >= 8 * LEAST
+    packed = first_rounds(stream)
+    assert len(packed) >= 8 * FEWEST_PER_ROUND
     assert np.abs(scores(packed, temperature)).max() < 4.5
     assert np.abs(scores(packed, 1.02 * temperature)[:2]).max() > 4.5
 
@@ -91,17 +91,17 @@ def test_energy_and_specific_heat_are_kaufmans(temperature):
 def test_chains_that_did_not_burn_in_are_noticed():
     stream = IsingStream(SIZE, 3.0, seed=1)
     stream.burn_in = 1
-    assert np.abs(scores(first_readings(stream), 3.0)[:2]).max() > 4.5
+    assert np.abs(scores(first_rounds(stream), 3.0)[:2]).max() > 4.5
 
 
 def correlation(stream, later=1):
-    """Correlation of m² of a chain at one reading and some readings later, and its standard error."""
-    n = stream.reading_size
+    """Correlation of m² of a chain at one round and some rounds later, and its standard error."""
+    n = stream.round_size
     first, second = (PackedSpins(stream.bits(k * n, n), SIZE).magnetisations() ** 2 for k in (0, later))
     return np.corrcoef(first, second)[0, 1], 1 / math.sqrt(n)
 
 
-def test_successive_readings_are_as_far_apart_as_the_spacing_says():
+def test_successive_rounds_are_as_far_apart_as_the_spacing_says():
     """e^−2 at the default, whole sweeps rounded up; next to none at 8, much at a fiftieth of τ."""
     usual, far, near = (IsingStream(SIZE, CRITICAL_TEMPERATURE, seed=3, spacing=s) for s in (2.0, 8.0, 0.02))
     value, error = correlation(usual)
@@ -116,13 +116,13 @@ def test_successive_readings_are_as_far_apart_as_the_spacing_says():
 @pytest.mark.parametrize("temperature", [0.0, np.inf])
 def test_the_ends_of_the_temperature_axis(temperature):
     stream = IsingStream(SIZE, temperature, seed=1)
-    n = 10 * stream.reading_size
+    n = 10 * stream.round_size
     bits = stream.bits(0, n)
     v = np.unpackbits(bits, axis=1).astype(float) * 2 - 1
     up = (v[:, 0] > 0).mean()
     assert abs(up - 0.5) < 4.5 * 0.5 / math.sqrt(n)
     first, second = v[: n // 2, 0], v[n // 2 :, 0]
-    assert abs((first * second).mean()) < 4.5 / math.sqrt(n // 2)  # another reading, other draws
+    assert abs((first * second).mean()) < 4.5 / math.sqrt(n // 2)  # another round, other draws
     if temperature == 0:
         assert (v == v[:, :1]).all()
     else:
@@ -136,32 +136,33 @@ def test_the_ends_of_the_temperature_axis(temperature):
 
 
 def test_batches_are_the_stream_in_order(critical):
-    """However they are cut; each seed sees the same; a chunk ends where `room` says."""
-    source = as_source(critical, 10, [0, 1])
-    assert isinstance(source, Fresh)
+    """However they are cut; each seed sees the same; a chunk ends where `available` says."""
+    source = batch_source(critical, 10, [0, 1])
+    assert isinstance(source, StreamBatches)
     assert (source.samples, source.visible) == (None, 64)
-    np.testing.assert_array_equal(source.sample, critical.bits(0, SHOWN))
+    np.testing.assert_array_equal(source.sample, critical.bits(0, STREAM_SAMPLE))
     for first, count in ((0, 3), (98, 2), (100, 100), (3, 4)):
-        assert count <= source.room(first)
+        assert count <= source.available(first)
         data, rows = source.batches(first, count)
         assert rows.shape == (2, count, 10)
         np.testing.assert_array_equal(rows[0], rows[1])
         expected = critical.bits(10 * first, 10 * count).reshape(count, 10, 8)
         np.testing.assert_array_equal(np.asarray(data)[rows[0]], expected)
-    assert [source.room(first) for first in (0, 1, 99, 100)] == [CHUNK, CHUNK - 1, 1, CHUNK]
+    assert BATCHES_IN_CHUNK == 100
+    assert [source.available(first) for first in (0, 1, 99, 100)] == [100, 99, 1, 100]
 
 
 def seen(source, chunks):
     """All configurations of so many chunks of batches, as numbers."""
-    parts = (source.batches(n * CHUNK, CHUNK) for n in range(chunks))
+    parts = (source.batches(n * BATCHES_IN_CHUNK, BATCHES_IN_CHUNK) for n in range(chunks))
     return np.concatenate([codes(np.asarray(data)[rows[0].ravel()]) for data, rows in parts])
 
 
 def test_no_configuration_comes_back():
     """At T = ∞, where two equal ones of 64 spins are not to be expected; a fixed set comes back every epoch."""
     stream = IsingStream(SIZE, np.inf, seed=0)
-    fresh = seen(as_source(stream, 10, [0]), chunks=3)
-    assert len(set(fresh)) == len(fresh) == 3 * CHUNK * 10
+    fresh = seen(batch_source(stream, 10, [0]), chunks=3)
+    assert len(set(fresh)) == len(fresh) == 3 * BATCHES_IN_CHUNK * 10
     fixed = seen(FixedSet(stream.bits(0, 1000), 64, 10, [0]), chunks=3)
     assert len(set(fixed)) == 1000
 
@@ -169,11 +170,16 @@ def test_no_configuration_comes_back():
 # --- training
 
 
-def test_a_network_learns_from_a_stream():
+@pytest.fixture(scope="module")
+def network():
+    """A network trained on the stream of seed 0."""
+    return train_rbm(IsingStream(4, CRITICAL_TEMPERATURE, seed=0), seed=1, **QUICK)
+
+
+def test_a_network_learns_from_a_stream(network):
     """The same from two streams of one name, other from another seed's; it says where its data came from."""
-    one, again, other = (
-        train_rbm(IsingStream(4, CRITICAL_TEMPERATURE, seed=seed), seed=1, **QUICK) for seed in (0, 0, 1)
-    )
+    one = network
+    again, other = (train_rbm(IsingStream(4, CRITICAL_TEMPERATURE, seed=seed), seed=1, **QUICK) for seed in (0, 1))
     np.testing.assert_array_equal(one.weights, again.weights)
     for name, curve in one.history.items():
         np.testing.assert_array_equal(again.history[name], curve)
@@ -185,11 +191,11 @@ def test_a_network_learns_from_a_stream():
     assert curve[-1] > -0.6
 
 
-def test_one_stream_may_train_twice():
+def test_one_stream_may_train_twice(network):
     """The second training asks for the first batches while a thread of the first may still draw the last ones."""
     stream = IsingStream(4, CRITICAL_TEMPERATURE, seed=0)
-    one, again = (train_rbm(stream, seed=1, **QUICK) for _ in range(2))
-    np.testing.assert_array_equal(one.weights, again.weights)
+    for _ in range(2):
+        np.testing.assert_array_equal(train_rbm(stream, seed=1, **QUICK).weights, network.weights)
 
 
 def test_several_networks_see_one_stream():

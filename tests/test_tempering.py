@@ -1,31 +1,32 @@
-"""Parallel tempering against enumerated machines: laws that stay, exchanges, travel along the ladder, its choice."""
+"""Parallel tempering against enumerated networks: laws that stay, exchanges, travel along the ladder, its choice."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import network, states
 from scipy.special import erfc, logsumexp
 from scipy.stats import chi2
 
 from rgstep import RBM, InputError, memory
+from rgstep.estimates import autocorrelation_time
 from rgstep.nets import tempering
-from rgstep.nets.gibbs import gibbs
-from rgstep.nets.rbm import Weights
+from rgstep.nets.rbm import Weights, gibbs_steps
 from rgstep.nets.tempering import (
-    State,
+    LadderState,
     Tempered,
-    advance,
     attempts,
     choose_betas,
     exchange,
-    first_state,
     free_energies,
+    ladder_state,
+    run_steps,
     stacked,
-    swapped,
     temper,
     temperature_ladder,
     tempering_step,
     trajectory_ladder,
+    with_exchanged,
 )
 
 REJECT = 1e-4
@@ -35,18 +36,9 @@ BETAS = (0.0, 0.4, 0.7, 1.0)
 run_exchange = jax.jit(exchange)
 
 
-def machine(visible, hidden, sd, seed=0):
-    rng = np.random.default_rng([seed, visible, hidden])
-    return RBM(*(sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)))
-
-
 def two_modes(visible=16, coupling=2.0):
     """One hidden unit coupled to all visible ones: all up or all down; a Gibbs step flips one time in 10¹⁰."""
     return RBM(np.full((visible, 1), coupling), np.zeros(visible), np.zeros(1))
-
-
-def states(units):
-    return (2 * ((np.arange(1 << units)[:, None] >> np.arange(units)) & 1) - 1).astype(np.int8)
 
 
 def law(rbm):
@@ -83,7 +75,7 @@ def lowest_p_value(v, rbms):
 
 # --- stationarity
 
-STRONG = machine(10, 5, 0.8)
+STRONG = network(10, 5, 0.8)
 RUNGS = levels_of(STRONG, BETAS)
 RIGHT = (1.0, 1.0, -1.0, -1.0)
 
@@ -104,11 +96,11 @@ def steps_of_the_twin(ladder, v, steps, log_chance, factor):
     def step(i, v):
         key_gibbs, key_exchange = jax.random.split(jax.random.fold_in(jax.random.key(5), i))
         wrong = ladder._replace(w=factor * ladder.w)
-        v = jax.vmap(gibbs, (0, 0, None, 0))(wrong, v, jnp.int32(1), jax.random.split(key_gibbs, len(v)))
+        v = jax.vmap(gibbs_steps, (0, 0, None, 0))(wrong, v, jnp.int32(1), jax.random.split(key_gibbs, len(v)))
         pairs = [(easy, v[:-1]), (hard, v[1:]), (easy, v[1:]), (hard, v[:-1])]
         total = sum(c * free_energies(*pair) for c, pair in zip(log_chance, pairs, strict=True))
         tried = (jnp.arange(len(v) - 1) % 2 == i % 2)[:, None]
-        return swapped(v, tried & (jnp.log(jax.random.uniform(key_exchange, total.shape)) < total))
+        return with_exchanged(v, tried & (jnp.log(jax.random.uniform(key_exchange, total.shape)) < total))
 
     return jax.lax.fori_loop(0, steps, step, v)
 
@@ -128,7 +120,7 @@ def test_every_level_keeps_its_law(ladder):
     [
         (RIGHT, 1.0, True),
         ((-1.0, -1.0, 1.0, 1.0), 1.0, False),  # the wrong sign
-        ((1.0, 0.0, -1.0, 0.0), 1.0, False),  # the free energies of one machine only
+        ((1.0, 0.0, -1.0, 0.0), 1.0, False),  # the free energies of one network only
         ((0.0, 1.0, 0.0, -1.0), 1.0, False),
         ((0.0, 0.0, 0.0, 0.0), 1.0, False),  # always
         ((0.8, 0.8, -0.8, -0.8), 1.0, False),
@@ -156,7 +148,7 @@ def test_a_parity_drawn_at_random_keeps_the_laws_too():
 
 @pytest.mark.slow
 def test_temper_keeps_the_laws_and_its_samples_are_those_of_the_last_level():
-    start = first_state(exact_draws(RUNGS, CHAINS))
+    start = ladder_state(exact_draws(RUNGS, CHAINS))
     run = temper(temperature_ladder(STRONG, BETAS), 3, chains=CHAINS, steps=4, start=start, keep=4)
     assert lowest_p_value(run.state.v, RUNGS) > REJECT
     np.testing.assert_array_equal(run.samples, np.asarray(run.state.v[-1]))
@@ -165,7 +157,7 @@ def test_temper_keeps_the_laws_and_its_samples_are_those_of_the_last_level():
 
 def test_a_level_without_weights_is_drawn_afresh_at_every_step():
     first = RBM(np.zeros((10, 5)), STRONG.visible_bias, np.zeros(5))
-    drawn = jax.jit(gibbs)(first.parameters, jnp.ones((CHAINS, 10)), jnp.int32(1), jax.random.key(0))
+    drawn = jax.jit(gibbs_steps)(first.parameters, jnp.ones((CHAINS, 10)), jnp.int32(1), jax.random.key(0))
     assert p_value(drawn, law(first)) > REJECT
     assert p_value(drawn, law(RBM(first.weights, 0.9 * first.visible_bias, np.zeros(5)))) < REJECT
 
@@ -183,7 +175,7 @@ def test_an_exchange_permutes_the_levels_of_each_chain():
         for level, chain in np.argwhere(accepted):
             expected[[level, level + 1], chain] = expected[[level + 1, level], chain]
         np.testing.assert_array_equal(after, expected)
-        np.testing.assert_array_equal(swapped(v, accepted), expected)
+        np.testing.assert_array_equal(with_exchanged(v, accepted), expected)
 
 
 def exact_acceptance(easy, hard):
@@ -192,7 +184,7 @@ def exact_acceptance(easy, hard):
     return law(easy) @ np.exp(np.minimum(difference[None, :] - difference[:, None], 0.0)) @ law(hard)
 
 
-def test_the_acceptance_is_that_of_the_enumerated_machines():
+def test_the_acceptance_is_that_of_the_enumerated_networks():
     v = jnp.asarray(exact_draws(RUNGS, CHAINS), jnp.float32)
     for parity in (0, 1):
         _, accepted = run_exchange(temperature_ladder(STRONG, BETAS), v, jax.random.key(2), parity)
@@ -205,10 +197,10 @@ def test_the_acceptance_is_that_of_the_enumerated_machines():
 
 def test_float32_free_energies_are_good_enough_to_exchange_with():
     """1024 × 256, |F| above 1000: the chance of an exchange within 10⁻³ of that in float64, its mean within 10⁻⁵."""
-    easy, hard = levels_of(machine(1024, 256, 0.1), (0.97, 1.0))
+    easy, hard = levels_of(network(1024, 256, 0.1), (0.97, 1.0))
     v = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (2, 200, 1024))
     v = np.asarray(
-        jax.jit(jax.vmap(gibbs, (0, 0, None, 0)))(
+        jax.jit(jax.vmap(gibbs_steps, (0, 0, None, 0)))(
             stacked([easy, hard]), jnp.asarray(v, jnp.float32), jnp.int32(5), jax.random.split(jax.random.key(0))
         )
     )
@@ -255,7 +247,7 @@ def test_round_trips_and_acceptances_are_those_counted_by_hand():
     run = temper(ladder, 7, chains=chains, steps=steps)
     key, state, accepted = tempering.as_key(7), tempering.fair_spins(ladder, chains, tempering.as_key(7)), []
     for _ in range(steps):
-        state, seen = advance(ladder, state, key, jnp.int32(1), jnp.int32(1))
+        state, seen = run_steps(ladder, state, key, jnp.int32(1), jnp.int32(1))
         accepted.append(np.asarray(seen.accepted))
     np.testing.assert_array_equal(state.v, run.state.v)
     by_hand = travel_by_hand(np.array(accepted))
@@ -265,10 +257,10 @@ def test_round_trips_and_acceptances_are_those_counted_by_hand():
 
 
 @pytest.mark.parametrize("levels", [2, 5])
-def test_equal_machines_carry_configurations_at_full_speed(levels):
+def test_equal_networks_carry_configurations_at_full_speed(levels):
     """Every exchange is accepted: a configuration is back after 2 · levels steps, one arrives every second step."""
     steps = 30 * levels
-    run = temper(stacked([machine(4, 2, 0.5)] * levels), chains=3, steps=steps)
+    run = temper(stacked([network(4, 2, 0.5)] * levels), chains=3, steps=steps)
     np.testing.assert_array_equal(run.acceptances.value, 1.0)
     assert abs(run.round_trips / 3 - steps / 2) <= levels + 1
 
@@ -289,8 +281,8 @@ def test_tempering_finds_the_second_mode_and_gibbs_does_not():
     rbm = two_modes()
     chains, steps = 400, 400
     ladder = temperature_ladder(rbm, np.linspace(0, 1, 7))
-    up = first_state(np.ones((7, chains, 16)))
-    plain = temper(stacked([rbm]), 0, chains=chains, steps=steps, start=first_state(np.ones((1, chains, 16))))
+    up = ladder_state(np.ones((7, chains, 16)))
+    plain = temper(stacked([rbm]), 0, chains=chains, steps=steps, start=ladder_state(np.ones((1, chains, 16))))
     assert (plain.samples.sum(axis=1) > 0).all()
     settled = temper(ladder, 0, chains=chains, steps=steps, start=up)
     ends = np.asarray(settled.state.v[-1]).sum(axis=1) > 0
@@ -301,6 +293,19 @@ def test_tempering_finds_the_second_mode_and_gibbs_does_not():
     assert 1 < run.tau["m"].value < 60
     exact = law(rbm) @ abs(states(16).mean(axis=1))
     assert abs(m).mean() == pytest.approx(exact, abs=3e-3)
+
+
+def test_tau_is_of_every_step_of_the_last_level():
+    """Of all configurations of that level, kept one by one; of every second one it is another."""
+    rbm = network(6, 3, 1.0, seed=2)
+    run = temper(stacked([rbm]), 5, chains=30, steps=120, keep=1)
+    v = run.samples.reshape(30, 120, 6)
+    m, energy = v.mean(axis=2), rbm.free_energy(run.samples).reshape(30, 120)
+    for name, series in (("m", m), ("abs_m", abs(m)), ("free_energy", energy)):
+        tau = autocorrelation_time(series)
+        assert run.tau[name].value == pytest.approx(tau.value, rel=1e-4)
+        assert run.tau[name].error == pytest.approx(tau.error, rel=1e-4)
+    assert run.tau["m"].value > 1.5 * autocorrelation_time(m[:, ::2]).value
 
 
 def exact_tau(rbm, f):
@@ -318,7 +323,7 @@ def exact_tau(rbm, f):
 
 @pytest.mark.slow
 def test_autocorrelation_times_are_those_of_the_transition_matrix():
-    rbm = machine(6, 3, 0.5, seed=2)
+    rbm = network(6, 3, 0.5, seed=2)
     run = temper(stacked([rbm]), 0, chains=64, steps=4000)
     v = states(6)
     exact = {
@@ -336,7 +341,7 @@ def test_autocorrelation_times_are_those_of_the_transition_matrix():
 
 
 def test_the_same_seed_gives_the_same_numbers_in_one_run_or_two():
-    ladder = temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1))
+    ladder = temperature_ladder(network(6, 3, 0.5), (0, 0.5, 1))
     whole, again, other = (temper(ladder, seed, chains=8, steps=30) for seed in (1, 1, 2))
     np.testing.assert_array_equal(whole.samples, again.samples)
     assert (whole.samples != other.samples).any()
@@ -351,7 +356,7 @@ def test_the_same_seed_gives_the_same_numbers_in_one_run_or_two():
 
 
 def test_samples_of_a_chain_stand_together():
-    ladder = temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1))
+    ladder = temperature_ladder(network(6, 3, 0.5), (0, 0.5, 1))
     run = temper(ladder, 1, chains=8, steps=35, keep=10)
     parts = [temper(ladder, 1, chains=8, steps=steps).state.v[-1] for steps in (10, 20, 30)]
     np.testing.assert_array_equal(run.samples.reshape(8, 3, 6), np.stack(parts, axis=1))
@@ -359,21 +364,21 @@ def test_samples_of_a_chain_stand_together():
 
 
 def test_one_compilation_serves_all_numbers_of_steps():
-    ladder = temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1))
+    ladder = temperature_ladder(network(6, 3, 0.5), (0, 0.5, 1))
     temper(ladder, chains=8, steps=7)
-    before = advance._cache_size()
+    before = run_steps._cache_size()
     state = temper(ladder, chains=8, steps=23, sweeps=3, keep=4).state
     temper(ladder, chains=8, steps=2, start=state)
-    assert advance._cache_size() == before
+    assert run_steps._cache_size() == before
     temper(ladder, chains=10, steps=2)
-    assert advance._cache_size() == before + 1
+    assert run_steps._cache_size() == before + 1
 
 
 def test_a_result_prints_in_four_lines():
-    run = temper(temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1)), chains=8, steps=40)
+    run = temper(temperature_ladder(network(6, 3, 0.5), (0, 0.5, 1)), chains=8, steps=40)
     lines = str(run).splitlines()
     assert isinstance(run, Tempered)
-    assert isinstance(run.state, State)
+    assert isinstance(run.state, LadderState)
     assert len(lines) == 4
     assert lines[0] == "tempering: 3 levels, 8 chains, 40 steps"
     pair = int(np.argmin(run.acceptances.value))
@@ -384,7 +389,7 @@ def test_a_result_prints_in_four_lines():
 
 def test_progress_reaches_the_last_step():
     calls = []
-    ladder = temperature_ladder(machine(6, 3, 0.5), (0, 0.5, 1))
+    ladder = temperature_ladder(network(6, 3, 0.5), (0, 0.5, 1))
     temper(ladder, chains=8, steps=25, progress=lambda *call: calls.append(call))
     assert [call[:3] for call in calls] == [("tempering", done, 25) for done in (10, 20, 25)]
 
@@ -392,14 +397,14 @@ def test_progress_reaches_the_last_step():
 # --- ladders and their choice
 
 
-def test_ladders_hold_the_machines_given():
-    rbm = machine(6, 3, 0.5)
+def test_ladders_hold_the_networks_given():
+    rbm = network(6, 3, 0.5)
     ladder = temperature_ladder(rbm, (0, 0.5, 1))
     for level, beta in enumerate((0, 0.5, 1)):
         np.testing.assert_array_equal(ladder.w[level], np.float32(beta) * rbm.weights)
         np.testing.assert_array_equal(ladder.a[level], np.float32(beta) * rbm.visible_bias)
         np.testing.assert_array_equal(ladder.b[level], np.float32(beta) * rbm.hidden_bias)
-    other = machine(6, 3, 0.5, seed=1)
+    other = network(6, 3, 0.5, seed=1)
     run = trajectory_ladder([rbm, other])
     np.testing.assert_array_equal(run.w, np.stack([0 * rbm.weights, rbm.weights, other.weights]))
     np.testing.assert_array_equal(run.a, np.stack([rbm.visible_bias, rbm.visible_bias, other.visible_bias]))
@@ -407,7 +412,7 @@ def test_ladders_hold_the_machines_given():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rbm", "gaps"), [(machine(24, 8, 0.9), None), (machine(24, 8, 0.02), 1)])
+@pytest.mark.parametrize(("rbm", "gaps"), [(network(24, 8, 0.9), None), (network(24, 8, 0.02), 1)])
 def test_betas_are_chosen_for_equal_acceptance(rbm, gaps):
     betas = choose_betas(rbm, 0, 0.3)
     assert (betas[0], betas[-1]) == (0, 1)
@@ -440,23 +445,23 @@ def test_betas_are_placed_exactly_where_acceptance_is_gaussian():
 )
 def test_betas_that_do_not_rise_to_one_are_refused(betas):
     with pytest.raises(InputError, match=r"betas = .*increase from 0 or more to 1"):
-        temperature_ladder(machine(4, 2, 0.1), betas)
+        temperature_ladder(network(4, 2, 0.1), betas)
 
 
-def test_machines_of_another_shape_are_refused():
+def test_networks_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"level 1 has weights \(4, 3\), level 0 \(4, 2\)"):
-        trajectory_ladder([RBM(np.zeros((4, 2)), np.zeros(4), np.zeros(2)), machine(4, 3, 0.1)])
-    with pytest.raises(InputError, match="0 machines"):
+        trajectory_ladder([RBM(np.zeros((4, 2)), np.zeros(4), np.zeros(2)), network(4, 3, 0.1)])
+    with pytest.raises(InputError, match="0 networks"):
         trajectory_ladder([])
 
 
 def test_what_does_not_fit_in_memory_is_refused(monkeypatch):
-    rbm = machine(64, 16, 0.1)
+    rbm = network(64, 16, 0.1)
     ladder = temperature_ladder(rbm, (0, 1))
     monkeypatch.setattr(memory, "available", lambda: 100_000)
-    with pytest.raises(InputError, match=r"a ladder of 100 machines .* at most 11 levels fit"):
+    with pytest.raises(InputError, match=r"a ladder of 100 networks .* at most 11 levels fit"):
         temperature_ladder(rbm, np.linspace(0, 1, 100))
-    with pytest.raises(InputError, match=r"a ladder of 100 machines"):
+    with pytest.raises(InputError, match=r"a ladder of 100 networks"):
         stacked([rbm] * 100)
     with pytest.raises(InputError, match=r"a run of 1000 chains, 2 levels and 10 steps .* chains fit"):
         temper(ladder, chains=1000, steps=10)
@@ -464,7 +469,7 @@ def test_what_does_not_fit_in_memory_is_refused(monkeypatch):
 
 
 def test_a_ladder_that_is_cut_is_refused():
-    weak, strong = machine(64, 16, 0.02), machine(64, 16, 2.0)
+    weak, strong = network(64, 16, 0.02), network(64, 16, 2.0)
     ladder = stacked([weak, weak, strong, strong])
     with pytest.raises(InputError, match="0 exchanges between levels 1 and 2"):
         temper(ladder, chains=50, steps=20)
@@ -476,13 +481,13 @@ def test_a_ladder_that_is_cut_is_refused():
 def test_numbers_that_are_not_above_zero_are_refused(name):
     numbers = {"chains": 2, "steps": 2} | {name: 0}
     with pytest.raises(InputError, match=f"{name} = 0"):
-        temper(temperature_ladder(machine(4, 2, 0.1), (0, 1)), **numbers)
+        temper(temperature_ladder(network(4, 2, 0.1), (0, 1)), **numbers)
 
 
 def test_a_start_of_another_shape_and_a_bad_seed_are_refused():
-    ladder = temperature_ladder(machine(4, 2, 0.1), (0, 1))
+    ladder = temperature_ladder(network(4, 2, 0.1), (0, 1))
     with pytest.raises(InputError, match=r"start of shape \(2, 3, 4\).* \(2, 5, 4\)"):
-        temper(ladder, chains=5, steps=2, start=first_state(np.ones((2, 3, 4))))
+        temper(ladder, chains=5, steps=2, start=ladder_state(np.ones((2, 3, 4))))
     with pytest.raises(InputError, match="seed = -1"):
         temper(ladder, -1, chains=5, steps=2)
 

@@ -297,12 +297,12 @@ def test_other_shapes_give_rows(critical8):
 
 
 def test_what_does_not_belong_together_is_refused(critical8, critical4):
-    moments, flat = measure(critical8, rg.Majority()), measure(critical8, np.ones((640, 4)))
-    of_moments, of_flat = gauge_of(moments), gauge_of(flat)
+    moments = measure(critical8, rg.Majority())
     with pytest.raises(rg.InputError, match="configurations and moments"):
-        tiles.geometry(critical4, moments, of_moments)
+        tiles.geometry(critical4, moments, gauge_of(moments))
+    flat = measure(critical8, np.ones((640, 4)))
     with pytest.raises(rg.InputError, match="constant"):
-        tiles.geometry(critical8, flat, of_flat)
+        tiles.geometry(critical8, flat, gauge_of(flat))
 
 
 # --- figure

@@ -13,12 +13,12 @@ import pytest
 from rgstep import CRITICAL_TEMPERATURE, InputError, ensemble_from_array, train_rbm, untrained_rbm
 from rgstep.exact import enumeration
 from rgstep.nets import training
-from rgstep.nets.likelihood import log_likelihood
+from rgstep.nets.annealing import log_likelihood
+from rgstep.nets.batches import FixedSet, as_bits, spins_of_bits
+from rgstep.nets.curves import CurveReader
 from rgstep.nets.presets import PRESETS, Training, settings
 from rgstep.nets.rbm import RBM
-from rgstep.nets.readings import Reader
-from rgstep.nets.sources import FixedSet, as_bits
-from rgstep.nets.updates import first_state, unpacked, updates, updates_of_many
+from rgstep.nets.updates import first_state, run_updates, run_updates_of_many
 
 COUPLING = 1 / CRITICAL_TEMPERATURE
 LAW = enumeration.probabilities(4, COUPLING)
@@ -280,18 +280,20 @@ def test_exactly_as_many_updates_as_asked(data, steps):
 
 
 def test_how_loops_are_cut_changes_no_number(data, short, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS", 1e-9)  # loops of one update
-    monkeypatch.setattr(training, "FIRST", 1)
+    monkeypatch.setattr(training, "SECONDS_OF_LOOP", 1e-9)  # loops of one update
+    monkeypatch.setattr(training, "UPDATES_OF_FIRST_LOOP", 1)
     one_by_one = train(data)
     assert same(one_by_one, short)
     for name, curve in short.history.items():
         np.testing.assert_array_equal(one_by_one.history[name], curve)
-    monkeypatch.setattr(training, "SECONDS", 1e9)
-    monkeypatch.setattr(training, "FIRST", 10**6)
+    monkeypatch.setattr(training, "SECONDS_OF_LOOP", 1e9)
+    monkeypatch.setattr(training, "UPDATES_OF_FIRST_LOOP", 10**6)
     monkeypatch.setattr(training, "next_reading", lambda step, last: last)
-    monkeypatch.setattr(training.disk, "next_checkpoint", lambda step, last: last)
-    counts, advance = [], training.Run.advance
-    monkeypatch.setattr(training.Run, "advance", lambda run, step, n: (counts.append(n), advance(run, step, n))[1])
+    monkeypatch.setattr(training, "next_checkpoint", lambda step, last: last)
+    counts, advance = [], training.TrainingRun.advance
+    monkeypatch.setattr(
+        training.TrainingRun, "advance", lambda run, step, n: (counts.append(n), advance(run, step, n))[1]
+    )
     whole = train(data)
     assert counts == [230]
     assert same(whole, short)
@@ -299,8 +301,8 @@ def test_how_loops_are_cut_changes_no_number(data, short, monkeypatch):
 
 @pytest.mark.slow
 def test_a_smaller_block_of_updates_changes_no_number(data, short, monkeypatch):
-    monkeypatch.setattr(training, "MOST", 7)
-    monkeypatch.setattr(training, "FIRST", 7)
+    monkeypatch.setattr(training, "LONGEST_LOOP", 7)
+    monkeypatch.setattr(training, "UPDATES_OF_FIRST_LOOP", 7)
     assert same(train(data), short)
 
 
@@ -324,16 +326,16 @@ def test_bad_lists_of_seeds_are_refused(data, seeds):
 def test_one_program_serves_k_steps_and_seed(data):
     """Compiled once in a run, in particular: what goes out of a compiled loop has the types of what goes in."""
     for settings_ in ({"chains": 21, "method": "pcd"}, {"batch": 49}):
-        before = updates._cache_size()
+        before = run_updates._cache_size()
         train(data, steps=30, **settings_)
-        assert updates._cache_size() == before + 1
+        assert run_updates._cache_size() == before + 1
         train(data, steps=47, k=3, seed=8, **settings_)
-        assert updates._cache_size() == before + 1
-    before = updates._cache_size(), updates_of_many._cache_size()
+        assert run_updates._cache_size() == before + 1
+    before = run_updates._cache_size(), run_updates_of_many._cache_size()
     train(data, steps=30, batch=49, chains=77)  # of CD
-    assert (updates._cache_size(), updates_of_many._cache_size()) == before
+    assert (run_updates._cache_size(), run_updates_of_many._cache_size()) == before
     train(data, steps=30, batch=49, learning_rate=0.06)  # a constant of the program
-    assert updates._cache_size() == before[0] + 1
+    assert run_updates._cache_size() == before[0] + 1
 
 
 def test_the_training_curves_belong_together(data, short):
@@ -380,7 +382,7 @@ def test_the_pseudo_likelihood_of_a_known_model():
     v = np.array([[1, 1]] * 5 + [[-1, -1]] * 4 + [[1, -1]] * 3, np.int8)
     expected = (9 * -np.log1p(np.exp(-2 * J)) + 3 * -np.log1p(np.exp(2 * J))) / 12
     rbm = RBM(w, np.zeros(2), np.zeros(1))
-    reader = Reader(*as_bits(v), np.random.default_rng(0))
+    reader = CurveReader(*as_bits(v), np.random.default_rng(0))
     reading = reader.read(rbm.parameters, 0, jnp.asarray(v, jnp.float32))
     assert reading["pseudo_likelihood"] == pytest.approx(expected, abs=1e-6)
     rebuilt = np.tanh(np.tanh(v @ w) @ w.T)
@@ -392,7 +394,7 @@ def test_the_device_unpacks_what_was_packed(visible):
     v = np.random.default_rng(visible).choice(np.array([-1, 1], np.int8), (50, visible))
     bits, units = as_bits(v)
     assert (units, bits.shape) == (visible, (50, -(-visible // 8)))
-    back = unpacked(jnp.asarray(bits), visible)
+    back = spins_of_bits(jnp.asarray(bits), visible)
     assert back.dtype == jnp.float32
     np.testing.assert_array_equal(back, v)
 
@@ -434,9 +436,10 @@ def test_overrides_replace_settings_and_none_keeps_them():
 
 
 def test_the_preset_is_recorded(data):
-    rbm = train_rbm(data[:200], hidden=2, preset="koch2020", steps=1)
+    """With the one setting that is not replaced: the chains, which the program that others compiled does not know."""
+    rbm = train_rbm(data, preset="koch2020", **{**SHORT, "steps": 1, "chains": None})
     assert rbm.origin["preset"] == "koch2020"
-    assert rbm.origin["epsilon"] == 1e-2
+    assert rbm.origin["chains"] == 1
     assert "koch2020" in repr(rbm)
 
 

@@ -6,46 +6,42 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import random_parameters, states
 from scipy.special import expit, logsumexp
 
+from rgstep.nets import conversion
 from rgstep.nets import updates as core
 from rgstep.nets.presets import Training
 from rgstep.nets.rbm import Weights, mean_h_from_v
 from rgstep.nets.tempering import tempering_step
 from rgstep.nets.updates import (
-    State,
+    TrainingState,
     centred,
     compiled_settings,
     first_state,
-    grow,
-    in_binary_units,
-    leaves,
+    grow_ladder,
+    level_to_drop,
     loss_gradient,
-    machines,
     outer,
     run_chains,
-    to_binary,
-    to_spin,
+    tempering_ladder,
 )
 
 SPIN, BINARY = (-1, 1), (0, 1)
-update = jax.jit(core.update, static_argnames="training")
-after_k_steps, stepped, taken = jax.jit(run_chains), jax.jit(tempering_step), jax.jit(grow)
-
-
-def states(units, values=SPIN):
-    """All states of so many units, in the order of their binary numbers."""
-    return np.array(values, float)[(np.arange(1 << units)[:, None] >> np.arange(units)) & 1]
-
-
-def machine(visible, hidden, sd, seed=0):
-    """Parameters (w, a, b), float64, all N(0, sd²)."""
-    rng = np.random.default_rng([seed, visible, hidden])
-    return [sd * rng.standard_normal(shape) for shape in ((visible, hidden), visible, hidden)]
+update = jax.jit(core.one_update, static_argnames="training")
+after_k_steps, stepped, taken = jax.jit(run_chains), jax.jit(tempering_step), jax.jit(grow_ladder)
 
 
 def jax_weights(arrays):
     return Weights(*(jnp.asarray(x, jnp.float32) for x in arrays))
+
+
+def to_binary(weights):
+    return Weights(*conversion.to_binary(*weights))
+
+
+def to_spin(weights):
+    return Weights(*conversion.to_spin(*weights))
 
 
 def numpy_weights(weights):
@@ -115,7 +111,7 @@ def data_forgotten(v, h, model_v, model_h):
 
 @pytest.mark.parametrize(("visible", "hidden", "sd"), [(9, 4, 0.1), (9, 4, 1.0), (8, 3, 0.5), (5, 5, 0.5)])
 def test_the_gradient_is_that_of_the_log_likelihood(visible, hidden, sd):
-    arrays = machine(visible, hidden, sd)
+    arrays = random_parameters(visible, hidden, sd)
     rows = np.random.default_rng(1).integers(0, 1 << visible, 64)
     slope = numerical_gradient(lambda x: -mean_log_likelihood(rows, x), arrays)
     assert min(np.abs(x).max() for x in slope) > 0.01
@@ -136,7 +132,7 @@ def test_the_product_of_statistics(visible):
 
 def test_sampled_statistics_have_the_same_mean():
     """With h drawn, each entry is a mean of ±1 numbers; with the h of other weights it is another mean."""
-    arrays, chains = machine(9, 4, 0.5), 40_000
+    arrays, chains = random_parameters(9, 4, 0.5), 40_000
     weights = jax_weights(arrays)
     v = jnp.asarray(np.repeat(states(9)[[3, 77, 300]], chains, axis=0), jnp.float32)
     h = mean_h_from_v(weights, v)
@@ -161,7 +157,7 @@ def from_centred(arrays, mu, lam):
 def test_the_centred_gradient_is_that_in_the_centred_parameters(seed):
     """Derived by differences in (W, a', b'), carried back to (W, a, b) by a step along it; for any μ and λ."""
     rng = np.random.default_rng(seed)
-    inside, mu, lam = machine(5, 5, 0.5, seed), rng.uniform(-1, 1, 5), rng.uniform(-1, 1, 5)
+    inside, mu, lam = random_parameters(5, 5, 0.5, seed), rng.uniform(-1, 1, 5), rng.uniform(-1, 1, 5)
     rows = rng.integers(0, 32, 20)
     plain = from_centred(inside, mu, lam)
     assert mean_log_likelihood(rows, inside, mu=mu, lam=lam) == pytest.approx(mean_log_likelihood(rows, plain))
@@ -183,7 +179,7 @@ def test_the_centred_gradient_is_that_in_the_centred_parameters(seed):
 
 
 def test_centring_with_zero_means_changes_nothing():
-    gradient = jax_weights(machine(6, 3, 1.0))
+    gradient = jax_weights(random_parameters(6, 3, 1.0))
     for x, y in zip(centred(gradient, (jnp.zeros(6), jnp.zeros(3))), gradient, strict=True):
         np.testing.assert_array_equal(x, y)
 
@@ -191,8 +187,8 @@ def test_centring_with_zero_means_changes_nothing():
 # --- units 0 and 1
 
 
-def test_the_machine_on_units_0_and_1_has_the_same_law():
-    arrays = machine(5, 4, 0.7)
+def test_the_network_on_units_0_and_1_has_the_same_law():
+    arrays = random_parameters(5, 4, 0.7)
     binary = numpy_weights(to_binary(jax_weights(arrays)))
     laws = [log_joint(*x, values=values) for x, values in ((arrays, SPIN), (binary, BINARY))]
     log_p = [joint - logsumexp(joint) for joint in laws]
@@ -202,19 +198,19 @@ def test_the_machine_on_units_0_and_1_has_the_same_law():
 
 
 def test_conversion_there_and_back():
-    weights = jax_weights(machine(7, 5, 1.3))
+    weights = jax_weights(random_parameters(7, 5, 1.3))
     for one, other in ((to_spin(to_binary(weights)), weights), (to_binary(to_spin(weights)), weights)):
         assert largest_difference(one, numpy_weights(other)) < 1e-5
     assert largest_difference(to_binary(to_binary(weights)), numpy_weights(weights)) > 1
 
 
 def test_the_gradient_in_binary_units():
-    """Differences of the likelihood of a 0/1 machine, and JAX's transpose of `to_spin`."""
-    arrays, rows = machine(6, 4, 0.5), np.random.default_rng(2).integers(0, 64, 40)
+    """Differences of the likelihood of a 0/1 network, and JAX's transpose of `to_spin`."""
+    arrays, rows = random_parameters(6, 4, 0.5), np.random.default_rng(2).integers(0, 64, 40)
     binary = numpy_weights(to_binary(jax_weights(arrays)))
     slope = numerical_gradient(lambda x: -mean_log_likelihood(rows, x, values=BINARY), binary)
     spin = jax_weights(exact_gradient(arrays, rows))
-    measured = in_binary_units(spin)
+    measured = Weights(*conversion.gradient_in_binary(*spin))
     assert largest_difference(measured, slope) < 1e-6
     (transposed,) = jax.vjp(to_spin, jax_weights(binary))[1](spin)
     assert largest_difference(measured, numpy_weights(transposed)) < 1e-6
@@ -231,7 +227,7 @@ PLAIN = Training(method="cd", chains=30, batch=12, steps=5, optimiser="sgd", lea
 
 
 def begun(training, seed=3, visible=6, hidden=4):
-    return first_state(jax_weights(machine(visible, hidden, 0.3, seed)), training, seed)
+    return first_state(jax_weights(random_parameters(visible, hidden, 0.3, seed)), training, seed)
 
 
 def phases(state, training, k=2):
@@ -254,7 +250,7 @@ def explicit_binary_step(state, training, mu=0.0, lam=0.0):
     return [p + 0.5 * g for p, g in zip((w, a, b), (gradient_w, gradient_a, gradient_b), strict=True)]
 
 
-def test_an_update_in_binary_units_is_that_of_a_0_1_machine():
+def test_an_update_in_binary_units_is_that_of_a_0_1_network():
     training = core.replace(PLAIN, units="binary")
     state = begun(training)
     after = update(state, BATCH, jnp.int32(2), training)
@@ -269,7 +265,7 @@ def test_a_centred_update_in_binary_units_is_centred_there():
     training = core.replace(PLAIN, units="binary", centred=True)
     state = begun(training)
     v, h, model_v, model_h = (np.asarray(x, float) for x in phases(state, training))
-    mu, lam = ((x.mean(axis=0) + y.mean(axis=0)) / 2 * core.MEMORY for x, y in ((v, model_v), (h, model_h)))
+    mu, lam = ((x.mean(axis=0) + y.mean(axis=0)) / 2 * core.BATCH_SHARE for x, y in ((v, model_v), (h, model_h)))
     after = update(state, BATCH, jnp.int32(2), training)
     np.testing.assert_allclose(after.means[0], mu, atol=1e-7)
     np.testing.assert_allclose(after.means[1], lam, atol=1e-7)
@@ -318,12 +314,12 @@ LADDER = core.replace(PLAIN, method="pcd", tempering="trajectory", levels=4)
 @pytest.mark.parametrize(
     ("tempering", "factors"), [("temperature", (0, 1 / 3, 2 / 3, 1)), ("trajectory", (0.5, 0.5, 0.5, 1))]
 )
-def test_the_machines_of_a_ladder(tempering, factors):
+def test_the_networks_of_a_ladder(tempering, factors):
     """β = 0 … 1 times the trained one, or those frozen, here at the start, and the trained one: twice the start."""
     training = core.replace(LADDER, tempering=tempering)
     state = begun(training)
     trained = Weights(*(2 * x for x in state.parameters))
-    ladder = machines(state, trained, training)
+    ladder = tempering_ladder(state, trained, training)
     for level, factor in enumerate(factors):
         assert largest_difference([x[level] for x in ladder], [factor * x for x in numpy_weights(trained)]) < 1e-6
 
@@ -332,7 +328,7 @@ def test_the_negative_phase_of_a_ladder_is_its_last_level():
     state = begun(LADDER)
     state = state._replace(parameters=Weights(*(2 * x for x in state.parameters)))
     _, key, _ = jax.random.split(jax.random.fold_in(state.key, 0), 3)
-    ladder = machines(state, state.parameters, LADDER)
+    ladder = tempering_ladder(state, state.parameters, LADDER)
     chains, swapped = stepped(ladder, state.chains, key, jnp.int32(2), jnp.int32(0))
     after = update(state, BATCH, jnp.int32(2), LADDER)
     np.testing.assert_array_equal(after.chains, chains)
@@ -406,14 +402,14 @@ def test_one_program_serves_every_k_batch_and_number_of_steps():
 
 
 def ladder_of(levels):
-    """A state whose ladder has so many levels, all machine number 0, due to take the next one at every call."""
+    """A state whose ladder has so many levels, all network number 0, due to take the next one at every call."""
     training = Training(tempering="trajectory", levels=levels + 1, chains=2)
     zero = Weights(jnp.zeros((2, 1)), jnp.zeros(2), jnp.zeros(1))
-    return first_state(zero, training, 0)._replace(step=jnp.int32(core.WINDOW))
+    return first_state(zero, training, 0)._replace(step=jnp.int32(core.UPDATES_PER_COUNT))
 
 
 def number(n):
-    """The machine whose every parameter is n."""
+    """The network whose every parameter is n."""
     return Weights(jnp.full((2, 1), n, jnp.float32), jnp.full(2, n, jnp.float32), jnp.full(1, n, jnp.float32))
 
 
@@ -426,7 +422,7 @@ def numbers(state):
 
 
 def fill(levels, count):
-    """The ladder after each of the first `count` machines."""
+    """The ladder after each of the first `count` tempering_ladder."""
     state, history = ladder_of(levels), []
     for n in range(1, count + 1):
         state = taken(state, number(n))
@@ -464,7 +460,7 @@ def test_the_ladder_stays_even_from_the_start_to_the_newest(levels):
     for n, ladder in enumerate(fill(levels, 100), start=1):
         assert (ladder[0], ladder[-1]) == (0, n)
         assert n < levels or is_even(ladder)
-    assert not is_even([0, 93, 95, 97, 99, 100])  # what dropping the second and the fourth in turn leaves
+    assert not is_even([0, 93, 95, 97, 99, 100])  # what dropping the second and the fourth in turn level_to_drop
 
 
 def test_a_ladder_of_one_or_two_levels_takes_the_newest():
@@ -472,9 +468,9 @@ def test_a_ladder_of_one_or_two_levels_takes_the_newest():
     assert fill(2, 3) == [[0, 1], [0, 2], [0, 3]]
 
 
-def test_a_machine_is_taken_only_where_exchanges_are_few():
+def test_a_network_is_taken_only_where_exchanges_are_few():
     """Every `WINDOW` steps, if fewer than 0.3 of the tries with the last level (one in two steps) succeeded."""
-    state, few = ladder_of(3), core.FEW_EXCHANGES * core.WINDOW / 2
+    state, few = ladder_of(3), core.LOWEST_ACCEPTANCE * core.UPDATES_PER_COUNT / 2
     accepted = jnp.array([0.0, 0.0, few + 0.1])
     kept = taken(state._replace(accepted=accepted), number(1))
     assert numbers(kept) == [0, 0, 0]
@@ -483,16 +479,16 @@ def test_a_machine_is_taken_only_where_exchanges_are_few():
     fresh = taken(state._replace(accepted=jnp.array([9.0, 9.0, few - 0.1])), number(1))
     assert numbers(fresh) == [0, 1, 1]
     assert not np.asarray(fresh.accepted).any()
-    between = state._replace(step=jnp.int32(core.WINDOW + 1), accepted=jnp.array([1.0, 2.0, 3.0]))
+    between = state._replace(step=jnp.int32(core.UPDATES_PER_COUNT + 1), accepted=jnp.array([1.0, 2.0, 3.0]))
     after = taken(between, number(1))
     assert numbers(after) == [0, 0, 0]
     np.testing.assert_array_equal(after.accepted, between.accepted)
-    assert isinstance(after, State)
+    assert isinstance(after, TrainingState)
 
 
 def test_which_level_leaves_never_is_the_start_or_beyond_the_last():
     for levels in (2, 3, 7, 20):
-        gone = np.asarray(leaves(jnp.arange(10_000), levels))
+        gone = np.asarray(level_to_drop(jnp.arange(10_000), levels))
         assert (gone[: levels - 1] == levels).all()
         assert gone[levels - 1 :].min() == 1
         assert gone[levels - 1 :].max() == levels - 1

@@ -110,4 +110,4 @@ def aside(i: int, count: int, width: float) -> float:
 
 def bars(error: np.ndarray) -> np.ndarray:
     """Return errors as bars can be drawn: none where there is no error."""
-    return np.nan_to_num(error)
+    return np.asarray(np.nan_to_num(error))

@@ -194,7 +194,7 @@ class Level:
     @property
     def side(self) -> int:
         """The side l of the lattice."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def __len__(self) -> int:
         """Return the number of samples."""

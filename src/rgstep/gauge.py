@@ -77,12 +77,18 @@ class Origin:
         return not self.centre.any() and bool((self.scale == 1).all())
 
     def apply(self, h: Samples) -> Samples:
-        """Return h or E[h | v], `(sample, …)`, written from this origin in this scale; float32 or as wide as h."""
+        """Return E[h | v] or h, `(sample, …)`, written from this origin in this scale; float32 or as wide as h."""
         if self.trivial:
             return h
         wide = h.astype(np.float64) - self.centre
         wide[np.abs(wide) <= self.rounding] = 0.0
         return np.asarray(wide / self.scale, dtype=np.result_type(h.dtype, np.float32))
+
+    def apply_to_draws(self, h: Samples) -> Samples:
+        """Return draws of h so written, int8 where h is ±1, float32 elsewhere."""
+        if self.spins:
+            return np.where(h > self.centre, np.int8(1), np.int8(-1))
+        return compact(self.apply(h))
 
 
 def origin_of(h: np.ndarray, of_v: Field, of_flipped: Field) -> Origin:
@@ -140,7 +146,7 @@ class Written:
 
     def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Draw h, int8 where every value is ±1."""
-        return compact(self.origin.apply(self.inner.sample_h(v, rng)))
+        return self.origin.apply_to_draws(self.inner.sample_h(v, rng))
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from rgstep.errors import InputError, is_number, is_whole
 from rgstep.exact import torus, transfer
-from rgstep.exact.onsager import CRITICAL_COUPLING
+from rgstep.exact.onsager import CRITICAL_COUPLING as CRITICAL_COUPLING
 from rgstep.types import Field, Spins
 
 CRITICAL_TEMPERATURE = 1.0 / CRITICAL_COUPLING
@@ -63,7 +63,7 @@ class Ising:
     Of its fixed point: `Y_T` and `Y_H`, how temperature and field grow under a change of scale; `DELTA_SIGMA` = 2 − y_h
     and `DELTA_EPSILON` = 2 − y_t, the scaling dimensions of spin and energy (Onsager 1944, Yang 1952); `BINDER`, U₄ of
     large critical tori (Kamieniarz and Blöte 1993). `TIES` is the share of 2×2 blocks of large critical lattices whose
-    spins sum to 0 (`exact.blocks`).
+    spins sum to 0: 1 − P(|S| = 4) − P(|S| = 2), by ⟨ss⟩ of neighbours and the plaquette (Kaufman and Onsager 1949).
     """
 
     size: int

@@ -16,7 +16,15 @@ from typing import Any
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
 from rgstep.battery import judge
-from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control, untrained_like
+from rgstep.controls import (
+    HAND_MADE,
+    SHOWN,
+    TRAINING_DATA,
+    UNTRAINED,
+    is_control,
+    trained_on,
+    untrained_like,
+)
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError, require_positive, require_seed, unknown_name
@@ -24,19 +32,17 @@ from rgstep.files import check_folder, check_output, file_name, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling
-from rgstep.nets.assessment import Assessment, assess, stored, with_assessment
-from rgstep.nets.checkpoints import load_checkpoints
+from rgstep.nets.assessment import Assessment, assess, stored_assessment, with_assessment
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.localisation import require_square
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
-from rgstep.nets.training import train_rbm
+from rgstep.nets.training import load_checkpoints, train_rbm
 from rgstep.page import write_page
 from rgstep.report import Report, load_report
-from rgstep.samplers.endless import IsingStream
-from rgstep.samplers.plan import HOUR, sample
+from rgstep.samplers.sample import HOUR, sample
+from rgstep.samplers.stream import IsingStream
 from rgstep.store import ARCHIVES_OF_RBMS, check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
-from rgstep.training_data import TRAINING_DATA, trained_on
 from rgstep.types import Progress
 
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
@@ -61,7 +67,7 @@ class Comparison:
         maps: the judged maps: a preset's network ("rbm_koch2020"), a rule made by hand,
             `file.py:object`, or the file of a network.
         block: side of the blocks; networks get as many hidden units as there are blocks unless `hidden` says otherwise.
-        controls: data of known answer (`training_data.TRAINING_DATA`) to train one more network of each preset on.
+        controls: data of known answer (`controls.TRAINING_DATA`) to train one more network of each preset on.
         decoy: whether to train each preset once more on a lattice with decoys (`instruments.decoy`).
         seeds: how many networks of each preset, with seeds seed, seed + 1, …
         steps: updates of every training, instead of the preset's own.
@@ -302,7 +308,7 @@ def assessed(maps: Mapping[str, object], comparison: Comparison, progress: Progr
     networks = {
         name: given
         for name, given in maps.items()
-        if isinstance(given, RBM) and not is_control(given) and not stored(given, comparison.temperature)
+        if isinstance(given, RBM) and not is_control(given) and not stored_assessment(given, comparison.temperature)
     }
     if not networks:
         return dict(maps)

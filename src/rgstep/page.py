@@ -4,6 +4,8 @@ import base64
 import importlib
 import io
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import jinja2
@@ -19,19 +21,11 @@ from rgstep.types import Progress
 def write_page(report: Report, folder: Path, progress: Progress | None = None) -> None:
     """Write `figures/*` and `report.html` into an existing folder."""
     (folder / "figures").mkdir(exist_ok=True)
-    shown: dict[str, list[dict[str, str]]] = {}
+    shown: dict[str, list[list[dict[str, str]]]] = {}
     for done, name in enumerate(INSTRUMENTS):
         if progress:
             progress("drawing", done, len(INSTRUMENTS), name)
-        shown[name] = [
-            {
-                "name": plate.name,
-                "caption": plate.caption,
-                "group": plate.group,
-                "image": save(plate, folder / "figures"),
-            }
-            for plate in plates_of(report, name)
-        ]
+        shown[name] = drawn(report, name, folder / "figures")
     html = template().render(
         report=report,
         origin=report.origin,
@@ -49,6 +43,15 @@ def write_page(report: Report, folder: Path, progress: Progress | None = None) -
     (folder / "report.html").write_text(html, encoding="utf-8")
     if progress:
         progress("drawing", len(INSTRUMENTS), len(INSTRUMENTS), "report.html")
+
+
+def drawn(report: Report, name: str, folder: Path) -> list[list[dict[str, str]]]:
+    """Write the figures of one instrument; return them for the page, in their order, those of one group together."""
+    figures = (
+        {"name": plate.name, "caption": plate.caption, "group": plate.group, "image": save(plate, folder)}
+        for plate in plates_of(report, name)
+    )
+    return [list(group) for _, group in groupby(figures, key=itemgetter("group"))]
 
 
 def plates_of(report: Report, name: str) -> Iterator[Plate]:

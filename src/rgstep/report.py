@@ -26,21 +26,23 @@ from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
 SCHEMA = 2
 READABLE = (1, SCHEMA)
 IN_TABLE = ("training", *DECIDING, "information")  # diagnostics that the printed table shows
-PREFIXES_OF_SCHEMA_1 = {  # of the names of arrays; what has none of them belongs to vh_pattern
-    "two_point_": "two_point",
-    "hamiltonian_": "hidden_hamiltonian",
-    "mcrg_": "mcrg",
-    "drift_": "drift",
-    "information_": "information",
-    "sharpening_": "conditional_entropy",
-    "decoy_": "decoy",
-    "history_": "training",
+ARRAYS_OF_SCHEMA_1 = {  # what its arrays are called now
+    **{name: f"sampling/{name}" for name in ("energies", "magnetisations")},
+    **{name: f"spatial_correlator/{name}" for name in ("distance", "C_weights", "momentum_spectrum_w")},
+    **{name: f"spatial_correlator/{name}" for kind in ("C", "C_plain", "C_pooled") for name in (kind, f"{kind}_error")},
+    "two_point_own": "two_point/unit_amplitudes",
+    "unit_entropy": "conditional_entropy/unit_entropy",
 }
-ARRAYS_OF_SCHEMA_1 = {
-    **dict.fromkeys(("energies", "magnetisations"), "sampling"),
-    **dict.fromkeys(("distance", "C_weights", "momentum_spectrum_w"), "spatial_correlator"),
-    **{f"C{kind}{error}": "spatial_correlator" for kind in ("", "_plain", "_pooled") for error in ("", "_error")},
-    "unit_entropy": "conditional_entropy",
+PREFIXES_OF_SCHEMA_1 = {  # of the others; what has none of these belongs to vh_pattern
+    "two_point_": "two_point/G_",
+    "hamiltonian_": "hidden_hamiltonian/",
+    "mcrg_": "mcrg/",
+    "drift_": "drift/",
+    "information_": "information/",
+    "sharpening_": "conditional_entropy/sharpening_",
+    "decoy_": "decoy/",
+    "history_": "training/",
+    "": "vh_pattern/",
 }
 
 
@@ -158,7 +160,18 @@ def load_report(directory: str | Path) -> Report:
             message = f"report {str(directory)!r} has schema {found}: this version reads {READABLE[0]} to {SCHEMA}"
             raise InputError(message)
         origin = {**text["origin"], "temperature": float(text["origin"]["temperature"])}
-        rows = {name: (entry, read_rows(entry["diagnostics"])) for name, entry in text["maps"].items()}
+        maps = {}
+        for name, entry in text["maps"].items():
+            arrays = read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz")
+            maps[name] = MapReport(
+                verdict=str(entry.get("verdict")),
+                kind=str(entry.get("kind")),
+                about=str(entry.get("about")),
+                diagnostics=read_rows(entry["diagnostics"]),
+                arrays=by_row(arrays, text["schema"], origin),
+                reason=str(entry.get("reason", "")),
+            )
+        return Report(origin, maps)
     except FileNotFoundError as error:
         message = f"no report in {str(directory)!r}: report.json is missing"
         raise InputError(message) from error
@@ -167,18 +180,6 @@ def load_report(directory: str | Path) -> Report:
             raise
         message = f"report {str(directory)!r} is damaged: {type(error).__name__}: {error}"
         raise InputError(message) from error
-    maps = {
-        name: MapReport(
-            str(entry.get("verdict")),
-            str(entry.get("kind")),
-            str(entry.get("about")),
-            diagnostics,
-            by_row(read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz"), text["schema"], origin),
-            str(entry.get("reason", "")),
-        )
-        for name, (entry, diagnostics) in rows.items()
-    }
-    return Report(origin, maps)
 
 
 def by_row(
@@ -197,9 +198,8 @@ def of_schema_1(arrays: Mapping[str, np.ndarray], size: int) -> Iterator[tuple[s
     """Yield the arrays of a file of schema 1 under the names of schema 2."""
     yield "sampling/sites", np.array(size**2)
     for name, values in arrays.items():
-        prefix = next((p for p in PREFIXES_OF_SCHEMA_1 if name.startswith(p)), "")
-        row = PREFIXES_OF_SCHEMA_1.get(prefix) or ARRAYS_OF_SCHEMA_1.get(name, "vh_pattern")
-        yield f"{row}/{name.removeprefix(prefix)}", values
+        prefix = next(p for p in PREFIXES_OF_SCHEMA_1 if name.startswith(p))
+        yield ARRAYS_OF_SCHEMA_1.get(name, PREFIXES_OF_SCHEMA_1[prefix] + name.removeprefix(prefix)), values
 
 
 def read_rows(rows: Mapping[str, Any]) -> dict[str, Diagnostic]:

@@ -18,9 +18,9 @@ from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import Ising, ising
-from rgstep.nets.checkpoints import load_checkpoints
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.rbm import RBM
+from rgstep.nets.training import load_checkpoints
 from rgstep.packed import PackedSpins
 from rgstep.report import Report, load_report
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int8, Int64, Shaped
 
 from rgstep.errors import InputError
-from rgstep.exact._arguments import check_coupling, check_size
+from rgstep.exact.onsager import check_coupling, check_size
 from rgstep.types import Samples, Spins
 
 LARGEST_SIZE = 4

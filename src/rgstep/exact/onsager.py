@@ -15,16 +15,33 @@ import math
 
 import scipy  # its parts load when first used; sampling needs none of them
 
-from rgstep.exact._arguments import check_coupling
+from rgstep.errors import InputError, is_whole
 
 CRITICAL_COUPLING = 0.5 * math.log1p(math.sqrt(2.0))
 """K_c = ½ ln(1 + √2), where sinh 2K = 1."""
+
+CRITICAL_REST = -1.1252729464129331e-17
+"""K_c minus the double above, a fifth of the distance to the next one."""
 
 EXPANSION = (1.0, 2.0, 9 / 2, 12.0, 112 / 3, 130.0)
 """a_2 … a_7 in ln Z / N = 2K + Σ a_n e^{−4nK}, from exact state counts of 8×8: windings begin at n = 8."""
 
 # Measured at x = e^-6: the terms dropped cost c 2e-12 of itself, the cancellation in the closed form 6e-13.
 EXPANSION_LIMIT = math.exp(-6.0)
+
+
+def check_coupling(coupling: float) -> None:
+    """Raise `InputError` unless 0 ≤ K ≤ ∞."""
+    if not coupling >= 0:  # written so that NaN fails too
+        message = f"coupling = {coupling}: K = J/k_BT must lie between 0 (T = ∞) and inf (T = 0)"
+        raise InputError(message)
+
+
+def check_size(size: int, smallest: int) -> None:
+    """Raise `InputError` unless L is a whole number of at least `smallest`."""
+    if not is_whole(size) or size < smallest:
+        message = f"size = {size}: the lattice side must be a whole number ≥ {smallest}; try {smallest}"
+        raise InputError(message)
 
 
 def expansion(x: float, coefficients: tuple[float, ...] = EXPANSION) -> tuple[float, float, float]:
@@ -40,7 +57,10 @@ def expansion(x: float, coefficients: tuple[float, ...] = EXPANSION) -> tuple[fl
 def _modulus(coupling: float) -> tuple[float, float]:
     """Return κ″ = 2 tanh² 2K − 1 and κ″², the complementary parameter 1 − κ² of the elliptic integrals."""
     s = math.sinh(2.0 * coupling)
-    complementary = (s - 1.0) * (s + 1.0) / (s * s + 1.0)  # keeps its digits near K_c, where it vanishes
+    excess = s - 1.0
+    if excess == 0.0:  # rounded off in a neighbour of K_c, where s − 1 = 2√2 (K − K_c)
+        excess = 2.0 * math.sqrt(2.0) * (coupling - CRITICAL_COUPLING - CRITICAL_REST)
+    complementary = excess * (s + 1.0) / (s * s + 1.0)  # keeps its digits near K_c, where it vanishes
     return complementary, complementary * complementary
 
 

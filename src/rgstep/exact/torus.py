@@ -18,8 +18,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike
 
-from rgstep.exact._arguments import check_coupling, check_size
-from rgstep.exact.onsager import EXPANSION, EXPANSION_LIMIT, expansion
+from rgstep.exact.onsager import EXPANSION, EXPANSION_LIMIT, check_coupling, check_size, expansion
 
 # Here the terms dropped by the hot expansion, 5 K² of c, equal the rounding of the products, 1e-16 / K of u.
 HOT_LIMIT = 3e-6

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from rgstep.errors import InputError
-from rgstep.exact._arguments import check_coupling, check_size
+from rgstep.exact.onsager import check_coupling, check_size
 
 LARGEST_SIZE = 10
 

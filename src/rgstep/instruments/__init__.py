@@ -1,39 +1,26 @@
-"""The rows of the battery, one `Instrument` each, in the order of report and page: the only list of them."""
+"""The rows of the battery, one file and one `Instrument` each, in the order of report and page: their only list."""
 
-from rgstep.instruments import (
-    decoy,
-    drift,
-    entropy,
-    hamiltonian,
-    information,
-    kadanoff,
-    mcrg,
-    sampling,
-    spatial_correlator,
-    tangent,
-    training,
-    two_point,
-    vh_pattern,
+from importlib import import_module
+
+from rgstep.instruments.base import Instrument
+
+FILES = (
+    "sampling",
+    "training",
+    "vh_pattern",
+    "spatial_correlator",
+    "two_point",
+    "hamiltonian",
+    "mcrg",
+    "drift",
+    "information",
+    "entropy",
+    "kadanoff",
+    "decoy",
+    "tangent",
 )
-
-INSTRUMENTS = {
-    module.INSTRUMENT.name: module.INSTRUMENT
-    for module in (
-        sampling,
-        training,
-        vh_pattern,
-        spatial_correlator,
-        two_point,
-        hamiltonian,
-        mcrg,
-        drift,
-        information,
-        entropy,
-        kadanoff,
-        decoy,
-        tangent,
-    )
-}
+_found: list[Instrument] = [import_module(f"rgstep.instruments.{file}").INSTRUMENT for file in FILES]
+INSTRUMENTS = {instrument.name: instrument for instrument in _found}
 LOCALITY = [name for name, instrument in INSTRUMENTS.items() if instrument.decides == "locality"]
 FIXED_POINT = [name for name, instrument in INSTRUMENTS.items() if instrument.decides == "fixed point"]
 DECIDING = (*LOCALITY, *FIXED_POINT)

@@ -17,7 +17,7 @@ from rgstep.adapters import as_floats
 from rgstep.blocking import Majority
 from rgstep.correlators import Moments, measure
 from rgstep.criteria import Criterion
-from rgstep.ensemble import Ensemble, Level, Source, compact, is_spin, pieces, read
+from rgstep.ensemble import Ensemble, Level, Source, is_spin, pieces, read
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate
 from rgstep.gauge import Gauge, Written
@@ -276,7 +276,7 @@ def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[
     of_v, of_flipped = np.split(asked_twice(coarse, np.concatenate([v, -v]), name), 2)
     raw = draw(source, coarse, rng)
     origin = gauge.origin_of(raw, of_v, of_flipped)
-    return Written(coarse, origin), raw if raw.dtype == np.int8 else compact(origin.apply(raw))
+    return Written(coarse, origin), raw if raw.dtype == np.int8 else origin.apply_to_draws(raw)
 
 
 def turned_alike(source: Source, coarse: Written, h: Samples, like: Gauge) -> Samples:

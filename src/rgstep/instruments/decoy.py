@@ -31,13 +31,12 @@ from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.ising import Ising
 from rgstep.lattice import as_vectors
 from rgstep.nets.assessment import at_temperature
-from rgstep.nets.checkpoints import load_checkpoints
 from rgstep.nets.presets import settings
 from rgstep.nets.rbm import RBM
-from rgstep.nets.training import as_seeds, train_rbm
+from rgstep.nets.training import as_seeds, load_checkpoints, train_rbm
 from rgstep.packed import PackedSpins
 from rgstep.results import Diagnostic, finite
-from rgstep.samplers.endless import IsingStream
+from rgstep.samplers.stream import IsingStream
 from rgstep.streams import stream
 from rgstep.types import Progress, Rng, Spins
 

@@ -20,9 +20,9 @@ from rgstep.errors import InputError
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.lattice import as_vectors
-from rgstep.nets.assessment import stored
+from rgstep.nets.assessment import stored_assessment
+from rgstep.nets.batches import digest
 from rgstep.nets.rbm import RBM, log_2cosh
-from rgstep.nets.sources import digest
 from rgstep.results import Diagnostic
 from rgstep.types import Field, Samples
 
@@ -120,7 +120,7 @@ def measure(subject: Subject) -> Row | None:
         remarks.append(f"K E is constant at T = {temperature:g}, so there is no slope; per √N, 0 is perfect")
     if not np.isfinite(float(estimates["residual_sd"].error)):
         remarks.append("too few configurations for an error")
-    found = stored(network, temperature)
+    found = stored_assessment(network, temperature)
     if found and found.get("kl_per_spin"):
         estimates["kl_per_spin"] = Estimate(*found["kl_per_spin"])
     else:

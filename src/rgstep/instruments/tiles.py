@@ -194,7 +194,8 @@ def concluded(of_units: Sums, of_sites: Sums, centre: np.ndarray, beta: np.ndarr
         full[moving[seen]] = np.asarray(values)[seen]
         return full
 
-    quantities, numbers = {}, {}
+    quantities: dict[str, Estimate] = {}
+    numbers: dict[str, Estimate] = {}
     for name, (above, below) in ratios(of_units).items():
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.divide(above, below)
@@ -220,7 +221,10 @@ def concluded(of_units: Sums, of_sites: Sums, centre: np.ndarray, beta: np.ndarr
     return Geometry(
         quantities,
         pictures,
-        *(numbers[name] for name in ("tile_radius", "tile_share", "core_share", "participation_beta")),
+        radius=numbers["tile_radius"],
+        share=numbers["tile_share"],
+        core=numbers["core_share"],
+        participation=numbers["participation_beta"],
         centre=each(centre),
         coverage=covered / (covered.mean() or 1.0),
         constant=tuple(map(int, np.flatnonzero(~alive))),

@@ -10,9 +10,9 @@ from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate, grouped_mean
 from rgstep.files import file_name
 from rgstep.instruments.base import Instrument, Row, Subject
-from rgstep.nets.assessment import stored
+from rgstep.nets.assessment import stored_assessment
+from rgstep.nets.curves import goodness_of_fit
 from rgstep.nets.rbm import RBM
-from rgstep.nets.readings import goodness_of_fit
 from rgstep.results import Diagnostic, MapReport, Quantity
 from rgstep.types import Spins
 
@@ -42,7 +42,7 @@ def measure(subject: Subject) -> Row | None:
         "steps": Quantity(Estimate(float(network.history["step"][-1]), 0.0)),
     }
     why = f"a perfect network would reach the pseudo-likelihood of the Ising law itself, {truth}"
-    if found := stored(network, subject.system.temperature):
+    if found := stored_assessment(network, subject.system.temperature):
         more, verdict = from_assessment(found)
         quantities, why = {**quantities, **more}, f"{verdict}; {why}"
     else:

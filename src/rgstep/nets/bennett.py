@@ -1,6 +1,6 @@
 """Neighbours of a ladder compared through D = F_{l+1} − F_l: the ratio of their partition functions, their overlap.
 
-With n configurations of each of the two machines, x = ln Z_{l+1} − ln Z_l solves
+With n configurations of each of the two networks, x = ln Z_{l+1} − ln Z_l solves
 
     Σ_{v of l} 1 / (1 + exp(D(v) + x)) = Σ_{v of l+1} 1 / (1 + exp(−D(v) − x)),
 
@@ -9,7 +9,7 @@ Pande 2003, Phys. Rev. Lett. 91, 140601). The sum of x along a ladder that begin
 
     ln Z_0 = Σ_i ln 2 cosh a_i + Σ_a ln 2 cosh b_a,
 
-is ln Z of the last machine. Free energies are taken in float64 on the host. The configurations of one chain of the
+is ln Z of the last network. Free energies are taken in float64 on the host. The configurations of one chain of the
 ladder are correlated in time and through the exchanges; chains are not, and the error is the jackknife's over them.
 """
 
@@ -25,23 +25,23 @@ from scipy.special import expit
 from rgstep.errors import InputError, is_whole, require_positive
 from rgstep.estimates import Estimate, group_bounds, jackknife
 from rgstep.nets.rbm import RBM, Weights, log_2cosh
-from rgstep.nets.tempering import Seed, State, as_key, from_independent, require_acceptance, stacked, temper
+from rgstep.nets.tempering import LadderState, Seed, as_key, from_independent, require_acceptance, stacked, temper
 from rgstep.types import Progress, Spins
 
 Differences = Float[np.ndarray, "pair 2 *draw chain"]  # D at configurations of the lower and of the upper level
 
-GROUPS = 64  # groups of chains for the jackknife, at most
-FEWEST = 8  # chains from which an error is given
-FEWEST_ACCEPTED = 10  # exchanges expected among the draws of a pair below which its ratio is refused
-SNAPSHOTS = 10  # configurations of a chain and level from which the choice of checkpoints is made
+JACKKNIFE_GROUPS = 64  # of chains, at most
+FEWEST_CHAINS = 8  # from which an error is given
+FEWEST_ACCEPTED = 10  # exchanges expected among the draws of a pair, below which its ratio is refused
+DRAWS_FOR_CHOICE = 10  # configurations of a chain and level from which the choice of checkpoints is made
 
 
 def log_ratio(of_lower: np.ndarray, of_upper: np.ndarray) -> float:
     """Return ln(Z_upper / Z_lower) by Bennett's acceptance ratio.
 
     Args:
-        of_lower: D = F_upper − F_lower at configurations drawn from the lower machine, any shape.
-        of_upper: the same at configurations drawn from the upper machine; their number may differ.
+        of_lower: D = F_upper − F_lower at configurations drawn from the lower network, any shape.
+        of_upper: the same at configurations drawn from the upper network; their number may differ.
     """
     lower, upper = np.ravel(of_lower), np.ravel(of_upper)
     offset = float(np.log(len(lower) / len(upper)))
@@ -58,7 +58,7 @@ def surplus(x: float, lower: np.ndarray, upper: np.ndarray) -> float:
 
 
 def independent_log_partition(rbm: RBM) -> float:
-    """Return ln Z of a machine with W = 0, Σ ln 2 cosh a + Σ ln 2 cosh b.
+    """Return ln Z of a network with W = 0, Σ ln 2 cosh a + Σ ln 2 cosh b.
 
     Raises:
         InputError: if a weight is not zero.
@@ -73,8 +73,8 @@ def independent_log_partition(rbm: RBM) -> float:
     return float(log_2cosh(biases).sum())
 
 
-def machines(ladder: Weights) -> list[RBM]:
-    """Return the machine of every level."""
+def networks_of(ladder: Weights) -> list[RBM]:
+    """Return the network of every level."""
     w, a, b = (np.asarray(array) for array in ladder)
     return [RBM(w[level], a[level], b[level]) for level in range(len(w))]
 
@@ -88,13 +88,13 @@ def bennett_log_partition(
     sweeps: int = 1,
     spacing: int = 10,
     settle: int | None = None,
-    start: State | None = None,
+    start: LadderState | None = None,
     progress: Progress | None = None,
 ) -> Estimate:
-    """Return ln Z of the last machine of a ladder, with its error.
+    """Return ln Z of the last network of a ladder, with its error.
 
     Args:
-        ladder: the machines; the first has W = 0.
+        ladder: the networks; the first has W = 0.
         seed: as in `temper`.
         chains: independent copies of the ladder, at least 8.
         steps: steps of tempering from which configurations are taken.
@@ -107,15 +107,15 @@ def bennett_log_partition(
     Raises:
         InputError: for a first level with weights, bad numbers, or two neighbours that hardly overlap.
     """
-    levels = machines(ladder)
+    levels = networks_of(ladder)
     first = independent_log_partition(levels[0])
     number = max(1, require_positive("steps", steps) // require_positive("spacing", spacing))
     settle = steps if settle is None else settle
     if not is_whole(settle) or settle < 0:
         message = f"settle = {settle!r}: must be a whole number, 0 or more"
         raise InputError(message)
-    if require_positive("chains", chains) < FEWEST:
-        message = f"chains = {chains}: the error comes from the scatter of chains, take at least {FEWEST}"
+    if require_positive("chains", chains) < FEWEST_CHAINS:
+        message = f"chains = {chains}: the error comes from the scatter of chains, take at least {FEWEST_CHAINS}"
         raise InputError(message)
     found = []
     for v in draws(ladder, seed, chains, settle, number, spacing, sweeps, start):
@@ -127,7 +127,14 @@ def bennett_log_partition(
 
 
 def draws(
-    ladder: Weights, seed: Seed, chains: int, settle: int, number: int, spacing: int, sweeps: int, start: State | None
+    ladder: Weights,
+    seed: Seed,
+    chains: int,
+    settle: int,
+    number: int,
+    spacing: int,
+    sweeps: int,
+    start: LadderState | None,
 ) -> Iterator[Spins]:
     """Yield configurations of all levels, `(level, chain, visible)`, `spacing` steps apart, after `settle` steps."""
     key = as_key(seed)
@@ -167,7 +174,7 @@ def summed(found: Differences) -> Estimate:
     def total(part: Differences) -> float:
         return sum(log_ratio(of_lower, of_upper) for of_lower, of_upper in part)
 
-    bounds = group_bounds(found.shape[3], GROUPS)
+    bounds = group_bounds(found.shape[3], JACKKNIFE_GROUPS)
     return jackknife(total(found), (total(np.delete(found, np.s_[a:b], axis=3)) for a, b in bounds))
 
 
@@ -191,8 +198,8 @@ def thin_trajectory(
     """
     require_acceptance(acceptance)
     rungs = from_independent(rbms)
-    spacing = max(1, require_positive("steps", steps) // SNAPSHOTS)
-    v = np.concatenate([*draws(stacked(rungs), seed, chains, steps, SNAPSHOTS, spacing, 1, None)], axis=1)
+    spacing = max(1, require_positive("steps", steps) // DRAWS_FOR_CHOICE)
+    v = np.concatenate([*draws(stacked(rungs), seed, chains, steps, DRAWS_FOR_CHOICE, spacing, 1, None)], axis=1)
     kept = [0]
     while (low := kept[-1]) < len(rungs) - 1:
         best = low

@@ -1,12 +1,13 @@
-"""Networks of other programs: {0,1} units to ±1 and back, scikit-learn's BernoulliRBM, archives of `rbms`.
+"""Units 0 and 1 in place of ±1, and networks of other programs: scikit-learn's BernoulliRBM, archives of `rbms`.
 
 With v = 2v' − 1 and h = 2h' − 1, the energy of ±1 units is that of {0,1} units with other parameters and a constant,
 
     E(v, h) = −v'ᵀW'h' − a'ᵀv' − b'ᵀh' + offset,
     W' = 4W,    a' = 2a − 2W·1,    b' = 2b − 2Wᵀ·1,    offset = Σ_i a_i + Σ_a b_a − Σ_ia W_ia,
 
-so that F(v) = F'(v') + offset, p(v) = p'(v') and E[h_a | v] = 2 p'(h'_a = 1 | v') − 1. The conversion is done in
-float64; an `RBM` is float32, and rounding a network into one moves F by at most 2^−24 (Σ|W| + Σ|a| + Σ|b|).
+so that F(v) = F'(v') + offset, p(v) = p'(v') and E[h_a | v] = 2 p'(h'_a = 1 | v') − 1. Training in {0,1} units descends
+in W', a', b'. Networks of other programs are converted in float64; an `RBM` is float32, and rounding a network into one
+moves F by at most 2^−24 (Σ|W| + Σ|a| + Σ|b|).
 """
 
 import os
@@ -14,18 +15,38 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rgstep.errors import InputError, is_whole
 from rgstep.nets.rbm import RBM
 
-BERNOULLI = "BBRBM"  # the model_type of rbms with {0,1} units on both layers
-GROUP = "update_"  # then the number of updates
-PARAMETERS = ("weight_matrix", "vbias", "hbias")
-SETTINGS = {"gibbs_steps": "k", "num_chains": "chains", "batch_size": "batch", "learning_rate": "learning_rate"}
+# Of archives of rbms: the model_type of {0,1} units on both layers, the group of the parameters after n updates, their
+# names, and the settings that are kept, by their names there and here.
+MODEL_TYPE = "BBRBM"
+UPDATE_GROUP = "update_"
+PARAMETER_NAMES = ("weight_matrix", "vbias", "hbias")
+SETTING_NAMES = {"gibbs_steps": "k", "num_chains": "chains", "batch_size": "batch", "learning_rate": "learning_rate"}
+
+Array = TypeVar("Array", np.ndarray, jax.Array)
+
+
+def to_binary(w: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Return W', a', b' of the same network on units 0 and 1."""
+    return 4 * w, 2 * a - 2 * w.sum(axis=1), 2 * b - 2 * w.sum(axis=0)
+
+
+def to_spin(w: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Return W, a, b on ±1 units, given W', a', b' on units 0 and 1."""
+    return w / 4, a / 2 + w.sum(axis=1) / 4, b / 2 + w.sum(axis=0) / 4
+
+
+def gradient_in_binary(w: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Return a gradient with respect to W', a', b', given that with respect to W, a, b: `to_spin` transposed."""
+    return (w + a[:, None] + b) / 4, a / 2, b / 2
 
 
 class BinaryParameters(NamedTuple):
@@ -60,15 +81,14 @@ def rbm_from_binary(
             f"expected (visible, hidden), (visible,), (hidden,){remedy}"
         )
         raise InputError(message)
-    w = w / 4
-    return RBM(w, a / 2 + w.sum(axis=1), b / 2 + w.sum(axis=0), dict(origin or {}))
+    return RBM(*to_spin(w, a, b), dict(origin or {}))
 
 
 def binary_parameters(rbm: RBM) -> BinaryParameters:
     """Return the parameters for {0,1} units and the offset with F(v) = F'(v') + offset."""
     w, a, b = (x.astype(np.float64) for x in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
     offset = float(a.sum() + b.sum() - w.sum())
-    return BinaryParameters(4 * w, 2 * a - 2 * w.sum(axis=1), 2 * b - 2 * w.sum(axis=0), offset)
+    return BinaryParameters(*to_binary(w, a, b), offset)
 
 
 def _finite(name: str, values: ArrayLike) -> np.ndarray:
@@ -154,9 +174,9 @@ def load_rbms(path: str | Path, update: int | None = None) -> RBM:
             message = f"archive {str(path)!r} has no update {chosen}; it has: {', '.join(map(str, updates))}"
             raise InputError(message)
         settings = file.get("hyperparameters", {})
-        known = {ours: settings[theirs][()].item() for theirs, ours in SETTINGS.items() if theirs in settings}
+        known = {ours: settings[theirs][()].item() for theirs, ours in SETTING_NAMES.items() if theirs in settings}
         origin = {"source": "archive of rbms", "file": Path(path).name, "steps": chosen, **known}
-        weights, visible, hidden = (file[f"{GROUP}{chosen}"]["params"][name][()] for name in PARAMETERS)
+        weights, visible, hidden = (file[f"{UPDATE_GROUP}{chosen}"]["params"][name][()] for name in PARAMETER_NAMES)
         return rbm_from_binary(weights, visible, hidden, origin)
 
 
@@ -186,10 +206,10 @@ def save_rbms(path: str | Path, rbm: RBM) -> None:
 
 def _write(file: Any, rbm: RBM) -> None:  # file: an open h5py.File
     steps = rbm.origin.get("steps")
-    file["model_type"] = BERNOULLI
-    group = file.create_group(f"{GROUP}{steps if is_whole(steps) and steps > 0 else 1}")
+    file["model_type"] = MODEL_TYPE
+    group = file.create_group(f"{UPDATE_GROUP}{steps if is_whole(steps) and steps > 0 else 1}")
     group["flags/checkpoint"] = True
-    for name, values in zip(PARAMETERS, binary_parameters(rbm)[:3], strict=True):
+    for name, values in zip(PARAMETER_NAMES, binary_parameters(rbm)[:3], strict=True):
         group[f"params/{name}"] = values
 
 
@@ -206,24 +226,24 @@ def _h5py(task: str) -> ModuleType:
 
 def _updates(path: str | Path, file: Any) -> list[int]:  # file: an open h5py.File
     """Return the updates that an archive holds, in ascending order; checks what it is an archive of."""
-    updates = sorted(int(key.removeprefix(GROUP)) for key in file if _counts_updates(key))
+    updates = sorted(int(key.removeprefix(UPDATE_GROUP)) for key in file if _counts_updates(key))
     if "model_type" not in file or not updates:
         message = (
-            f"file {str(path)!r} is no archive of rbms: expected model_type and groups {GROUP}<n>, "
+            f"file {str(path)!r} is no archive of rbms: expected model_type and groups {UPDATE_GROUP}<n>, "
             f"found: {', '.join(file) or 'nothing'}"
         )
         raise InputError(message)
     kind = file["model_type"].asstr()[()]
-    if kind != BERNOULLI:
+    if kind != MODEL_TYPE:
         message = (
-            f"archive {str(path)!r} holds a model of type {kind!r}: only {BERNOULLI!r} ({{0,1}} units) can be read"
+            f"archive {str(path)!r} holds a model of type {kind!r}: only {MODEL_TYPE!r} ({{0,1}} units) can be read"
         )
         raise InputError(message)
     return updates
 
 
 def _counts_updates(key: str) -> bool:
-    return key.startswith(GROUP) and key.removeprefix(GROUP).isdecimal()
+    return key.startswith(UPDATE_GROUP) and key.removeprefix(UPDATE_GROUP).isdecimal()
 
 
 @contextmanager

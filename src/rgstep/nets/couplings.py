@@ -37,18 +37,18 @@ from rgstep.nets.rbm import RBM
 from rgstep.types import Progress
 
 LARGEST_FREQUENCY = 12.0  # 1 / (ω sinh(πω/2)) is 1e-9 there
-DEVIATIONS = 6.5  # x lies farther from b_a, in units of (Σ W²)^½, with a chance below 2 exp(−6.5²/2) = 1e-9 (Hoeffding)
-MARGIN = 10.0  # between the images of x: the logarithm falls off as exp(−2|x|)
+LARGEST_DEVIATION = 6.5  # of x from b_a, in units of (Σ W²)^½: beyond with a chance < 2 exp(−6.5²/2) = 1e-9 (Hoeffding)
+GAP_BETWEEN_IMAGES = 10.0  # of x: the logarithm falls off as exp(−2|x|)
 LARGEST_EXPONENT = 700.0  # of exp in float64
-ARRAYS = 5  # (spin, frequency) held at once
-SHOWN = 6  # displacements in a printed table
+ARRAYS_AT_ONCE = 5  # (spin, frequency)
+DISPLACEMENTS_SHOWN = 6  # in a printed table
 
 
 def visible_couplings(rbm: RBM, method: str = "exact", progress: Progress | None = None) -> np.ndarray:
     """Return J_ij of the visible units after the hidden ones are summed over.
 
     Args:
-        rbm: the machine; any number of units.
+        rbm: the network; any number of units.
         method: "exact", "gaussian" or "leading", see the module.
         progress: called after each hidden unit; not for "leading", which is one product.
 
@@ -98,7 +98,7 @@ def _check_memory(w: np.ndarray, b: np.ndarray) -> None:
     period = max((_period(column, float(bias)) for column, bias in zip(w.T, b, strict=True)), default=0.0)
     frequencies = math.ceil(LARGEST_FREQUENCY * period / (2 * math.pi))
     memory.require(
-        8 * len(w) * (2 * len(w) + ARRAYS * frequencies),
+        8 * len(w) * (2 * len(w) + ARRAYS_AT_ONCE * frequencies),
         f"couplings of {len(w)} units with weights up to {np.abs(w).max(initial=0.0):.3g}",
         "judge a smaller network, or one with smaller weights",
     )
@@ -106,7 +106,12 @@ def _check_memory(w: np.ndarray, b: np.ndarray) -> None:
 
 def _period(w: np.ndarray, b: float) -> float:
     """Return 2π/h: a shift of x that puts the logarithm out of reach."""
-    return abs(b) + DEVIATIONS * math.sqrt(float(w @ w)) + 2 * float(np.abs(w).max(initial=0.0)) + MARGIN
+    return (
+        abs(b)
+        + LARGEST_DEVIATION * math.sqrt(float(w @ w))
+        + 2 * float(np.abs(w).max(initial=0.0))
+        + GAP_BETWEEN_IMAGES
+    )
 
 
 def _frequencies(w: np.ndarray, b: float) -> tuple[np.ndarray, np.ndarray]:
@@ -145,10 +150,10 @@ METHODS = (*INTEGRANDS, "leading")
 
 
 @dataclass(frozen=True, eq=False)
-class LatticeCouplings:
+class CouplingsByDisplacement:
     """Couplings of the sites of an L×L torus, averaged over translations, rotations and reflections.
 
-    The error of an average is the spread of its pairs over √pairs: how far the machine is from the symmetry, not the
+    The error of an average is the spread of its pairs over √pairs: how far the network is from the symmetry, not the
     error of its training.
 
     Attributes:
@@ -183,7 +188,7 @@ class LatticeCouplings:
     def __str__(self) -> str:
         """Return the first displacements as a table."""
         known = "" if self.coupling is None else f", true K = {self.coupling:.6g}"
-        shown = range(min(SHOWN, len(self.pairs)))
+        shown = range(min(DISPLACEMENTS_SHOWN, len(self.pairs)))
         rows = [
             (f"({dx}, {dy})", str(self.couplings[k])) for k, (dx, dy) in zip(shown, self.displacements, strict=False)
         ]
@@ -196,7 +201,7 @@ class LatticeCouplings:
 
 
 @dataclass(frozen=True, eq=False)
-class HiddenCouplings:
+class CouplingsByDistance:
     """Couplings of the hidden units against the distance of their places, which are circular centroids of W².
 
     A place means little for a unit whose weights are spread over the lattice: `concentration` says how much.
@@ -230,12 +235,12 @@ class HiddenCouplings:
 
 
 @dataclass(frozen=True, eq=False)
-class CouplingTable:
-    """The couplings of both marginals of a machine trained on a square lattice; `method` is how they were computed."""
+class NetworkCouplings:
+    """The couplings of both marginals of a network trained on a square lattice; `method` is how they were computed."""
 
     method: str
-    visible: LatticeCouplings
-    hidden: HiddenCouplings
+    visible: CouplingsByDisplacement
+    hidden: CouplingsByDistance
 
     def __str__(self) -> str:
         """Return both tables."""
@@ -244,13 +249,13 @@ class CouplingTable:
     __repr__ = __str__
 
 
-def coupling_table(
+def network_couplings(
     rbm: RBM, coupling: float | None = None, method: str = "exact", progress: Progress | None = None
-) -> CouplingTable:
-    """Return the couplings of the visible and of the hidden marginal of a machine on the lattice.
+) -> NetworkCouplings:
+    """Return the couplings of the visible and of the hidden marginal of a network on the lattice.
 
     Args:
-        rbm: a machine whose visible units are the sites of a square lattice, rows end to end.
+        rbm: a network whose visible units are the sites of a square lattice, rows end to end.
         coupling: the true K, for the table; `ensemble.system.coupling`.
         method: "exact", "gaussian" or "leading".
         progress: called after each unit.
@@ -259,12 +264,14 @@ def coupling_table(
         InputError: as `visible_couplings`, or if the visible units do not make a square.
     """
     size = require_square(rbm)
-    visible = lattice_couplings(visible_couplings(rbm, method, progress), size, coupling)
-    hidden = by_distance(rbm, hidden_couplings(rbm, method, progress))
-    return CouplingTable(method, visible, hidden)
+    visible = couplings_by_displacement(visible_couplings(rbm, method, progress), size, coupling)
+    hidden = couplings_by_distance(rbm, hidden_couplings(rbm, method, progress))
+    return NetworkCouplings(method, visible, hidden)
 
 
-def lattice_couplings(couplings: np.ndarray, size: int, coupling: float | None = None) -> LatticeCouplings:
+def couplings_by_displacement(
+    couplings: np.ndarray, size: int, coupling: float | None = None
+) -> CouplingsByDisplacement:
     """Return J averaged over the symmetries of the L×L torus.
 
     Args:
@@ -289,10 +296,10 @@ def lattice_couplings(couplings: np.ndarray, size: int, coupling: float | None =
     mean = np.bincount(index, values) / pairs
     spread = np.sqrt(np.bincount(index, (values - mean[index]) ** 2) / pairs)
     averages = Estimate(mean, spread / np.sqrt(pairs))
-    return LatticeCouplings(size, step[start], pairs, averages, _rms(values[index > 0]), coupling)
+    return CouplingsByDisplacement(size, step[start], pairs, averages, _rms(values[index > 0]), coupling)
 
 
-def by_distance(rbm: RBM, couplings: np.ndarray) -> HiddenCouplings:
+def couplings_by_distance(rbm: RBM, couplings: np.ndarray) -> CouplingsByDistance:
     """Return couplings of hidden units `(hidden, hidden)` against the distance of their places.
 
     The bins are as wide as the distance of `hidden` units spread evenly, L / √hidden.
@@ -314,7 +321,7 @@ def by_distance(rbm: RBM, couplings: np.ndarray) -> HiddenCouplings:
     index = np.digitize(distance, edges) - 1
     bins = [np.flatnonzero(index == k) for k in np.unique(index)]
     values = [couplings[first[members], second[members]].astype(np.float64) for members in bins]
-    return HiddenCouplings(
+    return CouplingsByDistance(
         edges=edges,
         distance=np.array([distance[members].mean() for members in bins]),
         pairs=np.array([len(members) for members in bins], dtype=np.int64),

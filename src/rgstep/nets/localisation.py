@@ -9,7 +9,7 @@ w_a(x) = W_a(x)² / Σ_y W_a(y)², and along either axis the phasor z = Σ_x w_a
     spread                √(Σ_x w_a(x) d(x, centroid)²) in lattice spacings, d the shortest distance on the torus
 
 The participation ratio of an RBM's weights: Tubiana and Monasson, Phys. Rev. Lett. 118, 138301 (2017). The formulas are
-written once, for NumPy in float64 and for JAX inside a compiled reading.
+written once, for NumPy in float64 and for JAX inside the compiled training curves.
 """
 
 import math
@@ -23,8 +23,8 @@ import numpy as np
 from rgstep.errors import InputError
 from rgstep.nets.rbm import RBM, Weights
 
-LOCALISED = 0.1  # a unit is localised if it takes less than this share of the sites
-NO_CENTROID = 1e-6  # a phasor shorter than this is rounding, of float32 too
+LOCALISED_SHARE = 0.1  # a unit is localised if its participation ratio is below this share of the sites
+SHORTEST_RESULTANT = 1e-6  # a shorter phasor is rounding, of float32 too: there is no centroid
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Localisation:
         Gaussian noise has N/3 with a relative spread of √(8/3N) from unit to unit, so that at N ≥ 64 fewer than one
         unit in a thousand is below N/10 by chance.
         """
-        return float(np.mean(self.participation < LOCALISED * self.sites))
+        return float(np.mean(self.participation < LOCALISED_SHARE * self.sites))
 
 
 def localisation(rbm: RBM) -> Localisation:
@@ -79,8 +79,8 @@ def localisation(rbm: RBM) -> Localisation:
     )
 
 
-def localisation_readings(weights: Weights) -> dict[str, jax.Array]:
-    """Return the readings of training curves, scalars, for use inside a compiled function.
+def localisation_curves(weights: Weights) -> dict[str, jax.Array]:
+    """Return what the training curves say of it, scalars, for use inside a compiled function.
 
     participation_w                      median over units of the participation ratio, in sites
     participation_w_25, participation_w_75   its quartiles over units
@@ -88,11 +88,11 @@ def localisation_readings(weights: Weights) -> dict[str, jax.Array]:
     """
     quartiles = jnp.quantile(participation_ratio(weights.w, jnp), jnp.array([0.25, 0.5, 0.75]))
     names = ("participation_w_25", "participation_w", "participation_w_75")
-    readings = dict(zip(names, quartiles, strict=True))
+    curves = dict(zip(names, quartiles, strict=True))
     if size := square_side(weights.w.shape[0]):
         squared = [along(marginal, jnp)[2] for marginal in marginals(shares_of(weights.w, jnp), size)]
-        readings["spread_w"] = jnp.median(jnp.sqrt(squared[0] + squared[1]))
-    return readings
+        curves["spread_w"] = jnp.median(jnp.sqrt(squared[0] + squared[1]))
+    return curves
 
 
 def participation_ratio(w: Any, xp: Any = np) -> Any:
@@ -125,7 +125,7 @@ def along(marginal: Any, xp: Any) -> tuple[Any, Any, Any]:
     angle = 2 * math.pi / size * place
     x, y = ((wave(angle)[:, None] * marginal).sum(axis=0) for wave in (np.cos, np.sin))
     resultant = xp.hypot(x, y)
-    centroid = xp.where(resultant > NO_CENTROID, xp.arctan2(y, x) * (size / (2 * math.pi)), 0)
+    centroid = xp.where(resultant > SHORTEST_RESULTANT, xp.arctan2(y, x) * (size / (2 * math.pi)), 0)
     centroid = centroid % size % size  # −1e−17 % L is L
     step = place[:, None] - centroid
     step = step - size * xp.round(step / size)

@@ -24,8 +24,8 @@ class Training:
         chains: persistent chains; without effect for "cd".
         chains_start: "ordered", half all up and half all down, or "fair", independent fair spins.
         tempering: "none"; "temperature", chains at `levels` inverse temperatures 0 … 1 that exchange configurations
-            (parallel tempering); "trajectory", the lower levels earlier machines of the run (arXiv:2405.15376).
-        levels: machines in the ladder of tempering, the trained one among them; 1 without tempering.
+            (parallel tempering); "trajectory", the lower levels earlier networks of the run (arXiv:2405.15376).
+        levels: networks in the ladder of tempering, the trained one among them; 1 without tempering.
         batch: configurations in the positive phase.
         steps: parameter updates.
         optimiser: "sgd", "momentum", "adam", or any optax gradient transformation.
@@ -34,7 +34,7 @@ class Training:
         momentum: of the optimiser "momentum".
         epsilon: Adam's denominator offset.
         weights_sd: W starts as N(0, weights_sd²), in the units of the training.
-        units: "spin", ±1, or "binary": descent in the parameters of the same machine on units 0 and 1.
+        units: "spin", ±1, or "binary": descent in the parameters of the same network on units 0 and 1.
         biases: whether they are trained; they start at 0, in the units of the training.
         gradient_h: the h in the statistics of both phases: "mean" (tanh) or "sampled" (±1).
         centred: descend along the centred gradient (Melchior, Fischer and Wiskott 2016).

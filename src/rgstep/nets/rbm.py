@@ -1,14 +1,25 @@
-"""The restricted Boltzmann machine with ±1 units on both layers.
+"""The restricted Boltzmann machine with ±1 units on both layers: its energy, its two conditional laws, Gibbs sampling.
 
     E(v, h) = −vᵀ W h − aᵀ v − bᵀ h,        p(v, h) ∝ exp(−E)
     ⟨h_a⟩_v = tanh(Σ_i W_ia v_i + b_a),     p(h_a = +1 | v) = ½ (1 + ⟨h_a⟩_v),    and likewise for v given h
     F(v) = −aᵀ v − Σ_a ln 2 cosh(Σ_i W_ia v_i + b_a),     p(v) ∝ exp(−F(v))
 
 (Smolensky 1986; Hinton 2002 in 0/1 units.) Its p(h | v) makes it a coarse graining whose units have no given places.
+
+Names of the functions on `Weights`: `inputs_h_from_v` (Wᵀv + b, for real v, in full precision), `mean_h_from_v` and
+`sample_h_from_v` (for v of ±1, whose products `products` makes faster), and the same with v and h exchanged.
+
+A unit of mean m is drawn by one number u uniform on (−1, 1), as +1 where u < m. The numbers come from a counter: unit i
+of a draw takes the hash of i under the draw's key, so that a draw depends on its key alone. The hash is three rounds of
+multiplication and shift (constants: Wellons 2018, "triple32"), the key's first word added to the counter, the second,
+hashed, drawn into the second round; the keys themselves are split by JAX's threefry. It passes the tests of
+tests/test_gibbs.py; its cost beside threefry's is in docs/design-notes.md.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,9 +30,15 @@ from rgstep import memory
 from rgstep.blocking import signs_with_mean
 from rgstep.errors import InputError, require_positive, require_seed
 from rgstep.lattice import as_vectors
+from rgstep.nets import products
 from rgstep.types import Field, Rng, Samples, Spins
 
 UNTRAINED_WEIGHTS_SD = 0.05  # the start of the published training (arXiv:1906.05212)
+
+# Of the hash: the step of its counter, 2^32 over the golden ratio; shifts and factors of its rounds; the last shift.
+COUNTER_STEP = 0x9E3779B9
+HASH_ROUNDS = ((17, 0xED5AD4BB), (11, 0xAC4C1B51), (15, 0x31848BAB))
+HASH_LAST_SHIFT = 14
 
 
 class Weights(NamedTuple):
@@ -32,24 +49,14 @@ class Weights(NamedTuple):
     b: jax.Array
 
 
-def mean_h_from_v(weights: Weights, v: jax.Array) -> jax.Array:
-    """Return ⟨h⟩ given v, `(n, visible)` → `(n, hidden)`; in full precision, where a GPU would round W to ten bits."""
-    return jnp.tanh(jnp.matmul(v, weights.w, precision="highest") + weights.b)
+def inputs_h_from_v(weights: Weights, v: jax.Array) -> jax.Array:
+    """Return Wᵀv + b for real v, `(n, visible)` → `(n, hidden)`; in full precision: a GPU would round W."""
+    return jnp.matmul(v, weights.w, precision="highest") + weights.b
 
 
-def mean_v_from_h(weights: Weights, h: jax.Array) -> jax.Array:
-    """Return ⟨v⟩ given h, `(n, hidden)` → `(n, visible)`."""
-    return jnp.tanh(jnp.matmul(h, weights.w.T, precision="highest") + weights.a)
-
-
-@jax.jit
-def _mean_h(weights: Weights, v: jax.Array) -> jax.Array:
-    return mean_h_from_v(weights, v.astype(jnp.float32))
-
-
-@jax.jit
-def _mean_v(weights: Weights, h: jax.Array) -> jax.Array:
-    return mean_v_from_h(weights, h.astype(jnp.float32))
+def inputs_v_from_h(weights: Weights, h: jax.Array) -> jax.Array:
+    """Return W h + a for real h, `(n, hidden)` → `(n, visible)`, in full precision."""
+    return jnp.matmul(h, weights.w.T, precision="highest") + weights.a
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +106,7 @@ class RBM:
 
     def mean_h(self, v: Spins) -> Field:
         """Return E[h | v], `(sample, hidden)`, for `(sample, row, column)` or `(sample, visible)`."""
-        return np.asarray(_mean_h(self.parameters, self._rows(v)))
+        return np.asarray(_mean_of_inputs(inputs_h_from_v, self.parameters, self._rows(v)))
 
     def sample_h(self, v: Spins, rng: Rng) -> Spins:
         """Draw h from p(h | v), int8 ±1, `(sample, hidden)`."""
@@ -111,7 +118,7 @@ class RBM:
         if units.shape[1] != self.hidden:
             message = f"{units.shape[1]} hidden variables given to a network of {self.hidden} hidden units"
             raise InputError(message)
-        return np.asarray(_mean_v(self.parameters, units))
+        return np.asarray(_mean_of_inputs(inputs_v_from_h, self.parameters, units))
 
     def sample_v(self, h: Samples, rng: Rng) -> Spins:
         """Draw v from p(v | h), int8 ±1, `(sample, visible)`."""
@@ -131,17 +138,22 @@ class RBM:
         return rows
 
 
-def log_2cosh(x: np.ndarray) -> np.ndarray:
-    """Return ln(2 cosh x) without overflow."""
-    size = np.abs(x)
-    return np.asarray(size + np.log1p(np.exp(-2 * size)))
+@partial(jax.jit, static_argnums=0)
+def _mean_of_inputs(inputs: Callable[[Weights, jax.Array], jax.Array], weights: Weights, layer: jax.Array) -> jax.Array:
+    return jnp.tanh(inputs(weights, layer.astype(jnp.float32)))
+
+
+def log_2cosh(x: Any, xp: Any = np) -> Any:
+    """Return ln(2 cosh x) without overflow; `xp` is the module that computes, `numpy` or `jax.numpy`."""
+    size = xp.abs(x)
+    return size + xp.log1p(xp.exp(-2 * size))
 
 
 def untrained_rbm(visible: int, hidden: int, seed: int = 0, weights_sd: float = UNTRAINED_WEIGHTS_SD) -> RBM:
     """Return a network that saw no data: W ~ N(0, weights_sd²), zero biases. The null of every claim about training.
 
     Raises:
-        InputError: for sizes that are not whole numbers above 0, or too large for this machine.
+        InputError: for sizes that are not whole numbers above 0, or too large for this computer.
     """
     visible, hidden = require_positive("visible", visible), require_positive("hidden", hidden)
     require_seed(seed)
@@ -159,3 +171,68 @@ def require_room(visible: int, hidden: int, copies: int) -> None:
         f"a network of {visible} visible and {hidden} hidden units",
         f"at most hidden = {memory.available() // (4 * copies * visible)} units fit",
     )
+
+
+# --- Gibbs sampling, compiled
+
+
+def hashed(word: jax.Array, key: jax.Array) -> jax.Array:
+    """Return the hash of 32-bit words, `key` drawn into the second round."""
+    for turn, (shift, factor) in enumerate(HASH_ROUNDS):
+        word ^= word >> jnp.uint32(shift)
+        if turn == 1:
+            word ^= key
+        word *= jnp.uint32(factor)
+    result: jax.Array = word ^ word >> jnp.uint32(HASH_LAST_SHIFT)
+    return result
+
+
+def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Return independent uniform numbers on (−1, 1), float32, none of them 0 or ±1: odd multiples of 2^−24.
+
+    At most 2^32 of them. The key's second word is hashed before it is drawn in: the rounds that are left do not spread
+    its high bits, and keys made from neighbouring seeds, which JAX does not mix, would give numbers that look alike.
+    """
+    first, second = jax.random.key_data(key).astype(jnp.uint32)
+    counter = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape) * jnp.uint32(COUNTER_STEP) + first
+    word = hashed(counter, hashed(second, jnp.uint32(0)))
+    odd = (word.astype(jnp.int32) >> 7) | 1  # 25 bits with sign, of which 24 are random
+    result: jax.Array = odd.astype(jnp.float32) * jnp.float32(2.0**-24)
+    return result
+
+
+def signs(key: jax.Array, mean: jax.Array) -> jax.Array:
+    """Draw ±1 units of given means, float32."""
+    result: jax.Array = jnp.where(uniform(key, mean.shape) < mean, jnp.float32(1), jnp.float32(-1))
+    return result
+
+
+def mean_h_from_v(weights: Weights, v: jax.Array) -> jax.Array:
+    """Return ⟨h⟩ given v of ±1, `(n, visible)` → `(n, hidden)`."""
+    return jnp.tanh(products.times(v, weights.w) + weights.b)
+
+
+def mean_v_from_h(weights: Weights, h: jax.Array) -> jax.Array:
+    """Return ⟨v⟩ given h of ±1, `(n, hidden)` → `(n, visible)`."""
+    return jnp.tanh(products.times_transposed(h, weights.w) + weights.a)
+
+
+def sample_h_from_v(weights: Weights, v: jax.Array, key: jax.Array) -> jax.Array:
+    """Draw h given v of ±1, `(n, visible)` → `(n, hidden)`."""
+    return signs(key, mean_h_from_v(weights, v))
+
+
+def sample_v_from_h(weights: Weights, h: jax.Array, key: jax.Array) -> jax.Array:
+    """Draw v given h of ±1, `(n, hidden)` → `(n, visible)`."""
+    return signs(key, mean_v_from_h(weights, h))
+
+
+def gibbs_steps(weights: Weights, v: jax.Array, k: jax.Array, key: jax.Array) -> jax.Array:
+    """Return v after k steps v → h → v, every unit sampled; k may be traced."""
+
+    def step(i: jax.Array, v: jax.Array) -> jax.Array:
+        key_h, key_v = jax.random.split(jax.random.fold_in(key, i))
+        return sample_v_from_h(weights, sample_h_from_v(weights, v, key_h), key_v)
+
+    result: jax.Array = jax.lax.fori_loop(0, k, step, v)
+    return result

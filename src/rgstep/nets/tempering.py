@@ -1,13 +1,13 @@
-"""Parallel tempering of RBMs: replica exchange along a ladder of machines, the easiest first.
+"""Parallel tempering of RBMs: replica exchange along a ladder of networks, the easiest first.
 
-A ladder is a stack of machines of one shape: `Weights` whose arrays have a leading level axis. One step is k Gibbs
+A ladder is a stack of networks of one shape: `Weights` whose arrays have a leading level axis. One step is k Gibbs
 steps at every level, then an exchange of the configurations of neighbouring levels, accepted with probability
 
     min(1, exp(F_l(v_l) + F_{l+1}(v_{l+1}) − F_l(v_{l+1}) − F_{l+1}(v_l))),
 
 which leaves the product of the p_l(v) invariant (Geyer 1991; Hukushima and Nemoto 1996). Pairs that begin at an even
 level and those at an odd one take turns, so that configurations travel rather than diffuse (Syed et al. 2022). Levels
-are one machine at several temperatures, or checkpoints of one training run (parallel trajectory tempering: Béreux,
+are one network at several temperatures, or checkpoints of one training run (parallel trajectory tempering: Béreux,
 Decelle, Furtlehner, Rosset, Seoane 2024, arXiv:2405.15376). Where W = 0 a Gibbs step draws afresh from p(v). Chains,
 each with its own copy of all levels, do not exchange with one another: errors here come from their scatter.
 """
@@ -26,18 +26,18 @@ from scipy.special import erfcinv
 from rgstep import memory
 from rgstep.errors import InputError, is_number, require_positive, require_seed
 from rgstep.estimates import Estimate, autocorrelation_time, grouped_mean
-from rgstep.nets.gibbs import gibbs, uniform
-from rgstep.nets.rbm import RBM, Weights
+from rgstep.nets.rbm import RBM, Weights, gibbs_steps, log_2cosh, uniform
 from rgstep.types import Field, Progress, Rng, Spins
 
-BLOCK = 100  # steps in one compiled loop, at most
-ENOUGH = 400  # chains × steps without one exchange of a pair accepted before the ladder counts as cut
-ROUNDS, PLACED = 15, 3  # pilot runs in the choice of temperatures, and those of them that move the β
+STEPS_IN_LOOP = 100  # steps in one compiled loop, at most
+STEPS_BEFORE_CUT = 400  # chains × steps without one accepted exchange of a pair, from which the ladder counts as cut
+PILOT_RUNS = 15  # in the choice of temperatures, at most: halved so often [0, 1] has gaps of 2^−15
+PLACING_RUNS = 3  # those of them after which the β are moved to equal acceptance
 FROM_FIRST, FROM_LAST = 1, 2  # the end of the ladder where a configuration was last; 0 before it was at the first
 Seed: TypeAlias = int | Rng | jax.Array  # a seed, a generator, or a JAX key
 
 
-class State(NamedTuple):
+class LadderState(NamedTuple):
     """What one step hands to the next: a run that goes on from it gives what a longer run would have given."""
 
     v: jax.Array  # (level, chain, visible), float32 ±1
@@ -45,14 +45,14 @@ class State(NamedTuple):
     step: jax.Array  # int32, steps since the start
 
 
-class Seen(NamedTuple):
-    """What a block of steps counted and read at the last level."""
+class LoopCounts(NamedTuple):
+    """What a loop of steps counted, and measured at the last level."""
 
     accepted: jax.Array  # (level − 1, chain)
     trips: jax.Array  # (chain,)
-    m: jax.Array  # (BLOCK, chain), Σ v_i / visible
-    energy: jax.Array  # (BLOCK, chain), F(v)
-    v: jax.Array  # (chain, visible), int8, after the block
+    m: jax.Array  # (STEPS_IN_LOOP, chain), Σ v_i / visible
+    energy: jax.Array  # (STEPS_IN_LOOP, chain), F(v)
+    v: jax.Array  # (chain, visible), int8, after the loop
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Tempered:
     """
 
     samples: Spins
-    state: State
+    state: LadderState
     acceptances: Estimate
     round_trips: int
     trip_rate: Estimate
@@ -89,13 +89,13 @@ class Tempered:
 
 
 def stacked(rbms: Sequence[RBM]) -> Weights:
-    """Return machines of one shape as a ladder, in the order given.
+    """Return networks of one shape as a ladder, in the order given.
 
     Raises:
         InputError: if there are none, if shapes differ, or if the stack does not fit in memory.
     """
     if not rbms:
-        message = "a ladder of 0 machines: give at least one, the easiest first"
+        message = "a ladder of 0 networks: give at least one, the easiest first"
         raise InputError(message)
     shape = rbms[0].weights.shape
     other = next((level for level, rbm in enumerate(rbms) if rbm.weights.shape != shape), None)
@@ -108,7 +108,7 @@ def stacked(rbms: Sequence[RBM]) -> Weights:
 
 
 def temperature_ladder(rbm: RBM, betas: Sequence[float] | np.ndarray) -> Weights:
-    """Return the machines (βW, βa, βb), one level for each β.
+    """Return the networks (βW, βa, βb), one level for each β.
 
     Raises:
         InputError: unless the β increase from at least 0 to 1, or if the ladder does not fit in memory.
@@ -128,7 +128,7 @@ def trajectory_ladder(rbms: Sequence[RBM]) -> Weights:
 
 
 def from_independent(rbms: Sequence[RBM]) -> list[RBM]:
-    """Return machines after one with W = 0 and the biases of the first, unless W = 0 in the first already."""
+    """Return networks after one with W = 0 and the biases of the first, unless W = 0 in the first already."""
     if not rbms or not rbms[0].weights.any():
         return list(rbms)
     return [RBM(0 * rbms[0].weights, rbms[0].visible_bias, rbms[0].hidden_bias, {"preset": "independent"}), *rbms]
@@ -136,7 +136,7 @@ def from_independent(rbms: Sequence[RBM]) -> list[RBM]:
 
 def require_ladder(levels: int, visible: int, hidden: int) -> None:
     """Raise `InputError` unless a ladder, and the copy made of it on the way, fit in memory."""
-    what = f"a ladder of {levels} machines of {visible} visible and {hidden} hidden units"
+    what = f"a ladder of {levels} networks of {visible} visible and {hidden} hidden units"
     each = 8 * (visible * hidden + visible + hidden)
     memory.require(levels * each, what, f"at most {memory.available() // each} levels fit")
 
@@ -147,12 +147,13 @@ def free_energies(ladder: Weights, v: jax.Array) -> jax.Array:
     At 1024 × 256, F ~ 1000 is off by 10⁻⁴, the chance of an exchange by less than 10⁻³; for ln Z use `RBM.free_energy`.
     """
     exact = jax.lax.Precision.HIGHEST  # accelerators may otherwise round W to ten bits
-    x = jnp.abs(jnp.einsum("lcv,lvh->lch", v, ladder.w, precision=exact) + ladder.b[:, None])
+    inputs = jnp.einsum("lcv,lvh->lch", v, ladder.w, precision=exact) + ladder.b[:, None]
     fields = jnp.einsum("lcv,lv->lc", v, ladder.a, precision=exact)
-    return -fields - (x + jnp.log1p(jnp.exp(-2 * x))).sum(axis=2)
+    energies: jax.Array = -fields - log_2cosh(inputs, jnp).sum(axis=2)
+    return energies
 
 
-def swapped(x: jax.Array, accepted: jax.Array) -> jax.Array:
+def with_exchanged(x: jax.Array, accepted: jax.Array) -> jax.Array:
     """Return x `(level, chain, ...)` with levels l and l + 1 exchanged where `accepted[l]`, `(level − 1, chain)`."""
     shape = (*x.shape[:2], *[1] * (x.ndim - 2))
     up = jnp.pad(accepted, ((0, 1), (0, 0))).reshape(shape)
@@ -164,7 +165,7 @@ def exchange(ladder: Weights, v: jax.Array, key: jax.Array, parity: jax.Array | 
     """Exchange the configurations of the pairs of levels (l, l + 1) with l ≡ parity mod 2; the equation is above.
 
     Args:
-        ladder: the machines, a leading level axis on every array.
+        ladder: the networks, a leading level axis on every array.
         v: float32 ±1, `(level, chain, visible)`.
         key: decides what is accepted.
         parity: 0 or 1, may be traced.
@@ -179,7 +180,7 @@ def exchange(ladder: Weights, v: jax.Array, key: jax.Array, parity: jax.Array | 
     chance = jnp.exp(jnp.minimum(gain + gain[partner], 0.0))  # the same number at both levels of a pair
     drawn = (1 + uniform(key, chance.shape)) / 2 < chance
     accepted = (drawn & (partner > level)[:, None])[:-1]
-    return swapped(v, accepted), accepted
+    return with_exchanged(v, accepted), accepted
 
 
 def tempering_step(
@@ -192,27 +193,29 @@ def tempering_step(
     keys = jax.random.split(key, len(v) + 2)
     if parity is None:
         parity = jax.random.key_data(keys[-1])[0].astype(jnp.int32) & 1
-    v = jax.vmap(gibbs, (0, 0, None, 0))(ladder, v, jnp.int32(k), keys[:-2])
+    v = jax.vmap(gibbs_steps, (0, 0, None, 0))(ladder, v, jnp.int32(k), keys[:-2])
     return exchange(ladder, v.astype(jnp.float32), keys[-2], parity)  # a cast away from JAX's weak type
 
 
 @jax.jit
-def advance(ladder: Weights, state: State, key: jax.Array, k: jax.Array, steps: jax.Array) -> tuple[State, Seen]:
-    """Do `steps` steps, at most `BLOCK`, compiled; k and steps are traced, and the number of a step picks its key."""
+def run_steps(
+    ladder: Weights, state: LadderState, key: jax.Array, k: jax.Array, steps: jax.Array
+) -> tuple[LadderState, LoopCounts]:
+    """Do `steps` steps, at most `STEPS_IN_LOOP`, compiled; k, steps are traced, the number of a step picks its key."""
     last = Weights(*(array[-1:] for array in ladder))
 
-    def one(i: jax.Array, carry: tuple[State, Seen]) -> tuple[State, Seen]:
+    def one(i: jax.Array, carry: tuple[LadderState, LoopCounts]) -> tuple[LadderState, LoopCounts]:
         (v, trip, step), seen = carry
         v, accepted = tempering_step(ladder, v, jax.random.fold_in(key, step), k, step % 2)
-        trip, home = travelled(swapped(trip, accepted))
+        trip, home = travelled(with_exchanged(trip, accepted))
         m, energy = v[-1].mean(axis=1), free_energies(last, v[-1:])[0]
         counts = seen.accepted + accepted, seen.trips + home
-        readings = seen.m.at[i].set(m), seen.energy.at[i].set(energy)
-        return State(v, trip, step + 1), Seen(*counts, *readings, v[-1].astype(jnp.int8))
+        series = seen.m.at[i].set(m), seen.energy.at[i].set(energy)
+        return LadderState(v, trip, step + 1), LoopCounts(*counts, *series, v[-1].astype(jnp.int8))
 
-    counts, readings = jnp.zeros_like(state.trip, jnp.int32), jnp.zeros((BLOCK, state.v.shape[1]))
-    none = Seen(counts[1:], counts[0], readings, readings, state.v[-1].astype(jnp.int8))
-    result: tuple[State, Seen] = jax.lax.fori_loop(0, steps, one, (state, none))
+    counts, series = jnp.zeros_like(state.trip, jnp.int32), jnp.zeros((STEPS_IN_LOOP, state.v.shape[1]))
+    none = LoopCounts(counts[1:], counts[0], series, series, state.v[-1].astype(jnp.int8))
+    result: tuple[LadderState, LoopCounts] = jax.lax.fori_loop(0, steps, one, (state, none))
     return result
 
 
@@ -223,12 +226,12 @@ def travelled(trip: jax.Array) -> tuple[jax.Array, jax.Array]:
     return trip.at[-1].set(jnp.where(trip[-1] == FROM_FIRST, FROM_LAST, trip[-1])), home
 
 
-def first_state(v: np.ndarray | jax.Array) -> State:
+def ladder_state(v: np.ndarray | jax.Array) -> LadderState:
     """Return the state before the first step, from configurations of all levels, `(level, chain, visible)`."""
     units = jnp.asarray(v, jnp.float32)
     trip = np.zeros(units.shape[:2], np.int8)
     trip[0] = FROM_FIRST
-    return State(units, jnp.asarray(trip), jnp.int32(0))
+    return LadderState(units, jnp.asarray(trip), jnp.int32(0))
 
 
 def as_key(seed: Seed) -> jax.Array:
@@ -242,10 +245,10 @@ def as_key(seed: Seed) -> jax.Array:
     return key
 
 
-def fair_spins(ladder: Weights, chains: int, key: jax.Array) -> State:
+def fair_spins(ladder: Weights, chains: int, key: jax.Array) -> LadderState:
     """Return a start from independent fair spins at every level."""
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    return first_state(2 * rng.integers(0, 2, (len(ladder.w), chains, ladder.w.shape[1]), dtype=np.int8) - 1)
+    return ladder_state(2 * rng.integers(0, 2, (len(ladder.w), chains, ladder.w.shape[1]), dtype=np.int8) - 1)
 
 
 def temper(
@@ -255,7 +258,7 @@ def temper(
     chains: int,
     steps: int,
     sweeps: int = 1,
-    start: State | None = None,
+    start: LadderState | None = None,
     keep: int = 10,
     allow_cut: bool = False,
     progress: Progress | None = None,
@@ -265,7 +268,7 @@ def temper(
     No step is thrown away: to begin in equilibrium, run once, and again from the `state` of the first run.
 
     Args:
-        ladder: the machines, from `temperature_ladder` or `trajectory_ladder`.
+        ladder: the networks, from `temperature_ladder` or `trajectory_ladder`.
         seed: the same seed gives the same numbers, in one run or in several that go on from one another.
         chains: independent copies of the ladder.
         steps: steps, each of `sweeps` Gibbs steps at every level and one exchange.
@@ -273,7 +276,7 @@ def temper(
         start: where to go on from; independent fair spins by default.
         keep: steps between the configurations kept.
         allow_cut: whether to go on where neighbours exchange nothing.
-        progress: called after each block of steps with the speed.
+        progress: called after each loop of steps with the speed.
 
     Raises:
         InputError: for numbers that are not whole and above 0, a start of another shape, a run too large for memory,
@@ -288,8 +291,8 @@ def temper(
     accepted, trips, clock, done = np.zeros((len(tried), chains)), np.zeros(chains), time.perf_counter(), 0
     kept, series = [np.empty((chains, 0, ladder.w.shape[1]), np.int8)], []
     while done < steps:
-        take = min(BLOCK, keep - done % keep, steps - done)
-        state, seen = advance(ladder, state, key, jnp.int32(sweeps), jnp.int32(take))
+        take = min(STEPS_IN_LOOP, keep - done % keep, steps - done)
+        state, seen = run_steps(ladder, state, key, jnp.int32(sweeps), jnp.int32(take))
         done += take
         accepted, trips = accepted + np.asarray(seen.accepted), trips + np.asarray(seen.trips)
         series.append(np.stack([seen.m, seen.energy])[:, :take])
@@ -297,7 +300,7 @@ def temper(
             kept.append(np.asarray(seen.v)[:, None])
         if progress:
             progress("tempering", done, steps, f"{done / (time.perf_counter() - clock):.0f} steps/s")
-    if not allow_cut and chains * steps >= ENOUGH:
+    if not allow_cut and chains * steps >= STEPS_BEFORE_CUT:
         require_exchange(accepted)
     m, energy = np.concatenate(series, axis=1).transpose(0, 2, 1)
     return Tempered(
@@ -317,10 +320,10 @@ def attempts(pairs: int, begun: int, steps: int) -> np.ndarray:
     return np.where(tried > 0, tried, np.nan)
 
 
-def require_run(ladder: Weights, chains: int, steps: int, keep: int, start: State | None) -> None:
+def require_run(ladder: Weights, chains: int, steps: int, keep: int, start: LadderState | None) -> None:
     """Raise `InputError` unless a run fits in memory, and its start is of the shape that it needs."""
     levels, visible, hidden = ladder.w.shape
-    each = 16 * levels * (visible + hidden) + 2 * (steps // keep) * visible + 80 * steps  # readings, their spectra
+    each = 16 * levels * (visible + hidden) + 2 * (steps // keep) * visible + 80 * steps  # series, their spectra
     what = f"a run of {chains} chains, {levels} levels and {steps} steps"
     memory.require(chains * each, what, f"at most {memory.available() // each} chains fit, or take fewer steps")
     if start is not None and start.v.shape != (levels, chains, visible):
@@ -351,7 +354,7 @@ def choose_betas(
     of erfc⁻¹(A) is cut into equal parts: for Gaussian energies A = erfc(c Δβ) (Predescu et al. 2004).
 
     Args:
-        rbm: the machine of the last level.
+        rbm: the network of the last level.
         seed: decides the chains of the pilot runs.
         acceptance: wanted between neighbours, between 0 and 1.
         chains: chains of the pilot runs.
@@ -364,23 +367,23 @@ def choose_betas(
     require_acceptance(acceptance)
     key, betas, placed, steps = as_key(seed), np.array([0.0, 1.0]), 0, max(2, require_positive("steps", steps))
     state = fair_spins(temperature_ladder(rbm, betas), require_positive("chains", chains), key)
-    for turn in range(ROUNDS):
+    for turn in range(PILOT_RUNS):
         ladder = temperature_ladder(rbm, betas)
         settled = temper(ladder, key, chains=chains, steps=steps, start=state, allow_cut=True)
         run = temper(ladder, key, chains=chains, steps=steps, start=settled.state, allow_cut=True)
         rates = np.asarray(run.acceptances.value)
         if progress:
-            progress("choosing temperatures", turn + 1, ROUNDS, f"{len(betas)} levels")
-        if placed == PLACED:
+            progress("choosing temperatures", turn + 1, PILOT_RUNS, f"{len(betas)} levels")
+        if placed == PLACING_RUNS:
             return betas
         if not placed and (rates < acceptance).any():
             finer = np.sort(np.append(betas, ((betas[1:] + betas[:-1]) / 2)[rates < acceptance]))
         else:
             finer, placed = equalised(betas, rates, acceptance), placed + 1
-        nearest = first_state(run.state.v[np.searchsorted(betas, finer)])
+        nearest = ladder_state(run.state.v[np.searchsorted(betas, finer)])
         state, betas = nearest._replace(step=run.state.step), finer
     message = (
-        f"acceptance = {acceptance} not reached by halving [0, 1] {ROUNDS} times: ask for less, or take more steps"
+        f"acceptance = {acceptance} not reached by halving [0, 1] {PILOT_RUNS} times: ask for less, or take more steps"
     )
     raise InputError(message)
 

@@ -1,12 +1,18 @@
-"""Training an RBM: batches to updates to readings to checkpoints.
+"""Training an RBM, and its checkpoints on disk: batches, updates, readings of the training curves, checkpoints.
 
 Compiled loops of up to 500 updates (`updates`) run between the points where the host has something to do: a reading of
 the training curves, a checkpoint, a look whether the weights are finite, a new chunk of a stream. The loops are of
 about half a second; how they are cut changes no number.
+
+A checkpoint holds all that a run is made of: parameters, optimiser, chains, means, ladder, key and step of every
+network, the training curves so far, the settings, and a hash of the data. From it the run goes on to the same bits.
+Files are written whole, so that a run that is killed leaves its last checkpoint.
 """
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,27 +21,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from rgstep.errors import InputError, require_positive, require_seed
-from rgstep.nets import checkpoints as disk
-from rgstep.nets.gibbs import gibbs
+from rgstep.files import check_folder, read_arrays, write_arrays
+from rgstep.nets.batches import BatchSource, Data, batch_source, spins_of_bits
+from rgstep.nets.conversion import to_spin
+from rgstep.nets.curves import CurveReader, next_reading
 from rgstep.nets.presets import Training, settings
-from rgstep.nets.rbm import RBM, Weights, require_room, untrained_rbm
-from rgstep.nets.readings import Reader, next_reading
-from rgstep.nets.sources import Data, Source, as_source
+from rgstep.nets.rbm import RBM, Weights, gibbs_steps, require_room, untrained_rbm
 from rgstep.nets.updates import (
-    MOST,
-    State,
+    LONGEST_LOOP,
+    TrainingState,
     compiled_settings,
     first_state,
+    run_updates,
+    run_updates_of_many,
     spin_weights,
-    unpacked,
-    updates,
-    updates_of_many,
 )
 from rgstep.types import Progress
 
-SECONDS = 0.5  # that a compiled loop takes, about
-FIRST = 10  # updates in the first one
-SAMPLED = 500  # samples of the model in a reading
+SECONDS_OF_LOOP = 0.5  # that a compiled loop takes, about: long beside its call, short for a user who watches
+UPDATES_OF_FIRST_LOOP = 10  # before any speed is known
+MODEL_SAMPLES = 500  # samples of the model in a reading
+CHECKPOINT_FORMAT = 1
+CHECKPOINT_SPACING = 1.5  # ratio of the steps of neighbouring checkpoints
+Curves = list[list[dict[str, float]]]  # for every network, reading by reading
 
 
 @overload
@@ -93,10 +101,10 @@ def train_rbm(
     """
     training = settings(preset, overrides)
     seeds = as_seeds(seed)
-    source = as_source(data, training.batch, seeds)
+    source = batch_source(data, training.batch, seeds)
     hidden = require_positive("hidden", hidden if hidden is not None else max(1, source.visible // 4))
     require_room(source.visible, hidden, copies=len(seeds) * (8 + 2 * training.levels))
-    run = Run(source, hidden, training, seeds, Path(checkpoints) if checkpoints is not None else None)
+    run = TrainingRun(source, hidden, training, seeds, Path(checkpoints) if checkpoints is not None else None)
     run.go(progress, stage=f"training {preset}")
     rbms = [run.network(i, preset) for i in range(len(seeds))]
     return rbms if isinstance(seed, Sequence) else rbms[0]
@@ -113,10 +121,12 @@ def as_seeds(seed: object) -> list[int]:
     return [int(one) for one in several]
 
 
-class Run:
+class TrainingRun:
     """One training run of one or several networks."""
 
-    def __init__(self, source: Source, hidden: int, training: Training, seeds: list[int], folder: Path | None) -> None:
+    def __init__(
+        self, source: BatchSource, hidden: int, training: Training, seeds: list[int], folder: Path | None
+    ) -> None:
         """Start, or go on from the last checkpoint in the folder."""
         self.source, self.training, self.seeds, self.folder = source, training, seeds, folder
         self.compiled = compiled_settings(training)
@@ -124,15 +134,14 @@ class Run:
             first_state(untrained_rbm(source.visible, hidden, s, training.weights_sd).parameters, training, s)
             for s in seeds
         ]
-        self.state: State = stack(starts) if len(seeds) > 1 else starts[0]
-        self.readers = [
-            Reader(source.sample, source.visible, np.random.default_rng([s, source.visible, hidden, 3])) for s in seeds
-        ]
-        self.curves: disk.Curves = [[] for _ in seeds]
-        self.record = disk.Run(training.plain(), seeds, source.visible, hidden, source.digest)
-        self.length = FIRST
+        self.state: TrainingState = starts[0] if len(seeds) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *starts)
+        streams = (np.random.default_rng([s, source.visible, hidden, 3]) for s in seeds)
+        self.readers = [CurveReader(source.sample, source.visible, rng) for rng in streams]
+        self.curves: Curves = [[] for _ in seeds]
+        self.record = RunRecord(training.plain(), seeds, source.visible, hidden, source.digest)
+        self.length = UPDATES_OF_FIRST_LOOP
         self.good = -1  # the step of the last checkpoint on disk
-        if folder is not None and (found := disk.resume(folder, self.record, self.state)):
+        if folder is not None and (found := last_checkpoint(folder, self.record, self.state)):
             self.state, self.curves = found
             self.good = self.step
 
@@ -141,12 +150,12 @@ class Run:
         """How many updates are done."""
         return int(np.asarray(self.state.step).flat[0])
 
-    def one(self, i: int) -> State:
+    def state_of(self, i: int) -> TrainingState:
         """Return the state of the i-th network."""
         if len(self.seeds) == 1:
             return self.state
-        one: State = jax.tree.map(lambda x: x[i], self.state)
-        return one
+        state: TrainingState = jax.tree.map(lambda x: x[i], self.state)
+        return state
 
     def go(self, progress: Progress | None, stage: str) -> None:
         """Do all updates that are left."""
@@ -154,20 +163,20 @@ class Run:
         if progress:
             progress(stage, begun, last, f"goes on from step {begun}; compiling" if begun else "compiling")
         if not self.curves[0]:
-            self.read()
-            self.save()
+            self.take_readings()
+            self.save_checkpoint()
         step = begun
         reading = next_reading(int(self.curves[0][-1]["step"]), last)  # the grid of a run that was never cut
-        checkpoint = disk.next_checkpoint(step, last)
+        checkpoint = next_checkpoint(step, last)
         while step < last:
             until = min(reading, checkpoint, last)
-            step = self.advance(step, min(self.length, self.source.room(step), until - step, MOST))
+            step = self.advance(step, min(self.length, self.source.available(step), until - step, LONGEST_LOOP))
             if step == reading:
-                self.read()
+                self.take_readings()
                 reading = next_reading(step, last)
             if step == checkpoint:
-                self.save()
-                checkpoint = disk.next_checkpoint(step, last)
+                self.save_checkpoint()
+                checkpoint = next_checkpoint(step, last)
             if progress:
                 speed = (step - begun) / (time.perf_counter() - started)
                 note = f"reconstruction {self.curves[0][-1]['reconstruction']:.3f}, {speed:.0f} updates/s"
@@ -176,20 +185,20 @@ class Run:
     def advance(self, step: int, count: int) -> int:
         """Do `count` updates in one compiled loop, and choose the length of the next one."""
         data, rows = self.source.batches(step, count)
-        padded = np.zeros((len(self.seeds), MOST, rows.shape[2]), np.int32)
+        padded = np.zeros((len(self.seeds), LONGEST_LOOP, rows.shape[2]), np.int32)
         padded[:, :count] = rows
         started = time.perf_counter()
         rest = (jnp.int32(count), jnp.int32(self.training.k), self.compiled)
         if len(self.seeds) == 1:
-            self.state = updates(self.state, data, jnp.asarray(padded[0]), *rest)
+            self.state = run_updates(self.state, data, jnp.asarray(padded[0]), *rest)
         else:
-            self.state = updates_of_many(self.state, data, jnp.asarray(padded), *rest)
-        self.check_finite(step, count)
+            self.state = run_updates_of_many(self.state, data, jnp.asarray(padded), *rest)
+        self.require_finite()
         seconds = time.perf_counter() - started
-        self.length = int(np.clip(count * SECONDS / seconds, max(1, self.length // 2), 2 * self.length))
+        self.length = int(np.clip(count * SECONDS_OF_LOOP / seconds, max(1, self.length // 2), 2 * self.length))
         return step + count
 
-    def check_finite(self, step: int, count: int) -> None:
+    def require_finite(self) -> None:
         """Raise `InputError` if an update made a weight NaN, infinite or absurdly large."""
         at = np.atleast_1d(np.asarray(self.state.exploded))
         if (at >= 0).any():
@@ -200,33 +209,33 @@ class Run:
             )
             raise InputError(message)
 
-    def read(self) -> None:
-        """Take a reading of every network."""
+    def take_readings(self) -> None:
+        """Take a reading of the training curves of every network."""
         for i, (reader, curve) in enumerate(zip(self.readers, self.curves, strict=True)):
-            state = self.one(i)
+            state = self.state_of(i)
             weights = spin_weights(state.parameters, self.training)
-            curve.append(reader.read(weights, self.step, self.samples(state, weights)))
+            curve.append(reader.read(weights, self.step, self.model_samples(state, weights)))
 
-    def samples(self, state: State, weights: Weights) -> jax.Array:
+    def model_samples(self, state: TrainingState, weights: Weights) -> jax.Array:
         """Return samples of the model: its chains, or configurations k steps from the data where there are none."""
         if self.training.method == "pcd" and self.training.levels == 1:
-            return state.chains[:SAMPLED]
+            return state.chains[:MODEL_SAMPLES]
         if self.training.method == "pcd":
-            return state.chains[-1, :SAMPLED]
-        v = unpacked(jnp.asarray(self.source.sample[:SAMPLED]), self.source.visible)
+            return state.chains[-1, :MODEL_SAMPLES]
+        v = spins_of_bits(jnp.asarray(self.source.sample[:MODEL_SAMPLES]), self.source.visible)
         key = jax.random.fold_in(state.key, -1 - state.step)
-        samples: jax.Array = gibbs_steps(weights, v, jnp.int32(self.training.k), key)
+        samples: jax.Array = compiled_gibbs_steps(weights, v, jnp.int32(self.training.k), key)
         return samples
 
-    def save(self) -> None:
+    def save_checkpoint(self) -> None:
         """Write a checkpoint, if there is a folder for it."""
         if self.folder is not None:
-            disk.save(self.folder, self.record, self.state, self.curves)
+            write_checkpoint(self.folder, self.record, self.state, self.curves)
             self.good = self.step
 
     def network(self, i: int, preset: str) -> RBM:
         """Return the i-th network with its record and training curves."""
-        weights = spin_weights(self.one(i).parameters, self.training)
+        weights = spin_weights(self.state_of(i).parameters, self.training)
         origin = {
             "preset": preset,
             "seed": self.seeds[i],
@@ -234,18 +243,153 @@ class Run:
             "data": self.source.digest,
             **self.training.plain(),
         }
-        curves = self.curves[i]
-        history = {name: np.array([reading[name] for reading in curves]) for name in curves[0]}
-        return RBM(np.asarray(weights.w), np.asarray(weights.a), np.asarray(weights.b), origin, history)
+        w, a, b = (np.asarray(x) for x in weights)
+        return RBM(w, a, b, origin, curves_by_name(self.curves[i]))
 
 
-def stack(states: list[State]) -> State:
-    """Return states as one with a leading axis on every array."""
-    stacked: State = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    return stacked
+compiled_gibbs_steps = jax.jit(gibbs_steps)
 
 
-@jax.jit
-def gibbs_steps(weights: Weights, v: jax.Array, k: jax.Array, key: jax.Array) -> jax.Array:
-    """Return v after k Gibbs steps, compiled."""
-    return gibbs(weights, v, k, key)
+def curves_by_name(readings: list[dict[str, float]]) -> dict[str, np.ndarray]:
+    """Return the readings of a network as arrays, one for each curve."""
+    return {name: np.array([reading[name] for reading in readings]) for name in readings[0]}
+
+
+# --- checkpoints
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a folder of checkpoints belongs to, in plain values: two runs that differ in it are not the same run."""
+
+    settings: Mapping[str, Any]
+    seeds: Sequence[int]
+    visible: int
+    hidden: int
+    data: str
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON gives it back; without the number of steps where no schedule depends on it."""
+        settings = {name: value for name, value in self.settings.items() if name != "steps" or self.scheduled}
+        plain: dict[str, Any] = json.loads(json.dumps({**vars(self), "settings": settings}))
+        return plain
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the number of steps decides the steps on the way, so that more of them are another run."""
+        return bool(self.settings["schedule"] != "constant")
+
+
+def next_checkpoint(step: int, last: int) -> int:
+    """Return the step of the next checkpoint: 1, 2, 3, 4, 6, 9, … and the last."""
+    return min(max(step + 1, int(step * CHECKPOINT_SPACING)), last)
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Return the file of the checkpoint after so many updates."""
+    return folder / f"checkpoint-{step:09d}.npz"
+
+
+def write_checkpoint(folder: Path, run: RunRecord, state: TrainingState, curves: Curves) -> None:
+    """Write the checkpoint of a run as it stands."""
+    key = jax.random.key_data(state.key)
+    leaves = jax.tree.leaves(state._replace(key=key))
+    step = int(np.asarray(state.step).flat[0])
+    meta = json.dumps({"kind": "checkpoint", "format": CHECKPOINT_FORMAT, "run": run.plain(), "curves": curves})
+    arrays = {f"leaf_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_arrays(checkpoint_path(folder, step), {"meta": np.array(meta), **arrays})
+    except OSError as error:
+        message = f"checkpoint in {str(folder)!r} cannot be written: {error.strerror}"
+        raise InputError(message) from error
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """Return the steps of the checkpoints in a folder, in order."""
+    numbers = (path.stem.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*.npz"))
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def last_checkpoint(folder: Path, run: RunRecord, start: TrainingState) -> tuple[TrainingState, Curves] | None:
+    """Return the last state of a run, no later than its end, and its curves, or None if the folder holds none.
+
+    Raises:
+        InputError: if the folder cannot be used, or its checkpoints are of another run: what differs is named.
+    """
+    if folder.exists() and not folder.is_dir():
+        message = f"checkpoints = {str(folder)!r} is a file: name a folder"
+        raise InputError(message)
+    check_folder(folder)
+    steps = [step for step in checkpoint_steps(folder) if step <= run.settings["steps"]] if folder.is_dir() else []
+    if not steps:
+        return None
+    path = checkpoint_path(folder, steps[-1])
+    try:
+        meta, arrays = read_checkpoint(path)
+    except InputError as error:
+        message = f"{error}: delete it to go on from the one before"
+        raise InputError(message) from error
+    require_same_run(path, meta["run"], run.plain())
+    leaves, structure = jax.tree.flatten(start._replace(key=jax.random.key_data(start.key)))
+    stored = [arrays[f"leaf_{i:03d}"] for i in range(len(leaves)) if f"leaf_{i:03d}" in arrays]
+    if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in stored]:
+        message = f"checkpoint {str(path)!r} is damaged, or of another version: delete it to go on from the one before"
+        raise InputError(message)
+    state: TrainingState = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in stored])
+    return state._replace(key=jax.random.wrap_key_data(state.key)), meta["curves"]
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the plain values and the arrays of a checkpoint, or raise `InputError` if it is none."""
+    arrays = read_arrays(path)
+    try:
+        meta = json.loads(str(arrays.pop("meta", "")))
+    except json.JSONDecodeError:
+        meta = None
+    if not isinstance(meta, dict) or meta.get("kind") != "checkpoint" or meta.get("format") != CHECKPOINT_FORMAT:
+        message = f"file {str(path)!r} is no checkpoint of format {CHECKPOINT_FORMAT}"
+        raise InputError(message)
+    return meta, arrays
+
+
+def require_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raise `InputError` unless a checkpoint belongs to the run, naming the first thing that differs."""
+    flat_found, flat_wanted = ({**run, **run["settings"]} for run in (found, wanted))
+    for name, value in flat_wanted.items():
+        if name != "settings" and flat_found.get(name) != value:
+            what = "other data" if name == "data" else f"{name} = {flat_found.get(name)!r}, not {value!r}"
+            message = f"checkpoint {str(path)!r} is of {what}: choose another folder, or empty this one"
+            raise InputError(message)
+
+
+def load_checkpoints(folder: str | Path, network: int = 0) -> list[RBM]:
+    """Return the networks of a training run at all its checkpoints, the first (before any update) first.
+
+    Args:
+        folder: what `train_rbm` was given as `checkpoints`.
+        network: which, of a run of several seeds.
+
+    Raises:
+        InputError: if there are none, a file is damaged, or the run has no such network.
+    """
+    steps = checkpoint_steps(Path(folder)) if Path(folder).is_dir() else []
+    if not steps:
+        message = f"folder {str(folder)!r} holds no checkpoints: give one that train_rbm(…, checkpoints=…) filled"
+        raise InputError(message)
+    return [network_of_checkpoint(checkpoint_path(Path(folder), step), network) for step in steps]
+
+
+def network_of_checkpoint(path: Path, network: int) -> RBM:
+    """Return the network of one checkpoint."""
+    meta, arrays = read_checkpoint(path)
+    run = meta["run"]
+    if network not in range(len(run["seeds"])):
+        message = f"network = {network!r}: the run has {len(run['seeds'])}, numbered from 0"
+        raise InputError(message)
+    several = len(run["seeds"]) > 1
+    step, w, a, b = (arrays[f"leaf_{i:03d}"][network] if several else arrays[f"leaf_{i:03d}"] for i in range(4))
+    if run["settings"]["units"] == "binary":
+        w, a, b = (np.asarray(x) for x in to_spin(*map(jnp.asarray, (w, a, b))))
+    origin = {**run["settings"], "seed": run["seeds"][network], "steps": int(step), "data": run["data"]}
+    return RBM(w, a, b, origin, curves_by_name(meta["curves"][network]))

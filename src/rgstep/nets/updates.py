@@ -5,41 +5,38 @@ The gradient of the mean log-likelihood is a difference of two averages of the s
     ∂ ln p / ∂W_ia = ⟨v_i h_a⟩_data − ⟨v_i h_a⟩_model,    and ⟨v_i⟩, ⟨h_a⟩ for the biases.
 
 The model's average is taken over chains that ran k Gibbs steps from the data (CD-k, Hinton 2002) or from where the last
-update left them (PCD-k, Tieleman 2008), at one temperature or on a ladder of machines that exchange their
+update left them (PCD-k, Tieleman 2008), at one temperature or on a ladder of networks that exchange their
 configurations (`tempering`). The centred gradient is that of an RBM whose units have their mean values taken off
-(Melchior, Fischer and Wiskott 2016). Units 0 and 1 are the same machine in other parameters (`Weights` of 0/1 units
-are W₀₁ = 4W, a₀₁ = 2a − 2W1, b₀₁ = 2b − 2Wᵀ1); descent takes other steps in them.
+(Melchior, Fischer and Wiskott 2016). Units 0 and 1 are the same network in other parameters (`conversion`); descent
+takes other steps in them.
 
 Every random number of update t comes from (key, t), so that a run may stop and go on anywhere.
 """
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import UInt8
 
-from rgstep.nets.gibbs import mean_h_from_spins, sample_v, signs
+from rgstep.nets.batches import spins_of_bits
+from rgstep.nets.conversion import gradient_in_binary, to_spin
 from rgstep.nets.presets import Training
 from rgstep.nets.products import outer
-from rgstep.nets.rbm import Weights
+from rgstep.nets.rbm import Weights, mean_h_from_v, sample_v_from_h, signs
 from rgstep.nets.tempering import tempering_step
-from rgstep.packed import SPINS_OF_BYTE
 
-MOST = 500  # updates in one call of `updates`
-EXPLODED = 1e3  # a weight beyond which the hidden units are signs and no likelihood is left
-MEMORY = 0.01  # share of a new batch in the running means of the centred gradient
-WINDOW = 50  # updates over which exchanges are counted
-FEW_EXCHANGES = 0.3  # accepted of those tried with the trained machine, below which it joins the ladder below it
-
-Bits: TypeAlias = UInt8[np.ndarray, "n byte"]
+LONGEST_LOOP = 500  # updates in one compiled loop: the array of rows that it takes has this length
+LARGEST_WEIGHT = 1e3  # beyond it the hidden units are signs and no likelihood is left
+BATCH_SHARE = 0.01  # share of a new batch in the running means of the centred gradient
+UPDATES_PER_COUNT = 50  # updates over which exchanges are counted
+LOWEST_ACCEPTANCE = 0.3  # of exchanges tried with the trained network; below, a copy of it joins the ladder
 
 
-class State(NamedTuple):
+class TrainingState(NamedTuple):
     """What one update hands to the next."""
 
     step: jax.Array  # updates done, int32
@@ -47,14 +44,14 @@ class State(NamedTuple):
     optimiser: optax.OptState
     chains: jax.Array  # ([level,] chain, visible), float32 ±1; for CD one row that nothing reads
     means: tuple[jax.Array, jax.Array]  # running means of v and h, ±1, for the centred gradient
-    ladder: Weights  # ([level − 1,] …): the frozen machines below the trained one, for trajectory tempering
-    frozen: jax.Array  # how often the trained machine was taken into the ladder, int32
-    accepted: jax.Array  # (level − 1,) exchanges accepted a chain, since the last step divisible by `WINDOW`
-    exploded: jax.Array  # the first step after which a weight was beyond `EXPLODED`, or −1
+    ladder: Weights  # ([level − 1,] …): the frozen networks below the trained one, for trajectory tempering
+    frozen: jax.Array  # how often the trained network was taken into the ladder, int32
+    accepted: jax.Array  # (level − 1,) exchanges accepted a chain, since the last step divisible by `UPDATES_PER_COUNT`
+    exploded: jax.Array  # the first step after which a weight was beyond `LARGEST_WEIGHT`, or −1
     key: jax.Array
 
 
-def first_state(weights: Weights, training: Training, seed: int) -> State:
+def first_state(weights: Weights, training: Training, seed: int) -> TrainingState:
     """Return the state before the first update, from first weights in the units of the training.
 
     Chains start half up and half down, or as independent fair spins. A training on data whose sign is symmetric must
@@ -70,7 +67,7 @@ def first_state(weights: Weights, training: Training, seed: int) -> State:
         alternating = jnp.where(jnp.arange(count) % 2 == 0, jnp.float32(1), jnp.float32(-1))
         chains = jnp.broadcast_to(alternating[:, None], shape)
     frozen = training.levels - 1 if training.tempering == "trajectory" else 0
-    return State(
+    return TrainingState(
         step=jnp.int32(0),
         parameters=weights,
         optimiser=training.transformation().init(weights),
@@ -84,30 +81,9 @@ def first_state(weights: Weights, training: Training, seed: int) -> State:
     )
 
 
-def to_binary(weights: Weights) -> Weights:
-    """Return the parameters of the same machine on units 0 and 1."""
-    w, a, b = weights
-    return Weights(4 * w, 2 * a - 2 * w.sum(axis=1), 2 * b - 2 * w.sum(axis=0))
-
-
-def to_spin(binary: Weights) -> Weights:
-    """Return the parameters on ±1 units of a machine on units 0 and 1."""
-    w, a, b = binary
-    return Weights(w / 4, a / 2 + w.sum(axis=1) / 4, b / 2 + w.sum(axis=0) / 4)
-
-
 def spin_weights(parameters: Weights, training: Training) -> Weights:
     """Return the parameters on ±1 units."""
-    return to_spin(parameters) if training.units == "binary" else parameters
-
-
-def unpacked(bits: jax.Array, visible: int) -> jax.Array:
-    """Return bits as ±1 on the device, float32 `(n, visible)`, by looking up the eight spins of each byte.
-
-    An epoch takes 0.96–0.99 of its time with int8 data, and 1.04 with `jnp.unpackbits`.
-    """
-    spins = jnp.asarray(SPINS_OF_BYTE[np.dtype(np.float32)])[bits]
-    return spins.reshape(len(bits), -1)[:, :visible]
+    return Weights(*to_spin(*parameters)) if training.units == "binary" else parameters
 
 
 def loss_gradient(v: jax.Array, h: jax.Array, model_v: jax.Array, model_h: jax.Array) -> Weights:
@@ -118,16 +94,10 @@ def loss_gradient(v: jax.Array, h: jax.Array, model_v: jax.Array, model_h: jax.A
 
 
 def centred(gradient: Weights, means: tuple[jax.Array, jax.Array]) -> Weights:
-    """Return the gradient of the machine with v − μ and h − λ for v and h, in the parameters without them."""
+    """Return the gradient of the network with v − μ and h − λ for v and h, in the parameters without them."""
     (w, a, b), (mu, lam) = gradient, means
     w = w - mu[:, None] * b - a[:, None] * lam
     return Weights(w, a - w @ lam, b - mu @ w)
-
-
-def in_binary_units(gradient: Weights) -> Weights:
-    """Return the gradient with respect to the parameters on units 0 and 1: `to_spin` transposed."""
-    w, a, b = gradient
-    return Weights((w + a[:, None] + b) / 4, a / 2, b / 2)
 
 
 def run_chains(
@@ -137,69 +107,69 @@ def run_chains(
 
     def step(i: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         key_h, key_v = jax.random.split(jax.random.fold_in(key, i))
-        v = sample_v(weights, signs(key_h, now[1]), key_v)
-        return v, mean_h_from_spins(weights, v)
+        v = sample_v_from_h(weights, signs(key_h, now[1]), key_v)
+        return v, mean_h_from_v(weights, v)
 
     result: tuple[jax.Array, jax.Array] = jax.lax.fori_loop(0, k, step, (v, mean_h))
     return result
 
 
-def machines(state: State, weights: Weights, training: Training) -> Weights:
-    """Return the ladder of machines that exchange configurations, the trained one last: β W, or the frozen and W."""
+def tempering_ladder(state: TrainingState, weights: Weights, training: Training) -> Weights:
+    """Return the ladder of networks that exchange configurations, the trained one last: β W, or the frozen and W."""
     if training.tempering == "trajectory":
         return Weights(*(jnp.concatenate([low, x[None]]) for low, x in zip(state.ladder, weights, strict=True)))
     betas = jnp.linspace(0.0, 1.0, training.levels)
     return Weights(*(betas.reshape(-1, *[1] * x.ndim) * x for x in weights))
 
 
-def update(state: State, v: jax.Array, k: jax.Array, training: Training) -> State:
+def one_update(state: TrainingState, v: jax.Array, k: jax.Array, training: Training) -> TrainingState:
     """Do one update from a batch v `(n, visible)` of float32 ±1."""
     weights = spin_weights(state.parameters, training)
     key_data, key_chains, key_model = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
-    h = mean_h_from_spins(weights, v)
+    h = mean_h_from_v(weights, v)
     chains, accepted = state.chains, state.accepted
     if training.method == "cd":
         model_v, model_h = run_chains(weights, v, h, k, key_chains)
     elif training.levels == 1:
-        model_v, model_h = run_chains(weights, chains, mean_h_from_spins(weights, chains), k, key_chains)
+        model_v, model_h = run_chains(weights, chains, mean_h_from_v(weights, chains), k, key_chains)
         chains = model_v
     else:
-        ladder = machines(state, weights, training)
+        ladder = tempering_ladder(state, weights, training)
         chains, swapped = tempering_step(ladder, chains, key_chains, k, state.step % 2)
-        model_v, model_h = chains[-1], mean_h_from_spins(weights, chains[-1])
+        model_v, model_h = chains[-1], mean_h_from_v(weights, chains[-1])
         accepted = accepted + swapped.mean(axis=1)
     if training.gradient_h == "sampled":
         h, model_h = signs(key_data, h), signs(key_model, model_h)
     gradient, means = loss_gradient(v, h, model_v, model_h), state.means
     binary = training.units == "binary"
     if binary:
-        gradient = in_binary_units(gradient)
+        gradient = Weights(*gradient_in_binary(*gradient))
     if training.centred:  # in the units of the training, where the gradient belongs to the parameters
         both = ((v.mean(axis=0) + model_v.mean(axis=0)) / 2, (h.mean(axis=0) + model_h.mean(axis=0)) / 2)
-        means = jax.tree.map(lambda old, new: (1 - MEMORY) * old + MEMORY * new, means, both)
+        means = jax.tree.map(lambda old, new: (1 - BATCH_SHARE) * old + BATCH_SHARE * new, means, both)
         gradient = centred(gradient, jax.tree.map(lambda mean: (1 + mean) / 2, means) if binary else means)
     parameters, optimiser = descend(state, gradient, training)
-    fine = (jnp.abs(parameters.w) < EXPLODED).all()
+    fine = (jnp.abs(parameters.w) < LARGEST_WEIGHT).all()
     exploded = jnp.where(fine | (state.exploded >= 0), state.exploded, state.step + 1)
-    state = State(
+    state = TrainingState(
         *(state.step + 1, parameters, optimiser, chains, means, state.ladder, state.frozen),
         *(accepted, exploded, state.key),
     )
-    return grow(state, weights) if training.tempering == "trajectory" else state
+    return grow_ladder(state, weights) if training.tempering == "trajectory" else state
 
 
-def grow(state: State, weights: Weights) -> State:
-    """Take the trained machine into the ladder where it has moved too far from the last one there.
+def grow_ladder(state: TrainingState, weights: Weights) -> TrainingState:
+    """Take the trained network into the ladder where it has moved too far from the last one there.
 
-    It fills all levels from the first free one on. Where none is free another goes, see `leaves`, so that the ladder
-    thins evenly.
+    It fills all levels from the first free one on. Where none is free another gives way, see `level_to_drop`, so that
+    the ladder thins evenly.
     """
     levels = state.ladder.w.shape[0]
     level = jnp.arange(levels)
-    gone = leaves(state.frozen, levels)
+    gone = level_to_drop(state.frozen, levels)
     kept = jnp.minimum(jnp.where(level < gone, level, level + 1), levels - 1)
     fresh = (level > state.frozen) | (level == levels - 1)
-    due = (state.step % WINDOW == 0) & (2 * state.accepted[-1] < FEW_EXCHANGES * WINDOW)
+    due = (state.step % UPDATES_PER_COUNT == 0) & (2 * state.accepted[-1] < LOWEST_ACCEPTANCE * UPDATES_PER_COUNT)
 
     def taken(old: jax.Array, new: jax.Array) -> jax.Array:
         return jnp.where((due & fresh).reshape(-1, *[1] * new.ndim), new, jnp.where(due, old[kept], old))
@@ -207,12 +177,12 @@ def grow(state: State, weights: Weights) -> State:
     return state._replace(
         ladder=Weights(*(taken(old, new) for old, new in zip(state.ladder, weights, strict=True))),
         frozen=state.frozen + due,
-        accepted=jnp.where(state.step % WINDOW == 0, 0.0, state.accepted),
+        accepted=jnp.where(state.step % UPDATES_PER_COUNT == 0, 0.0, state.accepted),
     )
 
 
-def leaves(frozen: jax.Array, levels: int) -> jax.Array:
-    """Return which of the levels, numbered from 0, makes room for the next machine; `levels` where one is free.
+def level_to_drop(frozen: jax.Array, levels: int) -> jax.Array:
+    """Return which of the levels, numbered from 0, makes room for the next network; `levels` where one is free.
 
     With the start as number 0 and g a power of two, numbers 0, g, 2g, … fill the ladder when number (levels − 1) g has
     come. From there on every g-th newcomer stays and pushes an odd multiple of g out, the lowest first, until they are
@@ -226,7 +196,7 @@ def leaves(frozen: jax.Array, levels: int) -> jax.Array:
     return result
 
 
-def descend(state: State, gradient: Weights, training: Training) -> tuple[Weights, optax.OptState]:
+def descend(state: TrainingState, gradient: Weights, training: Training) -> tuple[Weights, optax.OptState]:
     """Return the parameters and the optimiser's state after a step along a gradient and the penalties on W."""
     w = state.parameters.w
     if training.l1 or training.l2:
@@ -241,35 +211,35 @@ def descend(state: State, gradient: Weights, training: Training) -> tuple[Weight
 
 
 def compiled_settings(training: Training) -> Training:
-    """Return what `updates` is compiled for: one program serves every k and number of steps of one schedule."""
+    """Return what `run_updates` is compiled for: one program serves every k and number of steps of one schedule."""
     steps = training.steps if training.schedule != "constant" else 1
     return replace(training, k=1, batch=1, chains=1, steps=steps)
 
 
 @partial(jax.jit, static_argnames="training", donate_argnums=0)
-def updates(
-    state: State, data: jax.Array, rows: jax.Array, count: jax.Array, k: jax.Array, training: Training
-) -> State:
+def run_updates(
+    state: TrainingState, data: jax.Array, rows: jax.Array, count: jax.Array, k: jax.Array, training: Training
+) -> TrainingState:
     """Do `count` updates, the j-th from the batch `rows[j]` of the packed `data`; count and k are traced."""
     visible = state.parameters.w.shape[0]
 
-    def one(j: jax.Array, state: State) -> State:
-        return update(state, unpacked(data[rows[j]], visible), k, training)
+    def step(j: jax.Array, state: TrainingState) -> TrainingState:
+        return one_update(state, spins_of_bits(data[rows[j]], visible), k, training)
 
-    result: State = jax.lax.fori_loop(0, count, one, state)
+    result: TrainingState = jax.lax.fori_loop(0, count, step, state)
     return result
 
 
 @partial(jax.jit, static_argnames="training", donate_argnums=0)
-def updates_of_many(
-    states: State, data: jax.Array, rows: jax.Array, count: jax.Array, k: jax.Array, training: Training
-) -> State:
+def run_updates_of_many(
+    states: TrainingState, data: jax.Array, rows: jax.Array, count: jax.Array, k: jax.Array, training: Training
+) -> TrainingState:
     """Do the same for several states at once, with rows `(state, update, batch)` for each."""
     visible = states.parameters.w.shape[1]
 
-    def one(j: jax.Array, states: State) -> State:
-        batches = jax.vmap(lambda chosen: unpacked(data[chosen], visible))(rows[:, j])
-        return jax.vmap(lambda state, v: update(state, v, k, training))(states, batches)
+    def step(j: jax.Array, states: TrainingState) -> TrainingState:
+        batches = jax.vmap(lambda chosen: spins_of_bits(data[chosen], visible))(rows[:, j])
+        return jax.vmap(lambda state, v: one_update(state, v, k, training))(states, batches)
 
-    result: State = jax.lax.fori_loop(0, count, one, states)
+    result: TrainingState = jax.lax.fori_loop(0, count, step, states)
     return result

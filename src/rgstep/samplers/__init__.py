@@ -1,1 +1,1 @@
-"""Siblings that produce configurations of the Ising model; `plan.sample` chooses how."""
+"""Configurations of the Ising model: `sample.sample` makes sets, `stream.IsingStream` goes on without end."""

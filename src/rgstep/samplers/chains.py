@@ -1,11 +1,11 @@
-"""The Markov chains that a set can be made of: by name, with what they cost and how fast they forget.
+"""The kinds of Markov chain that a set can be made of: by name, with their cost and a model of their τ.
 
-Every kind does the same three things: start a group of chains from a stream of random numbers, advance them by sweeps,
+Every kind does the same three things: start a group of chains from a source of random numbers, advance them by sweeps,
 read their configurations. How many chains go together is a function of L alone, so that no bit depends on how many
 samples or threads a call asks for.
 
-The autocorrelation times below are models, fitted to measured ones (docs/design-notes.md); they choose a kind and say
-beforehand how long a set will take. What a set is made with is measured in a pilot run.
+The autocorrelation times below are models, fitted to measured ones (docs/design-notes.md). They choose a kind and say
+beforehand how long a set will take; the burn-in and spacing of a set come from the τ measured in its pilot run.
 """
 
 import math
@@ -17,17 +17,14 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
+from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising, ising
 from rgstep.packed import PackedSpins
-from rgstep.samplers import streams
-from rgstep.samplers.cluster import SwendsenWang, Wolff, clusters_a_sweep
-from rgstep.samplers.multispin import GROUP, HeatBath, Metropolis
-from rgstep.samplers.philox import PhiloxMetropolis
+from rgstep.samplers.cluster import SwendsenWang, Wolff, clusters_per_sweep
+from rgstep.samplers.multispin import WORD, HeatBath, Metropolis, PhiloxMetropolis
+from rgstep.samplers.rng import Purpose, seed_sequence
 from rgstep.samplers.single import SingleLattices
 
-XOSHIRO = "xoshiro256+"
-REACH = 4.0  # correlation lengths over which an update matters
+CORRELATION_LENGTHS = 4.0  # over which spins must be decorrelated, in the models of τ
 
 
 @runtime_checkable
@@ -52,9 +49,9 @@ class Kind:
 
     Attributes:
         title: what it is called in a certificate.
-        start: (system, stream, hot, number of chains) → `Chains`.
+        start: (system, source, hot, number of chains) → `Chains`.
         group: L → how many chains go together.
-        trial: L → how many groups of how many chains a pilot and the chains started hot have.
+        pilot: L → how many groups of how many chains a pilot has, and the chains started hot have.
         nanoseconds: of one core for a sweep of one site: AVX2, AMD Zen 1 at 2 GHz. Ratios matter more than values.
         tau: the model of τ, the slower one of e and m², in sweeps.
         random_numbers: the generator.
@@ -63,14 +60,14 @@ class Kind:
     title: str
     start: Start
     group: Callable[[int], int]
-    trial: Callable[[int], tuple[int, int]]
+    pilot: Callable[[int], tuple[int, int]]
     nanoseconds: float
     tau: Callable[[Ising], float]
-    random_numbers: str = XOSHIRO
+    random_numbers: str = "xoshiro256+"
 
 
-def reach(system: Ising) -> float:
-    """Return the length over which spins must be decorrelated: L, or four correlation lengths ξ where that is less.
+def correlated_length(system: Ising) -> float:
+    """Return ℓ, the length over which spins must be decorrelated: L, or four correlation lengths ξ where that is less.
 
     1/ξ = ln coth K − 2K above T_c, twice its negative below (Onsager 1944; McCoy and Wu 1973).
     """
@@ -78,38 +75,38 @@ def reach(system: Ising) -> float:
         return 1.0
     inverse = -math.log(math.tanh(system.coupling)) - 2.0 * system.coupling
     inverse = inverse if system.coupling < CRITICAL_COUPLING else -2.0 * inverse
-    return max(1.0, min(float(system.size), REACH / max(inverse, 1e-9)))
+    return max(1.0, min(float(system.size), CORRELATION_LENGTHS / max(inverse, 1e-9)))
 
 
-def power_law(at_32: float, exponent: float, hot: float = 0.0) -> Callable[[Ising], float]:
-    """Return the model τ = ½ + τ_32 (ℓ/32)^z + hot · T; the last for Metropolis, which nearly always flips then."""
+def tau_model(at_32: float, exponent: float, hot: float = 0.0) -> Callable[[Ising], float]:
+    """Return the model τ = ½ + τ_32 (ℓ/32)^z + hot · T; the last for Metropolis, which nearly always flips when hot."""
 
     def tau(system: Ising) -> float:
         slow = hot * system.temperature if system.coupling > 0 else 0.0
-        return float(0.5 + at_32 * (reach(system) / 32.0) ** exponent + slow)
+        return float(0.5 + at_32 * (correlated_length(system) / 32.0) ** exponent + slow)
 
     return tau
 
 
 def start_wolff(system: Ising, source: np.random.SeedSequence, hot: bool, chains: int) -> Chains:
-    """Start chains of Wolff's clusters, so many a sweep as a short run of its own stream finds."""
+    """Start chains of Wolff's clusters; how many make a sweep is counted in a short run."""
     return Wolff(system, source, hot, chains, usual_clusters(system))
 
 
 @cache
 def usual_clusters(system: Ising) -> int:
     """Return how many clusters make a sweep: the same for every group, seed and process."""
-    return clusters_a_sweep(system, streams.stream(system, 0, streams.Purpose.PILOT, 2**31))
+    return clusters_per_sweep(system, seed_sequence(system, 0, Purpose.PILOT, 2**31))
 
 
 def in_bits(size: int) -> int:
     """Return 1024 chains up to L = 32, fewer on larger lattices, 64 from L = 512 on: rows stay in the first cache."""
-    return GROUP * int(np.clip(512 // size, 1, 16))
+    return WORD * int(np.clip(512 // size, 1, 16))
 
 
-def trial_in_bits(size: int) -> tuple[int, int]:
+def pilot_in_bits(size: int) -> tuple[int, int]:
     """Return two groups of 512 chains up to L = 8, two of 64 at L = 64, one from L = 128 on."""
-    return 1 if size >= 128 else 2, GROUP * int(np.clip(64 // size, 1, 8))
+    return 1 if size >= 128 else 2, WORD * int(np.clip(64 // size, 1, 8))
 
 
 def in_bytes(size: int) -> int:
@@ -117,26 +114,26 @@ def in_bytes(size: int) -> int:
     return int(np.clip(2**16 // size**2, 1, 64))
 
 
-def trial_in_bytes(size: int) -> tuple[int, int]:
+def pilot_in_bytes(size: int) -> tuple[int, int]:
     """Return two groups of 32 chains up to L = 64, 8 at L = 128, 4 from L = 256 on."""
     return 2, int(np.clip(2**17 // size**2, 4, 32))
 
 
 KINDS: Mapping[str, Kind] = {
-    "metropolis": Kind("multi-spin Metropolis", Metropolis, in_bits, trial_in_bits, 0.2, power_law(38.0, 2.15, 0.1)),
-    "heat-bath": Kind("multi-spin heat bath", HeatBath, in_bits, trial_in_bits, 0.27, power_law(116.0, 2.15)),
+    "metropolis": Kind("multi-spin Metropolis", Metropolis, in_bits, pilot_in_bits, 0.2, tau_model(38.0, 2.15, 0.1)),
+    "heat-bath": Kind("multi-spin heat bath", HeatBath, in_bits, pilot_in_bits, 0.27, tau_model(116.0, 2.15)),
     "single": Kind(
-        "single-lattice Metropolis", SingleLattices, in_bytes, trial_in_bytes, 1.5, power_law(38.0, 2.15, 0.1)
+        "single-lattice Metropolis", SingleLattices, in_bytes, pilot_in_bytes, 1.5, tau_model(38.0, 2.15, 0.1)
     ),
-    "swendsen-wang": Kind("Swendsen-Wang", SwendsenWang, in_bytes, trial_in_bytes, 9.0, power_law(3.4, 0.3)),
-    "wolff": Kind("Wolff", start_wolff, in_bytes, trial_in_bytes, 36.0, power_law(1.4, 0.35)),
+    "swendsen-wang": Kind("Swendsen-Wang", SwendsenWang, in_bytes, pilot_in_bytes, 9.0, tau_model(3.4, 0.3)),
+    "wolff": Kind("Wolff", start_wolff, in_bytes, pilot_in_bytes, 36.0, tau_model(1.4, 0.35)),
     "metropolis-philox": Kind(
         "multi-spin Metropolis, cross-check",
         PhiloxMetropolis,
         in_bits,
-        trial_in_bits,
+        pilot_in_bits,
         3.0,
-        power_law(38.0, 2.15, 0.1),
+        tau_model(38.0, 2.15, 0.1),
         "Philox4x32-10",
     ),
 }
@@ -148,8 +145,8 @@ def measured_nanoseconds(name: str, size: int) -> float:
     Cost: some 50 ms, and the compilation of the kernel where it is not cached.
     """
     kind, system = KINDS[name], ising(size, CRITICAL_TEMPERATURE)
-    chains = kind.start(system, streams.stream(system, 0, streams.Purpose.PILOT, 1), False, kind.group(size))
-    chains.advance(1)
+    chains = kind.start(system, seed_sequence(system, 0, Purpose.PILOT, 1), False, kind.group(size))
+    chains.advance(1)  # compiles
     sites = kind.group(size) * size**2
     sweeps = max(1, int(10e6 / (sites * kind.nanoseconds)))
     return min(timed(partial(chains.advance, sweeps)) for _ in range(3)) * 1e9 / (sweeps * sites)

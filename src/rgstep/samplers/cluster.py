@@ -4,10 +4,11 @@ Between equal neighbours a bond is opened with probability p = 1 − exp(−2K).
 cluster a fair coin for its sign; Wolff flips the cluster of one random site. At T_c their autocorrelation times grow
 like L^0.3 and L^0.25, those of local updates like L^2.17.
 
-Swendsen–Wang works on bits, 64 sites of a row at once, until clusters must be linked. Bonds along a row make *runs* of
-it, numbered from 0 through the lattice; runs are linked, not sites, and only along bonds that can add to it: a bond
-between two rows beside another between the same two runs is passed over. The coins of the runs' roots become a mask of
-spins to flip by a prefix sum modulo 2 over the places where they change.
+Swendsen–Wang works on bits, 64 sites of a row at once, until clusters must be linked. Sites of a row that are joined by
+open bonds make a *run*; runs are numbered from 0 through the lattice. Runs are linked, not sites, and only along bonds
+that can add something: a bond between two rows is passed over if its neighbour joins the same two runs. Each run takes
+the coin of its cluster's root. Where the coins change along a row a bit is set, and a prefix sum modulo 2 over these
+bits is the mask of spins to flip.
 
 Bonds are masks of nine digits and rare places, as in `multispin` (xoshiro256+, Blackman and Vigna 2021); coins, rare
 places, and all of Wolff's draws come from a SplitMix64 counter (Steele, Lea and Flood 2014) for each chain. Kernels and
@@ -22,18 +23,11 @@ import numpy as np
 from rgstep.compiled import count_bits, first_bit, helper, kernel
 from rgstep.ising import Ising
 from rgstep.packed import PackedSpins, pack
-from rgstep.samplers import streams
-from rgstep.samplers.chances import ONES as ALL
-from rgstep.samplers.chances import Chances, chances, darts
+from rgstep.samplers import rng
+from rgstep.samplers.rng import ONES, bond_law
 
 WEYL = np.uint64(0x9E3779B97F4A7C15)
-MOST_LANES = 256  # 8 kB of generators
-
-
-def bond_chances(coupling: float) -> Chances:
-    """Return the chances of an open bond, 1 − exp(−2K), or of its complement where that is less, as `wide`."""
-    p = -math.expm1(-2.0 * coupling)
-    return chances(p, 0.0) if p <= 0.5 else chances(math.exp(-2.0 * coupling), 0.0)._replace(inverted=True)
+MAX_LANES = 256  # generators of a chain, 8 kB; longer rows of bonds take them in turns
 
 
 def bond_threshold(coupling: float) -> np.uint64:
@@ -47,14 +41,14 @@ class Clusters:
     def __init__(self, system: Ising, source: np.random.SeedSequence, hot: bool, chains: int) -> None:
         """Start chains from the ordered state, or from independent fair spins."""
         size = system.size
-        self.lattices = streams.fair_spins(source, chains, size) if hot else np.ones((chains, size, size), np.int8)
+        self.lattices = rng.fair_spins(source, chains, size) if hot else np.ones((chains, size, size), np.int8)
         self.source = source
         self.threshold = bond_threshold(system.coupling)
-        self.counters = streams.words(source, chains)
+        self.counters = rng.words(source, chains)
 
     def read(self) -> PackedSpins:
         """Return the configurations, each with a fair global flip."""
-        return pack(self.lattices * streams.fair_signs(self.source, len(self.lattices))[:, None, None])
+        return pack(self.lattices * rng.fair_signs(self.source, len(self.lattices))[:, None, None])
 
 
 class SwendsenWang(Clusters):
@@ -64,37 +58,37 @@ class SwendsenWang(Clusters):
         """Start chains, and generators for up to 256 words of bonds."""
         super().__init__(system, source, hot, chains)
         words = system.size * -(-system.size // 64)
-        self.lanes = streams.words(source, chains, 4, min(words, MOST_LANES))
-        self.law = bond_chances(system.coupling)
-        self.darts = darts(self.law, 64 * words)[0]
+        self.lanes = rng.words(source, chains, 4, min(words, MAX_LANES))
+        self.law = bond_law(system.coupling)
+        self.tail = rng.hit_tails(self.law, 64 * words)[0]
 
     def advance(self, sweeps: int) -> None:
         """Sweep every chain."""
-        swendsen_wang(self.lattices, self.lanes, self.counters, self.law, self.darts, sweeps)
+        swendsen_wang(self.lattices, self.lanes, self.counters, self.law, self.tail, sweeps)
 
 
 class Wolff(Clusters):
     """Chains of Wolff's single clusters; a sweep is as many of them as flip L² spins in the mean."""
 
     def __init__(
-        self, system: Ising, source: np.random.SeedSequence, hot: bool, chains: int, clusters_a_sweep: int
+        self, system: Ising, source: np.random.SeedSequence, hot: bool, chains: int, clusters_per_sweep: int
     ) -> None:
         """Start chains."""
         super().__init__(system, source, hot, chains)
-        self.clusters_a_sweep = clusters_a_sweep
+        self.clusters_per_sweep = clusters_per_sweep
 
     def advance(self, sweeps: int) -> None:
         """Flip whole sweeps of clusters in every chain."""
-        wolff(self.lattices, self.counters, self.threshold, sweeps * self.clusters_a_sweep)
+        wolff(self.lattices, self.counters, self.threshold, sweeps * self.clusters_per_sweep)
 
 
-def clusters_a_sweep(system: Ising, source: np.random.SeedSequence) -> int:
+def clusters_per_sweep(system: Ising, source: np.random.SeedSequence) -> int:
     """Return how many of Wolff's clusters flip L² spins in the mean, from a short run; at least one."""
-    trial = Clusters(system, source, False, 4)
-    wolff(trial.lattices, trial.counters, trial.threshold, 100)
+    chains = Clusters(system, source, False, 4)
+    wolff(chains.lattices, chains.counters, chains.threshold, 100)
     flipped, clusters = 0, 0
     while flipped < 20 * system.size**2 and clusters < 20 * system.size**2:
-        flipped += int(wolff(trial.lattices, trial.counters, trial.threshold, 100))
+        flipped += int(wolff(chains.lattices, chains.counters, chains.threshold, 100))
         clusters += 400
     return max(1, round(clusters * system.size**2 / flipped))
 
@@ -119,7 +113,7 @@ def draw_bonds(lanes, mask, law, tail, counter):
         for x in range(part.size):
             s0, s1, s2, s3 = lane0[x], lane1[x], lane2[x], lane3[x]
             a = begin
-            for j in range(9):  # unrolled by the compiler, which vectorises the loop over x
+            for j in range(9):  # `rng.DIGITS`; unrolled by the compiler, which vectorises the loop over x
                 a = ((s0 + s3) & a) ^ digits[j]
                 t = s1 << np.uint64(17)
                 s2 ^= s0
@@ -160,7 +154,7 @@ def keep_equal(spins, right, down, used):
                 beside = (s >> np.uint64(1)) | (here[w + 1] << np.uint64(63))
             else:
                 beside = (s >> np.uint64(1)) | ((here[0] & np.uint64(1)) << last)
-            valid = used if w + 1 == W else ALL
+            valid = used if w + 1 == W else ONES
             right[i, w] &= ~(s ^ beside) & valid
             down[i, w] &= ~(s ^ below[w]) & valid
 
@@ -174,7 +168,7 @@ def number_runs(right, starts, before, parent, used):
     for i in range(L):
         carry = np.uint64(0)  # a row begins a run
         for w in range(W):
-            first = ~((right[i, w] << np.uint64(1)) | carry) & (used if w + 1 == W else ALL)
+            first = ~((right[i, w] << np.uint64(1)) | carry) & (used if w + 1 == W else ONES)
             carry = right[i, w] >> np.uint64(63)
             starts[i, w] = first
             before[i, w] = runs
@@ -228,7 +222,7 @@ def link_runs(right, down, starts, before, parent):
 
 @helper
 @typing.no_type_check
-def toss_clusters(spins, starts, before, parent, coins, runs, used, counter):
+def flip_clusters(spins, starts, before, parent, coins, runs, used, counter):
     """Give each cluster the coin of its root r, bit r of a stream of words, and flip the spins of those with heads."""
     L, W = spins.shape
     for first in range(0, runs, 64):
@@ -253,7 +247,7 @@ def toss_clusters(spins, starts, before, parent, coins, runs, used, counter):
                 r += 1
             for shift in (1, 2, 4, 8, 16, 32):
                 change ^= change << np.uint64(shift)
-            spins[i, w] ^= change & (used if w + 1 == W else ALL)
+            spins[i, w] ^= change & (used if w + 1 == W else ONES)
 
 
 @kernel
@@ -265,7 +259,7 @@ def swendsen_wang(lattices, lanes, counters, law, tail, sweeps):
     """
     L = lattices.shape[1]
     W = (L + 63) // 64
-    used = ALL >> np.uint64(64 * W - L)
+    used = ONES >> np.uint64(64 * W - L)
     spins, right, down = np.empty((L, W), np.uint64), np.empty((L, W), np.uint64), np.empty((L, W), np.uint64)
     starts, before = np.empty((L, W), np.uint64), np.empty((L, W), np.int32)
     parent, coins = np.empty(L * L, np.int32), np.empty(L * L, np.uint64)
@@ -283,7 +277,7 @@ def swendsen_wang(lattices, lanes, counters, law, tail, sweeps):
             keep_equal(spins, right, down, used)
             runs = number_runs(right, starts, before, parent, used)
             link_runs(right, down, starts, before, parent)
-            toss_clusters(spins, starts, before, parent, coins, runs, used, counter)
+            flip_clusters(spins, starts, before, parent, coins, runs, used, counter)
         for i in range(L):
             for w in range(W):
                 word = spins[i, w]

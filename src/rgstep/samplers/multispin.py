@@ -1,12 +1,12 @@
 """Metropolis and heat bath of many lattices at once, one bit of a machine word each (multi-spin coding).
 
-A block holds 64 W replicas of the L-by-L lattice. Bit r of word w of a site is the spin of replica 64 w + r, 1 = up.
+A group holds 64 W replicas of the L-by-L lattice. Bit r of word w of a site is the spin of replica 64 w + r, 1 = up.
 The sites of one colour of the checkerboard are updated together, a row at a time; with the words of a row side by side
 a compiler turns every loop below into vector instructions, so one core does hundreds of spins in a few cycles.
 
 Every spin of every replica has random numbers of its own. Replicas at one temperature that share them move together
 and are worth a handful of samples (damage spreading: Stanley et al. 1987; measured in docs/sampling.md). Each site's
-row of words needs two masks whose bits are set with given probabilities p ≥ q (`chances`):
+row of words needs two masks whose bits are set with given probabilities p ≥ q (`rng`):
 
     Metropolis    p = e^−4K, q = e^−8K: a spin flips where the first mask is set if one neighbour is against it, where
                   the second is if none is, and always with two or more.
@@ -15,65 +15,96 @@ row of words needs two masks whose bits are set with given probabilities p ≥ q
                   numbers; what `perfect` builds on.
 
 The random words come from one xoshiro256+ generator (Blackman and Vigna 2021) for each word of a row; the rare places
-and the global flips from a SplitMix64 counter (Steele, Lea and Flood 2014). All start from a hash of the block's name
-(`streams`). Kernels and their helpers stay in this one file: numba's cache looks at nothing else.
+and the global flips from a SplitMix64 counter (Steele, Lea and Flood 2014). All start from a hash of the group's name.
+
+The cross-check, `philox_metropolis`, shares nothing with the other kernels but the layout of the spins. Its words come
+from Philox4x32-10 (Salmon et al. 2011), a pure function of (seed of the group, sweep, row, word, digit); u < p is
+decided digit by digit from the first one until every replica is decided, so that p has all 64 digits and no rare
+places. Twenty times slower.
+
+Kernels and their helpers stay in this one file: numba's cache looks at nothing else.
 """
 
+import math
 import typing
+from fractions import Fraction
 
 import numpy as np
 
 from rgstep.compiled import helper, kernel
 from rgstep.ising import Ising
 from rgstep.packed import PackedSpins
-from rgstep.samplers import streams
-from rgstep.samplers.chances import ONES, Chances, darts, heat_bath_chances, metropolis_chances
+from rgstep.samplers import rng
+from rgstep.samplers.rng import ONES, MaskLaw, heat_bath_law, metropolis_law
 
-GROUP = 64  # replicas in a word, and sites in a word of a packed configuration
+WORD = 64  # replicas in a word, and sites in a word of a packed configuration
 WEYL = np.uint64(0x9E3779B97F4A7C15)
+LOW = np.uint64(0xFFFFFFFF)
 
 
-class Block:
+class Replicas:
     """64 W chains side by side; see `rgstep.samplers.chains.Chains`."""
 
-    def __init__(self, system: Ising, source: np.random.SeedSequence, hot: bool, chains: int, law: Chances) -> None:
+    def __init__(self, system: Ising, source: np.random.SeedSequence, hot: bool, chains: int, law: MaskLaw) -> None:
         """Start chains from the ordered state, or from independent fair spins."""
-        self.size, self.width, self.law = system.size, chains // GROUP, law
+        self.size, self.width, self.law = system.size, chains // WORD, law
         row = self.size // 2 * self.width
-        self.spins = streams.words(source, 2, self.size, row) if hot else np.full((2, self.size, row), ONES)
-        self.lanes = streams.words(source, 4, row)
-        self.darts = darts(law, GROUP * row)
-        self.counter = streams.words(source, 1)
+        self.spins = rng.words(source, 2, self.size, row) if hot else np.full((2, self.size, row), ONES)
+        self.lanes = rng.words(source, 4, row)
+        self.tails = rng.hit_tails(law, WORD * row)
+        self.counter = rng.words(source, 1)
 
     def read(self) -> PackedSpins:
         """Return the configurations, each with a fair global flip."""
-        out = np.empty((GROUP * self.width, -(-(self.size**2) // GROUP)), np.uint64)
-        read(self.spins, self.counter, self.width, out)
+        out = np.empty((WORD * self.width, -(-(self.size**2) // WORD)), np.uint64)
+        pack_replicas(self.spins, self.counter, self.width, out)
         return PackedSpins(out.view(np.uint8)[:, : -(-(self.size**2) // 8)], self.size)
 
 
-class Metropolis(Block):
+class Metropolis(Replicas):
     """Chains of Metropolis et al. (1953)."""
 
     def __init__(self, system: Ising, source: np.random.SeedSequence, hot: bool, chains: int) -> None:
         """Start chains."""
-        super().__init__(system, source, hot, chains, metropolis_chances(system.coupling))
+        super().__init__(system, source, hot, chains, metropolis_law(system.coupling))
 
     def advance(self, sweeps: int) -> None:
         """Sweep every chain."""
-        metropolis(self.spins, self.lanes, self.counter, self.law, self.darts, sweeps, self.width)
+        metropolis(self.spins, self.lanes, self.counter, self.law, self.tails, sweeps, self.width)
 
 
-class HeatBath(Block):
+class HeatBath(Replicas):
     """Chains of the heat bath."""
 
     def __init__(self, system: Ising, source: np.random.SeedSequence, hot: bool, chains: int) -> None:
         """Start chains."""
-        super().__init__(system, source, hot, chains, heat_bath_chances(system.coupling))
+        super().__init__(system, source, hot, chains, heat_bath_law(system.coupling))
 
     def advance(self, sweeps: int) -> None:
         """Sweep every chain."""
-        heat_bath(self.spins[None], self.lanes, self.counter, self.law, self.darts, sweeps, self.width)
+        heat_bath(self.spins[None], self.lanes, self.counter, self.law, self.tails, sweeps, self.width)
+
+
+class PhiloxMetropolis(Replicas):
+    """Chains of Metropolis et al. (1953), with the random numbers of the cross-check."""
+
+    def __init__(self, system: Ising, source: np.random.SeedSequence, hot: bool, chains: int) -> None:
+        """Start chains."""
+        super().__init__(system, source, hot, chains, metropolis_law(system.coupling))
+        self.key = rng.words(source, 1)
+        self.digits = np.stack([all_digits(math.exp(-4.0 * power * system.coupling)) for power in (1, 2)])
+        self.swept = 0
+
+    def advance(self, sweeps: int) -> None:
+        """Sweep every chain."""
+        philox_metropolis(self.spins, self.key[0], np.uint64(self.swept), self.digits, sweeps, self.width)
+        self.swept += sweeps
+
+
+def all_digits(p: float) -> np.ndarray:
+    """Return the first 64 binary digits of p < 1 as words of zeros or ones, uint64; p = 1 as sixty-four ones."""
+    number = min(int(Fraction(p) * 2**64), 2**64 - 1)
+    return np.array([rng.repeated(bool(number >> (63 - j) & 1)) for j in range(64)], np.uint64)
 
 
 @helper
@@ -91,6 +122,7 @@ def draw_masks(lanes, wide, narrow, law, turn, coin):
     """Fill two rows with bits that are set with the digits of p and q, and one with fair bits.
 
     Without `turn` the masks are not nested, without `coin` there are no fair bits; both are resolved at compile time.
+    The steps of xoshiro256+ are written out: with a helper that returns the new state the loop over x stays scalar.
     """
     lane0, lane1, lane2, lane3 = lanes[0], lanes[1], lanes[2], lanes[3]
     wide_digits, narrow_digits = law.wide, law.narrow
@@ -98,7 +130,7 @@ def draw_masks(lanes, wide, narrow, law, turn, coin):
     for x in range(wide.size):
         s0, s1, s2, s3 = lane0[x], lane1[x], lane2[x], lane3[x]
         a, b = wide_start, narrow_start
-        for j in range(9):  # `chances.DIGITS`; unrolled by the compiler, which vectorises the loop over x
+        for j in range(9):  # `rng.DIGITS`; unrolled by the compiler, which vectorises the loop over x
             w = s0 + s3
             t = s1 << np.uint64(17)
             s2 ^= s0
@@ -126,8 +158,8 @@ def draw_masks(lanes, wide, narrow, law, turn, coin):
 
 @helper
 @typing.no_type_check
-def throw(wide, narrow, tail, counter):
-    """Set the bits of a row that darts hit, in the second mask too if it is given."""
+def set_rare_bits(wide, narrow, tail, counter):
+    """Set a Poisson number of bits of a row, anywhere in it, in the second mask too if it is given."""
     z = counter[0]
     draw = mix(z)
     hits = 0
@@ -146,7 +178,16 @@ def throw(wide, narrow, tail, counter):
 
 @helper
 @typing.no_type_check
-def flip(here, above, below, side, other, wide, narrow):
+def rows(spins, colour, i):
+    """Return a row of one colour, and those of the other colour above, below and beside it."""
+    L = spins.shape[1]
+    other = spins[1 - colour]
+    return spins[colour, i], other[i - 1 if i > 0 else L - 1], other[i + 1 if i + 1 < L else 0], other[i]
+
+
+@helper
+@typing.no_type_check
+def metropolis_row(here, above, below, side, other, wide, narrow):
     """Update some words of a row by the rule of Metropolis et al., given those of its neighbours and the masks."""
     for x in range(here.size):
         s = here[x]
@@ -159,8 +200,8 @@ def flip(here, above, below, side, other, wide, narrow):
 
 @kernel
 @typing.no_type_check
-def metropolis(spins, lanes, counter, law, darts, sweeps, W):
-    """Sweep a block `(2, L, L/2 · W)` in place; `lanes` `(4, L/2 · W)` and `counter` are its random numbers.
+def metropolis(spins, lanes, counter, law, tails, sweeps, W):
+    """Sweep a group `(2, L, L/2 · W)` in place; `lanes` `(4, L/2 · W)` and `counter` are its random numbers.
 
     Cost, one core: 0.043 ns a spin at L = 32, 1024 chains (AVX-512, AMD Zen 4).
     """
@@ -169,23 +210,23 @@ def metropolis(spins, lanes, counter, law, darts, sweeps, W):
     for _ in range(sweeps):
         for colour in range(2):
             for i in range(L):
-                here = spins[colour, i]
-                above = spins[1 - colour, i - 1 if i > 0 else L - 1]
-                below = spins[1 - colour, i + 1 if i + 1 < L else 0]
-                side = spins[1 - colour, i]
+                here, above, below, side = rows(spins, colour, i)
                 draw_masks(lanes, wide, narrow, law, None, None)
-                throw(wide, None, darts[0], counter)
-                throw(wide, narrow, darts[1], counter)
+                set_rare_bits(wide, None, tails[0], counter)
+                set_rare_bits(wide, narrow, tails[1], counter)
                 # A site's second neighbour in its row is the next group of words on odd rows, else the last one.
                 cut = n - W if (i + colour) & 1 else W
-                turn = n - cut
-                flip(here[:cut], above[:cut], below[:cut], side[:cut], side[turn:], wide[:cut], narrow[:cut])
-                flip(here[cut:], above[cut:], below[cut:], side[cut:], side[:turn], wide[cut:], narrow[cut:])
+                metropolis_row(
+                    here[:cut], above[:cut], below[:cut], side[:cut], side[n - cut :], wide[:cut], narrow[:cut]
+                )
+                metropolis_row(
+                    here[cut:], above[cut:], below[cut:], side[cut:], side[: n - cut], wide[cut:], narrow[cut:]
+                )
 
 
 @helper
 @typing.no_type_check
-def settle(here, above, below, side, other, fourth, third, coin, invert):
+def heat_bath_row(here, above, below, side, other, fourth, third, coin, invert):
     """Update some words of a row by the heat bath, given those of its neighbours, the masks and the coins."""
     for x in range(here.size):
         a, b, c, d = above[x], below[x], side[x], other[x]
@@ -193,19 +234,19 @@ def settle(here, above, below, side, other, fourth, third, coin, invert):
         two = all_ab | all_cd | (any_ab & any_cd)
         three = (all_ab & any_cd) | (all_cd & any_ab)
         p, q = fourth[x] ^ invert, third[x] ^ invert
-        heads = two | ((any_ab | any_cd) & ~q) | ~p
-        tails = (three & q) | (all_ab & all_cd & p)
-        here[x] = (coin[x] & heads) | (~coin[x] & tails)
+        if_heads = two | ((any_ab | any_cd) & ~q) | ~p
+        if_tails = (three & q) | (all_ab & all_cd & p)
+        here[x] = (coin[x] & if_heads) | (~coin[x] & if_tails)
 
 
 @kernel
 @typing.no_type_check
-def heat_bath(states, lanes, counter, law, darts, sweeps, W):
-    """Sweep several blocks `(copies, 2, L, L/2 · W)` in place with the same random numbers.
+def heat_bath(states, lanes, counter, law, tails, sweeps, W):
+    """Sweep copies of a group `(copy, 2, L, L/2 · W)` in place with the same random numbers.
 
     With n of four neighbours up, a spin is set up with probability 1/(1 + e^{−4K(n−2)}). The masks q within p have
-    chances tanh 2K and tanh 4K: with heads it is set up where n ≥ 2, or n = 1 outside q, or n = 0 outside p; with tails
-    where n = 3 within q, or n = 4 within p.
+    probabilities tanh 2K and tanh 4K. If the coin shows heads, the spin is set up where n ≥ 2, or n = 1 outside q, or
+    n = 0 outside p; with tails where n = 3 within q, or n = 4 within p.
 
     Cost, one core: 0.052 ns a spin at L = 32, one copy, 1024 chains (AVX-512, AMD Zen 4).
     """
@@ -216,28 +257,24 @@ def heat_bath(states, lanes, counter, law, darts, sweeps, W):
         for colour in range(2):
             for i in range(L):
                 draw_masks(lanes, wide, narrow, law, law.turn, coin)
-                throw(wide, None, darts[0], counter)
-                throw(wide, narrow, darts[1], counter)
+                set_rare_bits(wide, None, tails[0], counter)
+                set_rare_bits(wide, narrow, tails[1], counter)
                 cut = n - W if (i + colour) & 1 else W
-                turn = n - cut
                 for copy in range(len(states)):
-                    here = states[copy, colour, i]
-                    above = states[copy, 1 - colour, i - 1 if i > 0 else L - 1]
-                    below = states[copy, 1 - colour, i + 1 if i + 1 < L else 0]
-                    side = states[copy, 1 - colour, i]
-                    settle(
-                        *(here[:cut], above[:cut], below[:cut], side[:cut], side[turn:]),
+                    here, above, below, side = rows(states[copy], colour, i)
+                    heat_bath_row(
+                        *(here[:cut], above[:cut], below[:cut], side[:cut], side[n - cut :]),
                         *(fourth[:cut], third[:cut], coin[:cut], invert),
                     )
-                    settle(
-                        *(here[cut:], above[cut:], below[cut:], side[cut:], side[:turn]),
+                    heat_bath_row(
+                        *(here[cut:], above[cut:], below[cut:], side[cut:], side[: n - cut]),
                         *(fourth[cut:], third[cut:], coin[cut:], invert),
                     )
 
 
 @kernel
 @typing.no_type_check
-def read(spins, counter, W, out):
+def pack_replicas(spins, counter, W, out):
     """Write each replica's configuration as bits, `(64 W, words)` uint64, each with a fair global flip.
 
     Sites run row by row; site s of a word of 64 is its bit s ^ 7, which is `numpy.packbits` on a little-endian machine.
@@ -245,7 +282,7 @@ def read(spins, counter, W, out):
     """
     L = spins.shape[1]
     sites = L * L
-    block = np.empty((64, W), np.uint64)
+    bits = np.empty((64, W), np.uint64)
     turn = np.empty(W, np.uint64)
     for w in range(W):
         turn[w] = mix(counter[0])
@@ -259,19 +296,19 @@ def read(spins, counter, W, out):
                 row = spins[(i + j) & 1, i]
                 first = (j >> 1) * W
                 for w in range(W):
-                    block[s ^ 7, w] = row[first + w] ^ turn[w]
+                    bits[s ^ 7, w] = row[first + w] ^ turn[w]
             else:
                 for w in range(W):
-                    block[s ^ 7, w] = np.uint64(0)
-        transpose(block)
+                    bits[s ^ 7, w] = np.uint64(0)
+        transpose(bits)
         for w in range(W):
             for r in range(64):
-                out[64 * w + r, group] = block[r, w]
+                out[64 * w + r, group] = bits[r, w]
 
 
 @helper
 @typing.no_type_check
-def transpose(block):
+def transpose(bits):
     """Transpose W bit matrices of 64×64 at once, `(row, matrix)`: bit b of row a goes to bit a of row b.
 
     Six rounds exchange the off-diagonal squares of side 32, 16, … 1 (Warren 2012, section 7-3).
@@ -282,9 +319,68 @@ def transpose(block):
         shift = np.uint64(step)
         for a in range(64):
             if a & step == 0:
-                for w in range(block.shape[1]):
-                    t = ((block[a, w] >> shift) ^ block[a + step, w]) & low
-                    block[a, w] ^= t << shift
-                    block[a + step, w] ^= t
+                for w in range(bits.shape[1]):
+                    t = ((bits[a, w] >> shift) ^ bits[a + step, w]) & low
+                    bits[a, w] ^= t << shift
+                    bits[a + step, w] ^= t
         step >>= 1
         low ^= low << np.uint64(step)
+
+
+@helper
+@typing.no_type_check
+def philox(key, high, low):
+    """Return two random 64-bit words at a place of 128 bits: ten rounds of Philox4x32."""
+    c0, c1 = low & LOW, low >> np.uint64(32)
+    c2, c3 = high & LOW, high >> np.uint64(32)
+    k0, k1 = key & LOW, key >> np.uint64(32)
+    for _ in range(10):
+        a, b = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (
+            (b >> np.uint64(32)) ^ c1 ^ k0,
+            b & LOW,
+            (a >> np.uint64(32)) ^ c3 ^ k1,
+            a & LOW,
+        )
+        k0 = (k0 + np.uint64(0x9E3779B9)) & LOW
+        k1 = (k1 + np.uint64(0xBB67AE85)) & LOW
+    return c0 | (c1 << np.uint64(32)), c2 | (c3 << np.uint64(32))
+
+
+@helper
+@typing.no_type_check
+def philox_below(key, high, low, wanted, digits):
+    """Return a word whose bits are u < p where `wanted` is set, with fresh u for each; zeros elsewhere."""
+    less, open_bits = np.uint64(0), wanted
+    for pair in range(32):
+        words = philox(key, high, low + np.uint64(pair))
+        for half in range(2):
+            digit = digits[2 * pair + half]
+            less |= open_bits & digit & ~words[half]
+            open_bits &= ~(digit ^ words[half])
+        if open_bits == 0:
+            break
+    return less
+
+
+@kernel
+@typing.no_type_check
+def philox_metropolis(spins, key, swept, digits, sweeps, W):
+    """Sweep a group `(2, L, L/2 · W)` in place; `swept` sweeps were made before. Cost: 2 to 4 ns a spin."""
+    L, n = spins.shape[1:]
+    for t in range(sweeps):
+        for colour in range(2):
+            for i in range(L):
+                here, above, below, side = rows(spins, colour, i)
+                step = W if (i + colour) & 1 else n - W
+                for x in range(n):
+                    s = here[x]
+                    other = side[(x + step) % n]
+                    a, b, c, d = s ^ above[x], s ^ below[x], s ^ side[x], s ^ other
+                    some = a | b | c | d
+                    always = (a & b) | (c & d) | ((a | b) & (c | d))
+                    high = swept + np.uint64(t)
+                    low = (np.uint64((colour * L + i) * n + x)) << np.uint64(8)
+                    flip = always | philox_below(key, high, low, some & ~always, digits[0])
+                    flip |= philox_below(key, high, low + np.uint64(64), ~some, digits[1])
+                    here[x] = s ^ flip

@@ -1,4 +1,4 @@
-"""What is asked of the sampler: checked, its chains chosen, and said beforehand if it is too much."""
+"""What is asked of the sampler: arguments checked, a kind of chain chosen, and refused if it would take too much."""
 
 import math
 from collections.abc import Callable
@@ -9,22 +9,21 @@ import numpy as np
 
 from rgstep import memory
 from rgstep.errors import InputError, is_number, require_positive, require_seed, unknown_name
-from rgstep.exact.onsager import CRITICAL_COUPLING
-from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
+from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising, ising
 from rgstep.samplers import perfect
 from rgstep.samplers.chains import KINDS, Chains, Kind, measured_nanoseconds
-from rgstep.samplers.streams import Purpose, stream
+from rgstep.samplers.rng import Purpose, seed_sequence
 
 MODES = ("iid", "thin", "exact")
 LARGEST_SIZE = 1024
-BURN_IN = 20.0  # in units of τ
-SPACING = 10.0  # in units of τ
+BURN_IN_TAUS = 20.0  # e^−20 of where a chain started is left
+SPACING_TAUS = 10.0  # of a thinned set
 EXTRA_SWEEPS = 10  # of every burn-in
-READINGS = 128  # of e and m² in a pilot, per chain
+PILOT_READS = 128  # how often a pilot measures e and m² of each chain
 THIN_GROUPS = 2  # groups of chains of a thinned set: as many threads share it; more would burn in longer
-COUNTED_FROM = 256  # the lattice side from which the kernel depends on how many samples are asked for
-MANY = 10_000  # samples that the kernel is chosen for on smaller lattices
-HOT_TEMPERATURE = 8.0  # above it Metropolis flips whole sublattices back and forth, and the heat bath forgets faster
+FIRST_SIZE_BY_SAMPLES = 256  # from this L on the kernel depends on how many samples are asked for
+ASSUMED_SAMPLES = 10_000  # for which the kernel is chosen on smaller lattices
+METROPOLIS_LIMIT = 8.0  # the temperature above which Metropolis flips whole sublattices back and forth
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,14 @@ class Request:
         """Whether the set has a closed form, at T = 0 or ∞."""
         return self.system.coupling in (0.0, math.inf)
 
-    def stream(self, purpose: Purpose, block: int) -> np.random.SeedSequence:
-        """Return the stream of a group of chains: no kernel or mode shares one."""
-        return stream(self.system, self.seed, purpose, block, f"{self.kernel} {self.mode}")
+    def source(self, purpose: Purpose, group: int) -> np.random.SeedSequence:
+        """Return where a group of chains has its random numbers from: no kernel or mode shares any."""
+        return seed_sequence(self.system, self.seed, purpose, group, f"{self.kernel} {self.mode}")
+
+    def start(self, purpose: Purpose, group: int, chains: int | None = None) -> Chains:
+        """Start a group of chains in the ordered state; as many as usual for this L, or `chains`."""
+        count = chains or self.kind.group(self.system.size)
+        return self.kind.start(self.system, self.source(purpose, group), False, count)
 
 
 def check(size: object, temperature: object, samples: object, seed: object, mode: object, kernel: object) -> Request:
@@ -60,12 +64,9 @@ def check(size: object, temperature: object, samples: object, seed: object, mode
         raise InputError(message)
     count = require_positive("samples", samples)
     require_seed(seed)
-    if mode not in MODES:
-        what = "mode"
-        raise unknown_name(what, str(mode), MODES)
-    if kernel not in (*KINDS, "auto", "fastest"):
-        what = "kernel"
-        raise unknown_name(what, str(kernel), (*KINDS, "auto", "fastest"))
+    for what, name, known in (("mode", mode, MODES), ("kernel", kernel, (*KINDS, "auto", "fastest"))):
+        if name not in known:
+            raise unknown_name(what, str(name), known)
     request = Request(system, count, int(seed), str(mode), str(kernel))  # type: ignore[call-overload]
     if mode == "exact":
         return check_exact(request)
@@ -75,7 +76,7 @@ def check(size: object, temperature: object, samples: object, seed: object, mode
 
 
 def check_exact(request: Request) -> Request:
-    """Raise `InputError` where perfect samples are not to be had."""
+    """Return the request with its kernel; raise `InputError` where perfect samples are not to be had."""
     if request.kernel not in ("auto", "fastest", "heat-bath"):
         message = (
             f"kernel = {request.kernel!r}: mode 'exact' runs the heat bath; leave the kernel out, or use mode 'iid'"
@@ -95,8 +96,8 @@ def check_exact(request: Request) -> Request:
 def choose(request: Request, cost: Callable[[str], float] | None = None) -> Request:
     """Return the request with the kernel that a model of its cost finds cheapest.
 
-    Candidates are multi-spin Metropolis (the heat bath above T = 8), Swendsen–Wang, and Metropolis on single lattices.
-    Below L = 256 the number of samples does not count, so that few are the first of many.
+    Candidates are multi-spin Metropolis (the heat bath above T = 8, where it forgets faster), Swendsen–Wang, and
+    Metropolis on single lattices. Below L = 256 the number of samples plays no part, so that few are the first of many.
 
     Args:
         request: what is asked for.
@@ -104,15 +105,15 @@ def choose(request: Request, cost: Callable[[str], float] | None = None) -> Requ
     """
     if request.closed:
         return replace(request, kernel="metropolis")
-    local = "metropolis" if request.system.temperature <= HOT_TEMPERATURE else "heat-bath"
-    few = request.system.size >= COUNTED_FROM
-    usual = request if few else replace(request, samples=MANY)
+    local = "metropolis" if request.system.temperature <= METROPOLIS_LIMIT else "heat-bath"
+    by_samples = request.system.size >= FIRST_SIZE_BY_SAMPLES
+    usual = request if by_samples else replace(request, samples=ASSUMED_SAMPLES)
     candidates = {name: replace(usual, kernel=name) for name in (local, "swendsen-wang", "single")}
     return replace(request, kernel=min(candidates, key=lambda name: expected_seconds(candidates[name], cost)))
 
 
 def expected_seconds(request: Request, cost: Callable[[str], float] | None = None) -> float:
-    """Return the model's estimate of the seconds that one core takes."""
+    """Return the model's estimate of the seconds that one core takes; `cost` as in `choose`."""
     if request.closed:
         return 0.0
     system, samples = request.system, request.samples
@@ -122,16 +123,12 @@ def expected_seconds(request: Request, cost: Callable[[str], float] | None = Non
     group = kind.group(system.size)
     groups = -(-samples // group)
     if request.mode == "thin" and groups > THIN_GROUPS:
-        sweeps = THIN_GROUPS * (EXTRA_SWEEPS + BURN_IN * tau) + groups * math.ceil(SPACING * tau)
+        sweeps = THIN_GROUPS * (EXTRA_SWEEPS + BURN_IN_TAUS * tau) + groups * math.ceil(SPACING_TAUS * tau)
     else:
-        sweeps = groups * (EXTRA_SWEEPS + BURN_IN * tau)
-    pilot = math.prod(kind.trial(system.size)) * max(READINGS, 2 * BURN_IN * tau)
-    return (group * sweeps + pilot) * sites * (cost or table_cost)(request.kernel) * 1e-9
-
-
-def table_cost(kernel: str) -> float:
-    """Return the nanoseconds for a sweep of a site in the table."""
-    return KINDS[kernel].nanoseconds
+        sweeps = groups * (EXTRA_SWEEPS + BURN_IN_TAUS * tau)
+    pilot = math.prod(kind.pilot(system.size)) * max(PILOT_READS, 2 * BURN_IN_TAUS * tau)
+    nanoseconds = cost(request.kernel) if cost else kind.nanoseconds
+    return (group * sweeps + pilot) * sites * nanoseconds * 1e-9
 
 
 def check_room(requests: list[Request], threads: int) -> None:
@@ -140,10 +137,10 @@ def check_room(requests: list[Request], threads: int) -> None:
     row = -(-(size**2) // 8) + 24  # energies and magnetisations lie beside
     chains = 2 * max(request.kind.group(size) for request in requests) * size**2 * threads  # a byte or a bit a spin
     fits = (memory.available() - chains) // (row * len(requests))
+    several = f" at {len(requests)} temperatures" if len(requests) > 1 else ""
     memory.require(
         samples * row * len(requests) + chains,
-        f"{samples} samples of {size}×{size} spins"
-        + (f" at {len(requests)} temperatures" if len(requests) > 1 else ""),
+        f"{samples} samples of {size}×{size} spins{several}",
         f"at most samples = {fits} fit, or a smaller size" if fits > 0 else "use a smaller size",
     )
 
@@ -159,27 +156,24 @@ def check_time(requests: list[Request], threads: int, time_limit: object) -> Non
         scale = {name: value / KINDS[name].nanoseconds for name, value in speeds.items()}
         seconds = sum(expected_seconds(request) * scale[request.kernel] for request in requests) / threads
     if seconds > time_limit:
-        slowest = max(requests, key=expected_seconds)
-        fewer = int(slowest.samples * time_limit / seconds)
-        message = (
-            f"{slowest.samples} samples of {slowest.system.size}×{slowest.system.size} spins"
-            + (
-                f" at {len(requests)} temperatures"
-                if len(requests) > 1
-                else f" at T = {slowest.system.temperature:.6g}"
-            )
-            + f" would take about {spoken(seconds)} with mode = {slowest.mode!r} ({slowest.kind.title}), "
-            f"more than time_limit = {time_limit:g} s; "
-            + (f"about samples = {fewer} would fit, " if fewer > 0 else "use a smaller size, ")
-            + ("mode = 'thin' takes less, " if saves(slowest) else "")
-            + "or raise time_limit"
-        )
-        raise InputError(message)
+        raise InputError(too_long(requests, seconds, time_limit))
 
 
-def saves(request: Request) -> bool:
-    """Return whether mode "thin" would take less than nine tenths of the time."""
-    return expected_seconds(replace(request, mode="thin")) < 0.9 * expected_seconds(request)
+def too_long(requests: list[Request], seconds: float, time_limit: float) -> str:
+    """Say that the work would take too long, and what would not."""
+    slowest = max(requests, key=expected_seconds)
+    size, fewer = slowest.system.size, int(slowest.samples * time_limit / seconds)
+    several = len(requests) > 1
+    thinned = expected_seconds(replace(slowest, mode="thin"))
+    return (
+        f"{slowest.samples} samples of {size}×{size} spins at "
+        + (f"{len(requests)} temperatures" if several else f"T = {slowest.system.temperature:.6g}")
+        + f" would take about {spoken(seconds)} with mode = {slowest.mode!r} ({slowest.kind.title}), "
+        f"more than time_limit = {time_limit:g} s; "
+        + (f"about samples = {fewer} would fit, " if fewer > 0 else "use a smaller size, ")
+        + ("mode = 'thin' takes less, " if thinned < 0.9 * expected_seconds(slowest) else "")
+        + "or raise time_limit"
+    )
 
 
 def spoken(seconds: float) -> str:
@@ -188,9 +182,3 @@ def spoken(seconds: float) -> str:
         if seconds > 1.5 * length:
             return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.3g} seconds"
-
-
-def start(request: Request, purpose: Purpose, group: int, chains: int | None = None) -> Chains:
-    """Start one group of chains, in the ordered state, from its own stream."""
-    kind, system = request.kind, request.system
-    return kind.start(system, request.stream(purpose, group), False, chains or kind.group(system.size))

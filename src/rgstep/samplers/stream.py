@@ -1,8 +1,9 @@
-"""Fresh configurations without end: a source of training data that never comes round again.
+"""Fresh configurations without end: training data that never repeats.
 
-A group of chains burns in for 20 τ and is then read every few τ; after so many readings another group begins. Any
-configuration can be made again from its number, at the cost of the group's readings before it. The configurations of
-one reading are independent of each other; a chain comes back a reading later, correlated e^−spacing with itself.
+Chains burn in for 20 τ and are then read every few τ, each time one configuration of every chain: a round. After 64
+rounds new chains begin. Any configuration can be made again from its number, at the cost of the rounds of the same
+chains before it. The configurations of one round are independent of each other; a chain is read again a round later,
+when its correlation with the last time is e^−spacing.
 """
 
 import math
@@ -13,14 +14,12 @@ import numpy as np
 
 from rgstep.errors import InputError, is_number
 from rgstep.samplers.chains import Chains
-from rgstep.samplers.jobs import run_all
-from rgstep.samplers.plan import closed_form
-from rgstep.samplers.request import BURN_IN, EXTRA_SWEEPS, check, start
-from rgstep.samplers.streams import Purpose
-from rgstep.samplers.trial import pilot
+from rgstep.samplers.request import BURN_IN_TAUS, EXTRA_SWEEPS, check
+from rgstep.samplers.rng import Purpose
+from rgstep.samplers.sample import closed_form, pilot, run_all
 
-READINGS = 64  # of a group: the burn-in is a seventh of its work at the default spacing
-LEAST = 256  # configurations in a reading
+ROUNDS_PER_START = 64  # of the same chains: the burn-in is a seventh of the work at the default spacing
+FEWEST_PER_ROUND = 256  # configurations
 
 
 class IsingStream:
@@ -37,7 +36,7 @@ class IsingStream:
             size: the even lattice side L.
             temperature: T in units of J/k_B, in [0, ∞].
             seed: the same seed gives the same configurations.
-            spacing: distance of two readings of a chain, in units of the larger τ of e and m².
+            spacing: distance of two rounds, in units of the larger τ of e and m².
 
         Raises:
             InputError: if an argument is out of range.
@@ -51,11 +50,11 @@ class IsingStream:
         if not self.request.closed:
             ((tau_e, tau_m2),) = run_all([pilot(self.request)], threads=1)
             tau = max(float(tau_e.value), float(tau_m2.value))
-        self.burn_in = EXTRA_SWEEPS + math.ceil(BURN_IN * tau)
+        self.burn_in = EXTRA_SWEEPS + math.ceil(BURN_IN_TAUS * tau)
         self.sweeps = math.ceil(self.spacing * tau)
-        group = self.request.kind.group(self.system.size) if not self.request.closed else LEAST
-        self.groups = max(1, -(-LEAST // group))
-        self.reading_size = group * self.groups
+        group = self.request.kind.group(self.system.size) if not self.request.closed else FEWEST_PER_ROUND
+        self.groups = max(1, -(-FEWEST_PER_ROUND // group))
+        self.round_size = group * self.groups
         self._at, self._chains = (-1, -1), list[Chains]()
         self._bits = np.empty((0, 0), np.uint8)
         self._one_at_a_time = Lock()  # a training draws ahead in a thread, which may outlive it
@@ -72,30 +71,30 @@ class IsingStream:
 
     def bits(self, first: int, count: int) -> np.ndarray:
         """Return configurations `first`, `first` + 1, … as packed bits `(count, byte)`; see `PackedSpins`."""
-        numbers = range(first // self.reading_size, (first + count - 1) // self.reading_size + 1)
+        numbers = range(first // self.round_size, (first + count - 1) // self.round_size + 1)
         with self._one_at_a_time:
-            together = np.concatenate([self._reading(number) for number in numbers])
-        return together[first - numbers[0] * self.reading_size :][:count]
+            together = np.concatenate([self._round(number) for number in numbers])
+        return together[first - numbers[0] * self.round_size :][:count]
 
-    def _reading(self, number: int) -> np.ndarray:
-        """Return one reading of all chains, going on from the last one where that is on the way."""
-        segment, place = divmod(number, READINGS)
-        if self._at[0] != segment or self._at[1] > place:
-            self._at, self._chains = (segment, -1), []
+    def _round(self, number: int) -> np.ndarray:
+        """Return one round, going on from the last one where that is on the way."""
+        start, place = divmod(number, ROUNDS_PER_START)
+        if self._at[0] != start or self._at[1] > place:
+            self._at, self._chains = (start, -1), []
         while self._at[1] < place:
-            self._bits = self._next(segment)
-            self._at = (segment, self._at[1] + 1)
+            self._bits = self._next(start)
+            self._at = (start, self._at[1] + 1)
         return self._bits
 
-    def _next(self, segment: int) -> np.ndarray:
+    def _next(self, start: int) -> np.ndarray:
         if self.request.closed:
-            out = np.empty((self.reading_size, -(-(self.system.size**2) // 8)), np.uint8)
-            number = segment * READINGS + self._at[1] + 1
+            out = np.empty((self.round_size, -(-(self.system.size**2) // 8)), np.uint8)
+            number = start * ROUNDS_PER_START + self._at[1] + 1
             closed_form(replace(self.request, seed=self.seed + ((number + 1) << 64)), out)
             return out
         if not self._chains:
-            numbers = range(segment * self.groups, (segment + 1) * self.groups)
-            self._chains = [start(self.request, Purpose.STREAM, number) for number in numbers]
+            numbers = range(start * self.groups, (start + 1) * self.groups)
+            self._chains = [self.request.start(Purpose.STREAM, number) for number in numbers]
             for chains in self._chains:
                 chains.advance(self.burn_in)
         else:

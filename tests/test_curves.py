@@ -1,4 +1,4 @@
-"""Monitoring of training: every reading against loops over sites, enumeration, Kaufman's energy and NumPy."""
+"""The training curves: their physics against loops over sites, enumeration, Kaufman's energy and NumPy."""
 
 import math
 
@@ -11,11 +11,16 @@ import reference
 import rgstep as rg
 from rgstep.estimates import grouped_mean, jackknife
 from rgstep.exact import enumeration, torus
-from rgstep.nets import monitor
-from rgstep.nets.monitor import Monitor, observables, singular_values
+from rgstep.nets import curves
+from rgstep.nets.batches import as_bits
+from rgstep.nets.curves import CurveReader, observables, singular_values
 
 LATTICE = {"u", "abs_m", "chi", "xi"}
 XI_OVER_L = 0.9050488292  # at T_c on the square torus, L → ∞ (Salas and Sokal, J. Stat. Phys. 98, 551, 2000)
+
+
+def reader_of(v):
+    return CurveReader(*as_bits(v), np.random.default_rng(0))
 
 
 def read(v):
@@ -200,7 +205,7 @@ def test_configurations_without_noise(pattern, chi, xi):
 
 def test_aligned_spins_have_an_infinite_length():
     """At L = 7 the Fourier sum of equal spins is not 0 but rounding."""
-    assert 0 < monitor.along_axes(jnp.ones((3, 7, 7)))[1] < 1e-9
+    assert 0 < curves.correlation_along_axes(jnp.ones((3, 7, 7)))[1] < 1e-9
     assert read(np.ones((3, 7, 7), np.int8))["xi"] == math.inf
 
 
@@ -229,57 +234,49 @@ def test_one_hidden_unit_has_one_singular_value():
     assert all(float(x) == 0 for x in singular_values(jnp.zeros((4, 4))).values())
 
 
-# --- the monitor
+# --- the reader
 
 
-def test_a_monitor_reads_model_beside_data(critical8, rng):
+FIT = {"step", "reconstruction", "pseudo_likelihood", "weights_sd"}
+LOCALISATION = {"participation_w", "participation_w_25", "participation_w_75"}
+
+
+def test_a_reading_is_of_the_model_beside_the_data(critical8, rng):
+    """All 300 configurations are chosen, in another order; a thousand of more."""
     data, model = critical8.spins[:300].reshape(300, -1), reference.random_spins(rng, 50, 8).reshape(50, -1)
     rbm = rg.untrained_rbm(64, 16)
-    found = Monitor(data, 64).read(rbm.parameters, jnp.asarray(model, jnp.float32))
+    found = reader_of(data).read(rbm.parameters, 7, jnp.asarray(model, jnp.float32))
     names = LATTICE | {"G1", "G2", "G4"}
     expected = {f"{name}_{kind}" for name in names for kind in ("model", "data")} | {"sv_1", "sv_2", "sv_median"}
-    assert set(found) == expected
+    assert set(found) == expected | FIT | LOCALISATION | {"spread_w"}
+    assert found.pop("step") == 7
     assert all(type(value) is float for value in found.values())
     for v, kind in ((model, "model"), (data, "data")):
         for name, value in read(v).items():
-            assert found[f"{name}_{kind}"] == pytest.approx(value, rel=1e-6)
+            assert found[f"{name}_{kind}"] == pytest.approx(value, rel=1e-5)
     assert found["u_data"] < -1 < found["u_model"]
     assert found["sv_1"] == pytest.approx(np.linalg.norm(rbm.weights, 2), rel=1e-4)
-
-
-@pytest.mark.parametrize("visible", [9, 64])
-def test_rows_and_bits_of_any_kind_are_the_same_data(rng, visible):
-    v = 2 * rng.integers(0, 2, (30, visible), dtype=np.int8) - 1
-    expected = Monitor(v, visible).data
-    for rows in (v.astype(np.float32), v.astype(int).tolist(), jnp.asarray(v), np.packbits(v > 0, axis=1)):
-        assert Monitor(rows, visible).data == expected
-    assert Monitor(np.packbits(v < 0, axis=1), visible).data["u_data"] == pytest.approx(expected["u_data"])
-    assert Monitor(-v[:1], visible).data != expected
+    assert found["weights_sd"] == pytest.approx(np.sqrt((rbm.weights.astype(float) ** 2).mean()), rel=1e-5)
 
 
 @pytest.mark.parametrize("visible", [1, 24, 63])
 def test_off_the_lattice_only_what_needs_no_places_is_read(rng, visible):
     v = 2 * rng.integers(0, 2, (30, visible), dtype=np.int8) - 1
-    found = Monitor(v, visible).read(rg.untrained_rbm(visible, 6).parameters, jnp.asarray(v))
+    found = reader_of(v).read(rg.untrained_rbm(visible, 6).parameters, 0, jnp.asarray(v))
     values = {"sv_1", "sv_median"} if visible == 1 else {"sv_1", "sv_2", "sv_median"}
-    assert set(found) == {"abs_m_model", "abs_m_data"} | values
-    assert found["abs_m_model"] == found["abs_m_data"] == pytest.approx(np.abs(v.mean(axis=1)).mean(), rel=1e-6)
-
-
-@pytest.mark.parametrize("rows", [np.ones((3, 15)), np.ones(16), np.ones((0, 16)), np.ones((2, 4, 4))])
-def test_data_of_another_shape_are_refused(rows):
-    with pytest.raises(rg.InputError, match=r"for 16 visible units: expected \(n, 16\)"):
-        Monitor(rows, 16)
+    assert set(found) == {"abs_m_model", "abs_m_data"} | values | FIT | LOCALISATION
+    assert found["abs_m_model"] == pytest.approx(np.abs(v.mean(axis=1)).mean(), rel=1e-6)
+    assert found["abs_m_data"] == pytest.approx(found["abs_m_model"], rel=1e-6)
 
 
 def test_readings_compile_once(monkeypatch):
     traced = []
-    original = monitor.singular_values
-    monkeypatch.setattr(monitor, "singular_values", lambda w: traced.append(w.shape) or original(w))
+    original = curves.singular_values
+    monkeypatch.setattr(curves, "singular_values", lambda w: traced.append(w.shape) or original(w))
     v = jnp.ones((5, 49))
-    watch = Monitor(v, 49)
+    reader = reader_of(np.ones((5, 49), np.int8))
     weak = jax.jit(lambda v: jnp.where(v > 0, 1.0, -1.0))(v)  # the type of chains that come from a sampler
     for seed, chains in enumerate((v, -v, v.astype(jnp.int8), weak)):
-        watch.read(rg.untrained_rbm(49, 5, seed).parameters, chains)
+        reader.read(rg.untrained_rbm(49, 5, seed).parameters, seed, chains)
     assert weak.weak_type
     assert traced == [(49, 5)]

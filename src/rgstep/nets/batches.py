@@ -3,6 +3,7 @@
 Batch number t depends on (seed, t) alone, so that a training may stop and go on anywhere.
 """
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
@@ -11,30 +12,32 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 
 from rgstep.ensemble import Ensemble
 from rgstep.lattice import as_spins, as_vectors
-from rgstep.nets.updates import MOST, Bits
-from rgstep.samplers.endless import IsingStream
+from rgstep.packed import SPINS_OF_BYTE
+from rgstep.samplers.stream import IsingStream
 
-CHUNK = 100  # batches of a stream that are drawn together
-SHOWN = 1000  # configurations of a stream in `sample`
+BATCHES_IN_CHUNK = 100  # batches of a stream that are drawn together, while the training uses those before
+STREAM_SAMPLE = 1000  # configurations of a stream in `sample`: as many as a reading of the training curves takes
 
+Bits: TypeAlias = UInt8[np.ndarray, "n byte"]
 Data: TypeAlias = Ensemble | ArrayLike | IsingStream
 
 
 @runtime_checkable
-class Source(Protocol):
+class BatchSource(Protocol):
     """Batches by their number."""
 
     visible: int
     samples: int | None  # None: without end
     digest: str  # of all that decides the batches but the seed
-    sample: Bits  # some of the data, for readings
+    sample: Bits  # some of the data, for the training curves
 
-    def room(self, first: int) -> int:
-        """Return how many batches from number `first` on `batches` can give at once."""
+    def available(self, first: int) -> int:
+        """Return how many batches, from number `first` on, `batches` can give at once."""
         ...
 
     def batches(self, first: int, count: int) -> tuple[jax.Array, np.ndarray]:
@@ -59,9 +62,9 @@ class FixedSet:
         self.data = jnp.asarray(bits)
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 
-    def room(self, first: int) -> int:
-        """Return how many batches can be given at once: as many as one compiled loop does."""
-        return MOST
+    def available(self, first: int) -> int:
+        """Return how many batches can be given at once: any number."""
+        return sys.maxsize
 
     def batches(self, first: int, count: int) -> tuple[jax.Array, np.ndarray]:
         """Return the data, and the rows of batches."""
@@ -81,7 +84,7 @@ class FixedSet:
         return order.reshape(-1, self.size)
 
 
-class Fresh:
+class StreamBatches:
     """Configurations that are used once; a thread draws the next chunk of batches while one is used."""
 
     samples: int | None = None
@@ -91,36 +94,36 @@ class Fresh:
         self.stream, self.size, self.count = stream, batch, len(seeds)
         self.visible = stream.system.size**2
         self.digest = blake2b(stream.name.encode(), digest_size=16).hexdigest()
-        self.sample = stream.bits(0, SHOWN)
+        self.sample = stream.bits(0, STREAM_SAMPLE)
         self._pool = ThreadPoolExecutor(1)
         self._chunks: dict[int, Future[Bits]] = {}
 
-    def room(self, first: int) -> int:
+    def available(self, first: int) -> int:
         """Return how many batches are left in the chunk of batch `first`."""
-        return CHUNK - first % CHUNK
+        return BATCHES_IN_CHUNK - first % BATCHES_IN_CHUNK
 
     def batches(self, first: int, count: int) -> tuple[jax.Array, np.ndarray]:
         """Return the chunk of these batches, and their rows in it; the next chunk is begun."""
-        number = first // CHUNK
+        number = first // BATCHES_IN_CHUNK
         wanted = range(number, number + 2)
         self._chunks = {n: self._chunks.get(n) or self._pool.submit(self._chunk, n) for n in wanted}
-        place = first % CHUNK
+        place = first % BATCHES_IN_CHUNK
         rows = np.arange(place * self.size, (place + count) * self.size, dtype=np.int32)
         rows = np.broadcast_to(rows.reshape(1, count, self.size), (self.count, count, self.size))
         return jnp.asarray(self._chunks[number].result()), rows
 
     def _chunk(self, number: int) -> Bits:
-        return self.stream.bits(number * CHUNK * self.size, CHUNK * self.size)
+        return self.stream.bits(number * BATCHES_IN_CHUNK * self.size, BATCHES_IN_CHUNK * self.size)
 
 
-def as_source(data: Data, batch: int, seeds: Sequence[int]) -> Source:
-    """Return data as a source of batches.
+def batch_source(data: Data, batch: int, seeds: Sequence[int]) -> BatchSource:
+    """Return where the batches of a training on `data` come from.
 
     Raises:
         InputError: if an entry of an array is not ±1.
     """
     if isinstance(data, IsingStream):
-        return Fresh(data, batch, seeds)
+        return StreamBatches(data, batch, seeds)
     return FixedSet(*as_bits(data), batch, seeds)
 
 
@@ -134,3 +137,12 @@ def as_bits(data: Ensemble | ArrayLike) -> tuple[Bits, int]:
         return data.packed.bits, data.system.size**2
     v = as_vectors(as_spins(data, "data"))  # of any number of sites, not only of a square
     return np.packbits(v > 0, axis=1), v.shape[1]
+
+
+def spins_of_bits(bits: jax.Array, visible: int) -> jax.Array:
+    """Return bits as ±1 on the device, float32 `(n, visible)`, by looking up the eight spins of each byte.
+
+    An epoch takes 0.96–0.99 of its time with int8 data, and 1.04 with `jnp.unpackbits`.
+    """
+    spins = jnp.asarray(SPINS_OF_BYTE[np.dtype(np.float32)])[bits]
+    return spins.reshape(len(bits), -1)[:, :visible]

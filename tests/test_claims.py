@@ -1,0 +1,137 @@
+"""What findings say of a report: nearer to the majority rule than the untrained network, or not, in one sentence."""
+
+import dataclasses
+import math
+
+import pytest
+
+import rgstep as rg
+from rgstep.claims import CLAIMS, findings, nearer
+from rgstep.estimates import Estimate
+from rgstep.report import Report
+from rgstep.results import Diagnostic, MapReport, Quantity
+
+PATCHES, CORRELATORS = CLAIMS["P2"][1], CLAIMS["P3"][1]
+
+
+def synthetic(values, trained=("rbm_x",), error=0.01, quantities=(*PATCHES, *CORRELATORS)):
+    """A report in which every quantity of a map has one value (a number, or one for each quantity)."""
+    maps = {}
+    for name, value in values.items():
+        each = dict.fromkeys(quantities, value) if not isinstance(value, dict) else value
+        rows = {
+            row: Diagnostic(
+                None, "why", {q: Quantity(Estimate(float(x), error)) for q, x in each.items() if belongs(q)}
+            )
+            for row, belongs in (
+                ("vh_pattern", lambda q: not q.startswith("C")),
+                ("spatial_correlator", lambda q: q.startswith("C")),
+            )
+        }
+        if name in trained:
+            rows["training"] = Diagnostic(None, "why", {})
+        maps[name] = MapReport("not judged", "judged", name, rows)
+    return Report({}, maps)
+
+
+BASE = {"majority": 1.0, "rbm_untrained": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("trained", "untrained", "gain", "error"),
+    [
+        (1.2, 1.5, 0.3, 0.05),  # both above the majority rule: its own error drops out, √(0.03² + 0.04²)
+        (0.9, 0.4, 0.5, 0.05),  # both below
+        (1.3, 1.2, -0.1, 0.05),  # farther
+        (0.8, 1.5, 0.3, 0.13),  # on two sides: 1.5 − r and r − 0.8 move against each other, √(0.05² + (2 · 0.06)²)
+        (1.2, 0.5, 0.3, 0.13),
+    ],
+)
+def test_how_much_nearer_in_standard_errors(trained, untrained, gain, error):
+    """By hand, for a majority rule at 1.00(6)."""
+    found = nearer(Estimate(trained, 0.03), Estimate(untrained, 0.04), Estimate(1.0, 0.06))
+    assert found == pytest.approx(gain / error)
+
+
+def test_a_network_like_block_spins_supports_both_claims():
+    for value in (1.0, 0.95, 1.1):
+        found = findings(synthetic({**BASE, "rbm_x": value, "rbm_x~2": value}))
+        assert [(f.claim, f.network, f.supported) for f in found] == [("P2", "rbm_x", True), ("P3", "rbm_x", True)]
+        assert all(" supports it" in f.sentence and "not support" not in f.sentence for f in found)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.02, -1.0, 2.0, 5.0])
+def test_a_network_no_nearer_than_the_untrained_one_supports_nothing(value):
+    found = findings(synthetic({**BASE, "rbm_x": value, "rbm_x~2": value}))
+    assert [f.supported for f in found] == [False, False]
+    assert all("does not support it" in f.sentence for f in found)
+
+
+def test_one_network_says_nothing_about_training():
+    """Its sentence counts, but claims nothing, however good the numbers are."""
+    for finding in findings(synthetic({**BASE, "rbm_x": 1.0})):
+        assert "one map" in finding.sentence
+        assert "support" not in finding.sentence
+
+
+def test_nearer_here_and_farther_there_is_mixed():
+    quantities = [*PATCHES, *CORRELATORS]
+    values = {q: 1.0 if q in (PATCHES[0], CORRELATORS[0]) else -1.0 for q in quantities}
+    found = findings(synthetic({**BASE, "rbm_x": values, "rbm_x~2": values}))
+    assert all("is mixed" in f.sentence and not f.supported for f in found)
+
+
+def test_one_quantity_of_many_is_not_enough():
+    quantities = [*PATCHES, *CORRELATORS]
+    values = {q: 1.0 if q in (PATCHES[0], CORRELATORS[0]) else 0.0 for q in quantities}
+    found = findings(synthetic({**BASE, "rbm_x": values, "rbm_x~2": values}))
+    assert [f.supported for f in found] == [False, False]
+    assert all("in part" in f.sentence for f in found)
+
+
+def test_a_difference_within_the_errors_supports_nothing():
+    """0.9 with errors of 0.5: nearer by less than 3σ."""
+    assert not any(f.supported for f in findings(synthetic({**BASE, "rbm_x": 0.9}, error=0.5)))
+    assert all(f.supported for f in findings(synthetic({**BASE, "rbm_x": 0.9}, error=0.1)))
+
+
+def test_seeds_are_one_family_whose_spread_is_the_error():
+    """Mean 0.5 over seeds that scatter by 0.5: too uncertain; four that scatter little: support."""
+    scattered = {**BASE, "rbm_x": 0.0, "rbm_x~2": 1.0}
+    assert not any(f.supported for f in findings(synthetic(scattered, trained=scattered.keys() - BASE.keys())))
+    steady = {**BASE, "rbm_untrained~2": 0.01, "rbm_x": 0.9, "rbm_x~2": 0.92, "rbm_x~3": 0.91}
+    found = findings(synthetic(steady, trained=steady.keys() - BASE.keys() - {"rbm_untrained~2"}))
+    assert [(f.network, f.supported) for f in found] == [("rbm_x", True)] * 2
+    assert all("3 seeds" in f.sentence for f in found)
+
+
+@pytest.mark.parametrize("missing", ["majority", "rbm_untrained", "rbm_x"])
+def test_without_controls_or_networks_nothing_is_said(missing):
+    values = {**BASE, "rbm_x": 1.0}
+    del values[missing]
+    assert findings(synthetic(values)) == []
+
+
+def test_small_lattices_lack_some_distances(critical4):
+    """At L = 4 there is no C[4]: what is missing is left out, not a warning and not a NaN."""
+    quantities = [q for q in (*PATCHES, *CORRELATORS) if "[4]" not in q]
+    found = findings(synthetic({**BASE, "rbm_x": 1.0}, quantities=quantities))
+    assert [f.supported for f in found] == [True, True]
+    maps = {"majority": rg.Majority(), "rbm_untrained": rg.untrained_rbm(16, 4), "mine": lambda v: v[:, ::2, ::2]}
+    measured = findings(rg.judge(critical4, maps))
+    assert [f.network for f in measured] == ["mine", "mine"]
+    for finding in (*found, *measured):
+        assert "nan" not in finding.sentence
+        assert not any(math.isnan(float(r.trained.value)) for r in finding.likenesses)
+
+
+def test_numbers_that_are_none_support_nothing():
+    """Flat pictures have no correlator: NaN is not near anything."""
+    assert not any(f.supported for f in findings(synthetic({**BASE, "rbm_x": math.nan})))
+    assert not any(f.supported for f in findings(synthetic({"majority": math.nan, "rbm_untrained": 0.0, "rbm_x": 0.0})))
+
+
+def test_findings_are_frozen():
+    (first, _) = findings(synthetic({**BASE, "rbm_x": 1.0}))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        first.supported = False
