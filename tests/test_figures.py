@@ -262,8 +262,12 @@ def test_a_training_history_draws_what_is_there(kept, count):
 def test_infinite_and_vanishing_readings_can_be_drawn():
     given = history()
     given["xi_model"][1:] = np.inf
+    given["xi_data"][2:] = 0
     given["sv_median"][1:] = 0
-    training.training_history(given, "ordered").canvas.draw()
+    figure = training.training_history(given, "ordered")
+    figure.canvas.draw()
+    lengths = [line.get_ydata() for line in panels(figure)[4].lines]
+    np.testing.assert_array_equal(lengths[1], [given["xi_data"][1], np.nan, np.nan])  # a gap, not a line to 0
 
 
 def test_localisation_has_a_line_for_each_seed_and_their_median():
@@ -411,6 +415,10 @@ def test_the_page_names_every_map_escaped(written, small):
     assert "<b>/ours" not in text
     for quantity in ("own_block", "participation_w", "abs_m"):
         assert quantity in text
+    headings = re.findall(r"<h2>(.*?)</h2>", text)
+    assert {"Sampling", "⟨v h⟩ pattern", "Two point", "Hidden Hamiltonian", "MCRG", "Drift"} <= set(headings)
+    assert headings[:2] == ["The question", "The verdict"]
+    assert headings[-2:] == ["Every number", "How to repeat it"]
 
 
 def test_every_figure_is_on_the_page_and_in_the_folder(written):

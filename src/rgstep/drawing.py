@@ -86,7 +86,7 @@ def plain_log_labels(axes: Axes) -> None:
             return f"{x:g}" if super().__call__(x, pos) else ""
 
     axes.yaxis.set_major_formatter(Plain())
-    axes.yaxis.set_minor_formatter(Plain(minor_thresholds=(1.0, 0.3)))
+    axes.yaxis.set_minor_formatter(Plain(minor_thresholds=(1.0, 0.5)))
 
 
 def look(name: str, order: Sequence[str]) -> dict[str, str]:

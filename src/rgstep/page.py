@@ -80,8 +80,14 @@ def template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rgstep", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["z"] = score
+    environment.filters |= {"z": score, "heading": heading}
     return environment.get_template("report.html.j2")
+
+
+def heading(row: str) -> str:
+    """Return the name of a row as a heading: "Two point", "MCRG", "⟨v h⟩ pattern"."""
+    words = row.replace("_", " ").replace("mcrg", "MCRG").replace("vh", "⟨v h⟩").replace("hamiltonian", "Hamiltonian")
+    return words[0].upper() + words[1:]
 
 
 def score(quantity: Quantity) -> str:

@@ -511,6 +511,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         right.set_xscale("symlog", linthresh=LINEAR_NATS)
         right.axvspan(-LINEAR_NATS, LINEAR_NATS, color="0.93", zorder=0)
         right.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+        right.tick_params(axis="x", labelsize="small")
         right.set(xlabel="I(h:E | V) (nats)", xticks=TICKS, xlim=(min(-3 * LINEAR_NATS, 2 * lowest), 1.0))
         yield Plate("information", CAPTION, figure)
 

@@ -32,7 +32,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     entry = next(iter(maps.values()))
     row, arrays = entry.diagnostics["sampling"], entry.arrays["sampling"]
     scores = {
-        name: (float(q.estimate.value) - q.exact) / float(q.estimate.error)
+        name.replace("_", " "): (float(q.estimate.value) - q.exact) / float(q.estimate.error)
         for name, q in row.estimates.items()
         if q.exact is not None and q.estimate.error > 0
     }

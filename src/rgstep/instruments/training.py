@@ -165,14 +165,17 @@ def history_panel(axes: Axes, history: Mapping[str, np.ndarray], curves: Mapping
     later = history["step"] > 0
     step = history["step"][later]
     colours = list(dict.fromkeys(curve.removesuffix("_model").removesuffix("_data") for curve in curves.values()))
+    decades = next(iter(curves.values())).startswith(("sv_", "participation", "xi"))
     for label, curve in curves.items():
         colour = COLOURS[colours.index(curve.removesuffix("_model").removesuffix("_data")) % len(COLOURS)]
         line = "--" if curve.endswith("_data") else "-"
-        axes.plot(step, history[curve][later], line, color=colour, linewidth=1.2, label=label)
+        values = history[curve][later]
+        values = np.where(values > 0, values, np.nan) if decades else values  # no length has no place on a log axis
+        axes.plot(step, values, line, color=colour, linewidth=1.2, label=label)
         if (low := f"{curve}_25") in history:
             axes.fill_between(step, history[low][later], history[f"{curve}_75"][later], color=colour, alpha=0.25, lw=0)
     axes.set_xscale("log")
-    if next(iter(curves.values())).startswith(("sv_", "participation", "xi")):
+    if decades:
         axes.set_yscale("log")
         plain_log_labels(axes)
 
