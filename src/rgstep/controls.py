@@ -49,16 +49,6 @@ from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress, Spins
 
-HAND_MADE_CLASSES = (
-    Average,
-    Majority,
-    CrossMajority,
-    WindowMajority,
-    Decimation,
-    BernoulliBlock,
-    RandomTiling,
-    FarMajority,
-)
 LADDER = (0.1, 0.25, 0.5, 1.0, 2.0)  # weights of the Bernoulli block: from little but noise to nearly the majority rule
 
 HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
@@ -75,6 +65,7 @@ HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
         "far_majority": lambda block: FarMajority(block),
     }
 )
+HAND_MADE_CLASSES = tuple({type(make(2)) for make in HAND_MADE.values()} - {Scrambled})
 SHOWN = ("average", "majority", "decimation", "random_tiling")
 UNTRAINED = "rbm_untrained"
 

@@ -119,7 +119,7 @@ def two_values(h: Samples) -> tuple[np.ndarray, np.ndarray] | None:
     The difference must be that of all units: with few samples real variables may take two values each, but not so. A
     unit that takes one value counts as one of ±1: its other value is that of the units that take two.
     """
-    if is_spin(h):
+    if all(is_spin(part) for _, part in pieces(h)):
         return np.zeros(h.shape[1:]), np.ones(h.shape[1:])
     low, high = h.min(axis=0).astype(np.float64), h.max(axis=0).astype(np.float64)
     centre, scale, moves = (low + high) / 2, (high - low) / 2, high > low

@@ -18,5 +18,6 @@ def stream(seed: int, purpose: str, *which: int | str) -> np.random.Generator:
         purpose: what is drawn, in words.
         which: one of several streams of that purpose.
     """
-    name = repr((int(seed), purpose, *which)).encode()
+    plain = (str(one) if isinstance(one, str) else int(one) for one in which)  # NumPy's numbers print in another way
+    name = repr((int(seed), purpose, *plain)).encode()
     return np.random.default_rng(int.from_bytes(hashlib.blake2b(name, digest_size=16).digest()))
