@@ -240,11 +240,11 @@ def test_the_result_is_a_line():
     assert str(wide).startswith("KL(Ising ‖ RBM) = 0.010(25) per spin, in [-0.0392, 0.0592] at 95 % (500 conf")
 
 
-def test_blocks_and_progress(monkeypatch):
+def test_pieces_and_progress(monkeypatch):
     """Many blocks give the number that one gives, and are counted."""
     rbm, ensemble, seen = random_network(), draws(CRITICAL), []
     whole = kl_to_ising(rbm, ensemble, log_z(rbm))
-    monkeypatch.setattr("rgstep.packed.BLOCK_SITES", 16 * 1500)
+    monkeypatch.setattr("rgstep.packed.PIECE_SITES", 16 * 1500)
     parts = kl_to_ising(rbm, ensemble, log_z(rbm), lambda stage, done, total, note="": seen.append((done, total)))
     assert parts.per_spin.value == pytest.approx(whole.per_spin.value, abs=1e-14)
     assert seen == [(1500, 4000), (3000, 4000), (4000, 4000)]
