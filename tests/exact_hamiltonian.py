@@ -9,9 +9,8 @@ over all subsets S of the m units: a Walsh–Hadamard transform (Walsh 1923). No
 couplings that are estimated from samples. State and subset k have unit a up, or in, where bit a of k is 1.
 """
 
+import enumeration
 import numpy as np
-
-from rgstep.exact import enumeration
 
 PIECE = 4096  # configurations at once: 8 MB of probabilities for 8 units
 

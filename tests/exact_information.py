@@ -12,9 +12,9 @@ majority rule with fair ties and 0.45398 for decimation.
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import enumeration
 import numpy as np
 
-from rgstep.exact import enumeration
 from rgstep.instruments import information as row
 from rgstep.instruments.base import Subject
 from rgstep.instruments.information import NAMES

@@ -1,10 +1,10 @@
 """Leading eigenvalues of the linearised RG matrix of one step from 4×4, by enumeration of p(v) and p(h | v)."""
 
+import enumeration
 import numpy as np
 
 from rgstep.ensemble import is_spin
 from rgstep.errors import InputError
-from rgstep.exact import enumeration
 from rgstep.operators import sums
 
 

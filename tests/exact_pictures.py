@@ -5,11 +5,11 @@ Of `Average` and `Decimation` β is known on any lattice: 1/b² on the tile, or 
 
 import math
 
+import enumeration
 import numpy as np
 
 from rgstep import patterns
 from rgstep.blocking import Average
-from rgstep.exact import enumeration
 from rgstep.instruments import tiles, vh_pattern
 
 SIZE = 4

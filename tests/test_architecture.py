@@ -19,7 +19,7 @@ HOUSE = {
     1: ("errors", "types"),
     2: (
         *("lattice", "packed", "estimates", "streams", "drawing", "memory", "files", "progress", "compiled"),
-        *("exact", "exact.onsager", "exact.torus", "exact.transfer", "exact.enumeration"),
+        *("exact", "exact.onsager", "exact.torus", "exact.transfer"),
     ),
     3: ("ising",),
     4: ("certificate", "ensemble"),

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import closed_forms
+import enumeration
 import numpy as np
 import pytest
 import reference
@@ -21,7 +22,6 @@ from rgstep.blocking import (
     signs_with_mean,
 )
 from rgstep.errors import InputError
-from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.lattice import block_sums
 

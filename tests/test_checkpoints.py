@@ -10,13 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import enumeration
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
 
 from rgstep import CRITICAL_TEMPERATURE, InputError, IsingStream, train_rbm
-from rgstep.exact import enumeration
 from rgstep.nets import training
 from rgstep.nets.batches import batch_source
 from rgstep.nets.presets import settings

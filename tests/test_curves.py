@@ -2,6 +2,7 @@
 
 import math
 
+import enumeration
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,7 @@ import reference
 
 import rgstep as rg
 from rgstep.estimates import grouped_mean, jackknife
-from rgstep.exact import enumeration, torus
+from rgstep.exact import torus
 from rgstep.nets import curves
 from rgstep.nets.batches import as_bits
 from rgstep.nets.curves import CurveReader, observables, singular_values

@@ -2,6 +2,7 @@
 
 import math
 
+import enumeration
 import numpy as np
 import pytest
 from networks import ising_network, network
@@ -10,7 +11,7 @@ from scipy.special import logsumexp
 import rgstep as rg
 from rgstep import RBM, InputError, ensemble_from_array
 from rgstep.estimates import Estimate
-from rgstep.exact import enumeration, torus
+from rgstep.exact import torus
 from rgstep.ising import Ising, ising
 from rgstep.nets.annealing import LogPartition, log_partition_interval
 from rgstep.nets.assessment import Divergence, kl_to_ising, log_likelihood_optimum

@@ -2,6 +2,7 @@
 
 import math
 
+import enumeration
 import numpy as np
 import pytest
 from exact_mcrg import outcomes
@@ -9,7 +10,7 @@ from subjects import subject
 
 import rgstep as rg
 from rgstep.estimates import estimated
-from rgstep.exact import enumeration, torus, transfer
+from rgstep.exact import torus, transfer
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.instruments import drift, mcrg
 from rgstep.operators import sums

@@ -4,6 +4,7 @@ import math
 import pickle
 from dataclasses import FrozenInstanceError, replace
 
+import enumeration
 import numpy as np
 import pytest
 import reference
@@ -14,7 +15,7 @@ from rgstep import memory
 from rgstep.certificate import DISTRUST
 from rgstep.ensemble import Ensemble, Level, compact, ensemble_from_array, is_spin, pieces, read, specific_heat
 from rgstep.errors import InputError
-from rgstep.exact import enumeration, torus
+from rgstep.exact import torus
 from rgstep.ising import Ising, energy, ising, magnetisation
 from rgstep.packed import PIECE_SITES, PackedSpins, pack
 

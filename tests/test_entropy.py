@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import enumeration
 import numpy as np
 import pytest
 from networks import network
@@ -11,7 +12,6 @@ from subjects import subject
 import rgstep as rg
 from rgstep.adapters import as_map
 from rgstep.estimates import grouped_mean
-from rgstep.exact import enumeration
 from rgstep.instruments import entropy, hamiltonian
 from rgstep.lattice import block_sums
 from rgstep.results import Diagnostic, MapReport, Quantity

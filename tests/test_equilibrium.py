@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 
+import enumeration
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,6 @@ from networks import ising_network
 import rgstep as rg
 from rgstep import RBM, InputError
 from rgstep.estimates import autocorrelation_time
-from rgstep.exact import enumeration
 from rgstep.ising import energy, magnetisation
 from rgstep.nets.equilibrium import (
     LARGEST_Z,

@@ -4,11 +4,12 @@ import itertools
 import math
 
 import closed_forms
+import enumeration
 import numpy as np
 import pytest
 
 from rgstep.errors import InputError
-from rgstep.exact import enumeration, onsager, torus, transfer
+from rgstep.exact import onsager, torus, transfer
 
 KC = onsager.CRITICAL_COUPLING
 TC = 1.0 / KC

@@ -3,6 +3,7 @@
 import functools
 import math
 
+import enumeration
 import numpy as np
 import pytest
 
@@ -11,7 +12,6 @@ from rgstep import gauge, patterns
 from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority, RandomTiling, Scrambled, permutation
 from rgstep.correlators import measure
 from rgstep.errors import InputError
-from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.nets.rbm import RBM, untrained_rbm
 

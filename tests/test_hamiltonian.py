@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+import enumeration
 import exact_hamiltonian
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from subjects import subject
 import rgstep as rg
 from rgstep.ensemble import Level, ensemble_from_array
 from rgstep.estimates import Groups
-from rgstep.exact import enumeration
 from rgstep.instruments import hamiltonian, pairwise
 from rgstep.instruments.base import signs
 from rgstep.instruments.hamiltonian import couplings

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise, product
 
+import enumeration
 import numpy as np
 import pytest
 from exact_information import information as exact
@@ -14,7 +15,6 @@ from subjects import subject
 import rgstep as rg
 from rgstep.blocking import RandomTiling, Scrambled
 from rgstep.errors import InputError
-from rgstep.exact import enumeration
 from rgstep.instruments import information as inf
 from rgstep.results import MapReport
 

@@ -4,13 +4,14 @@ import inspect
 import math
 
 import closed_forms
+import enumeration
 import numpy as np
 import pytest
 import reference
 
 import rgstep as rg
 from rgstep.errors import InputError
-from rgstep.exact import enumeration, torus, transfer
+from rgstep.exact import torus, transfer
 from rgstep.ising import LARGEST_COUNTED, Ising, energy, ising, magnetisation
 
 

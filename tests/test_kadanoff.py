@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
+import enumeration
 import numpy as np
 import pytest
 from networks import ising_network, network
 from subjects import subject
 
 import rgstep as rg
-from rgstep.exact import enumeration
 from rgstep.instruments import kadanoff
 from rgstep.nets.assessment import ASSESSMENT_KEY
 

@@ -3,6 +3,7 @@
 import functools
 import math
 
+import enumeration
 import numpy as np
 import pytest
 import reference
@@ -11,7 +12,6 @@ from scipy.stats import poisson
 
 import rgstep as rg
 from rgstep import compiled
-from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.ising import Ising, energy, ising, magnetisation
 from rgstep.samplers import cluster, multispin, single

@@ -2,6 +2,7 @@
 
 import math
 
+import enumeration
 import numpy as np
 import pytest
 from exact_mcrg import exact_eigenvalue
@@ -9,7 +10,6 @@ from subjects import subject
 
 import rgstep as rg
 from rgstep.ensemble import Level
-from rgstep.exact import enumeration
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.instruments import mcrg, tangent
 from rgstep.instruments.base import draw, signs

@@ -1,11 +1,11 @@
 """Sums of local operators: against products of shifted lattices, by hand, and by symmetry."""
 
+import enumeration
 import numpy as np
 import pytest
 
 import rgstep as rg
 from rgstep import ensemble, operators
-from rgstep.exact import enumeration
 from rgstep.ising import OPERATORS
 from rgstep.operators import EVEN, EVEN_TERMS, ODD, ODD_TERMS, sums
 

@@ -2,6 +2,7 @@
 
 import pickle
 
+import enumeration
 import numpy as np
 import pytest
 import reference
@@ -9,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rgstep import InputError, ising, packed
-from rgstep.exact import enumeration
 from rgstep.packed import PackedSpins, pack
 
 TYPES = (np.int8, np.float32, np.float64)

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import closed_forms
+import enumeration
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +18,6 @@ from hypothesis import strategies as st
 import rgstep as rg
 from rgstep import patterns
 from rgstep.estimates import Estimate
-from rgstep.exact import enumeration
 from rgstep.files import check_output, output_folder, write_arrays
 from rgstep.instruments import INSTRUMENTS
 from rgstep.report import Report, headline, load_report

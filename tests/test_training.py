@@ -4,6 +4,7 @@ import dataclasses
 import json
 from itertools import pairwise
 
+import enumeration
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,6 @@ import optax
 import pytest
 
 from rgstep import CRITICAL_TEMPERATURE, InputError, ensemble_from_array, train_rbm, untrained_rbm
-from rgstep.exact import enumeration
 from rgstep.nets import training
 from rgstep.nets.annealing import log_likelihood
 from rgstep.nets.batches import FixedSet, as_bits, spins_of_bits

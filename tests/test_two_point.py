@@ -2,12 +2,12 @@
 
 import math
 
+import enumeration
 import numpy as np
 import pytest
 from subjects import subject
 
 import rgstep as rg
-from rgstep.exact import enumeration
 from rgstep.instruments import two_point
 from rgstep.instruments.base import draw
 from rgstep.results import MapReport

@@ -113,7 +113,7 @@ def _check_axis(name: str, array: np.ndarray, states_expected: int) -> None:
     if array.ndim == 0 or len(array) != states_expected:
         message = (
             f"{name} has shape {array.shape}: its first axis must run over {states_expected} states, "
-            "in the order of rgstep.exact.enumeration.states"
+            "in the order of enumeration.states"
         )
         raise InputError(message)
 
