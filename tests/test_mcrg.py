@@ -199,8 +199,10 @@ def test_complex_and_negative_eigenvalues_are_named(rng):
     assert np.isnan(step.y.error[-1])
     (warning,) = mcrg.warned({"y_t[0]": step})
     assert "y_t[0] (1 ± 2i)" in warning
-    step = mcrg.step(as_sums(-2 * coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=1)
-    assert "y_t[0] (-2)" in mcrg.warned({"y_t[0]": step})[0]
+    for factor in (-2, -0.5):
+        step = mcrg.step(as_sums(factor * coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=1)
+        assert f"y_t[0] ({factor})" in mcrg.warned({"y_t[0]": step})[0]
+        assert np.isnan(step.y.error[-1])
     assert (
         mcrg.warned({"y_t[0]": mcrg.step(as_sums(coarse, coarse, 8), as_sums(coarse, coarse, 4), "even", operators=2)})
         == []
