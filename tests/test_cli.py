@@ -21,6 +21,7 @@ from rgstep import cli
 VERBS = sorted(typer.main.get_command(cli.app).commands)
 TINY = ["--size", "8", "--samples", "200", "--steps", "100"]
 LIGHT = [*TINY, "--map", "majority"]  # no network to train but the untrained one
+LIGHT_MAPS = ("average", "majority", "decimation", "rbm_untrained")
 MAPS = """
 import numpy as np
 
@@ -62,6 +63,12 @@ def no_work(monkeypatch):
 def no_page(monkeypatch):
     """Leave the drawing out: most of the time of a tiny comparison."""
     monkeypatch.setattr(importlib.import_module("rgstep.jobs"), "write_page", lambda *arguments: None)
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Leave the figures out of the page."""
+    monkeypatch.setattr(importlib.import_module("rgstep.page"), "plates_of", lambda report, row: iter(()))
 
 
 def files(folder):
@@ -198,13 +205,20 @@ def numbers(folder):
     return report
 
 
-def test_the_same_seed_gives_the_same_numbers(run, no_page):
-    """Networks and user's maps too; another seed gives others."""
+def test_the_same_seed_gives_the_same_numbers(compared, run, no_page):
+    """In another process, networks and user's maps too."""
     Path("maps.py").write_text(MAPS)
-    for seed, out in ((1, "a"), (1, "b"), (2, "c")):
-        arguments = [*TINY, "--seed", seed, "--map", "rbm_koch2020", "--map", "maps.py:corner"]
-        assert run("compare", *arguments, "--out", out, "--quiet").exit_code == 0
-    assert numbers("a") == numbers("b") != numbers("c")
+    arguments = [*TINY, "--seed", 3, "--map", "rbm_koch2020", "--map", "maps.py:corner"]
+    assert run("compare", *arguments, "--out", "out", "--quiet").exit_code == 0
+    assert numbers("out") == numbers(compared[0] / "out")
+
+
+def test_another_seed_gives_other_numbers(compared, run, no_page):
+    """Of the configurations, and of what is drawn from the same ones."""
+    assert run("compare", *LIGHT, "--seed", 4, "--out", "out", "--quiet").exit_code == 0
+    maps, others = (numbers(folder)["maps"] for folder in ("out", compared[0] / "out"))
+    assert set(LIGHT_MAPS) <= set(maps) <= set(others)
+    assert all(maps[name] != others[name] for name in maps)
 
 
 def test_several_seeds_train_several_networks(run, no_page):
@@ -231,18 +245,30 @@ def test_two_maps_of_one_name_are_both_measured(run, no_page):
     assert len(rg.load("out/data/ensemble.npz")) == 200
 
 
-@pytest.mark.parametrize("temperature", ["0", "inf", "2.5"])
-def test_any_temperature_gives_a_page(run, temperature, monkeypatch):
-    """At both ends of the scale, too; the page is written, its figures are left out here."""
-    monkeypatch.setattr(importlib.import_module("rgstep.page"), "plates_of", lambda report, row: iter(()))
+def page_at(run, temperature):
+    """Run a comparison with its page at one temperature."""
     result = run("compare", *LIGHT, "--temperature", temperature, "--out", "out", "--json", "--quiet")
     assert result.exit_code == 0, result.stderr
     json.loads(result.stdout, parse_constant=pytest.fail)
     assert (Path("out") / "report.html").exists()
 
 
-def test_the_smallest_lattice_gives_a_page(run, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("rgstep.page"), "plates_of", lambda report, row: iter(()))
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("temperature", ["0", "inf", "2.5"])
+def test_any_temperature_gives_a_page(run, temperature):
+    """At both ends of the scale, too."""
+    page_at(run, temperature)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", ["0", "inf", "2.5"])
+def test_any_temperature_gives_figures(run, temperature):
+    page_at(run, temperature)
+    assert (Path("out") / "figures" / "two_point.png").exists()
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_smallest_lattice_gives_a_page(run):
     tiny = ["--size", "4", "--samples", "200", "--steps", "100", "--map", "rbm_koch2020"]
     result = run("compare", *tiny, "--out", "out", "--quiet")
     assert result.exit_code == 0, result.stderr
@@ -407,9 +433,9 @@ def test_an_interrupt_at_any_stage_leaves_nothing(tmp_path, delay):
 # --- the other verbs
 
 
-def test_sample_train_and_report(run, monkeypatch):
+@pytest.mark.usefixtures("no_figures")
+def test_sample_train_and_report(run):
     """A file of configurations, a network from it, a page drawn again."""
-    monkeypatch.setattr(importlib.import_module("rgstep.page"), "plates_of", lambda report, row: iter(()))
     sampled = run("sample", "e.npz", "--size", 8, "--samples", 100, "--temperature", 2.5, "--seed", 4, "--json")
     assert sampled.exit_code == 0, sampled.stderr
     assert json.loads(sampled.stdout)["samples"] == 100

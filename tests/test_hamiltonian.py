@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from dataclasses import replace
 
 import enumeration
 import exact_hamiltonian
@@ -12,11 +13,11 @@ from subjects import subject
 
 import rgstep as rg
 from rgstep.ensemble import Level, ensemble_from_array
-from rgstep.estimates import Groups
+from rgstep.estimates import Estimate, Groups
 from rgstep.instruments import hamiltonian, pairwise
 from rgstep.instruments.base import signs
 from rgstep.instruments.hamiltonian import couplings
-from rgstep.lattice import block_sums
+from rgstep.lattice import block_sums, shells
 from rgstep.results import MapReport
 
 K_C = 0.5 * np.log(1 + np.sqrt(2))
@@ -138,9 +139,12 @@ def test_the_modulus_of_a_noisy_number():
 
 
 def test_locality_of_known_couplings():
-    size = hamiltonian.BONDS * np.abs(KNOWN[:5])
-    q = couplings(drawn(KNOWN, 20_000, 3)).locality()
-    assert abs(q.value - size[hamiltonian.FAR].sum() / size.sum()) < 4 * q.error < 0.15
+    size = np.array([2, 2, 2, 4, 2]) * np.abs(KNOWN[:5])  # bonds a site
+    found = couplings(drawn(KNOWN, 20_000, 3))
+    q = found.locality()
+    assert abs(q.value - size[2:].sum() / size.sum()) < 4 * q.error < 0.15
+    exact = replace(found, estimate=Estimate(KNOWN, np.full(6, 1e-9)), left_out=np.tile(KNOWN, (2, 1)))
+    assert exact.locality().value == pytest.approx(size[2:].sum() / size.sum())
     free = couplings(drawn(np.zeros(6), 2_000, 3))
     assert np.isnan(free.locality().value)  # noise over noise
 
@@ -150,6 +154,8 @@ def test_the_change_between_levels_without_its_noise():
     squares = [d @ d - np.trace(c) for d, c in (a.change(b) for a, b in pairs)]
     assert abs(np.mean(squares)) < 4 * np.std(squares) / np.sqrt(40)
     plain = [d @ d for d, _ in (a.change(b) for a, b in pairs)]
+    distances = [a.distance(b).value for a, b in pairs]
+    np.testing.assert_allclose(distances, np.sqrt(np.maximum(squares, 0)))
     assert np.mean(plain) > 5 * np.std(plain) / np.sqrt(40)  # the twin: the noise alone
     moved = couplings(drawn(KNOWN, 20_000, 1)).distance(couplings(drawn(0.8 * KNOWN, 20_000, 2)))
     assert abs(moved.value - 0.2 * np.linalg.norm(KNOWN)) < 4 * moved.error < 0.04
@@ -326,6 +332,42 @@ class Flat:
 def row_of(ensemble, given):
     """Return the row of a map on an ensemble."""
     return hamiltonian.measure(subject(ensemble, given))
+
+
+def test_couplings_of_pairs_have_no_bias_of_order_one_over_n(rng):
+    """An open chain of 8 units with J = 0.4, 64 samples at a time: plain fits are too strong, m/n of J and more."""
+    found = []
+    for _ in range(100):
+        follow = np.where(rng.random((64, 7)) < (1 + np.tanh(0.4)) / 2, 1, -1)
+        first = rng.choice([-1, 1], (64, 1))
+        pairs = pairwise.pairwise(np.concatenate([first, first * np.cumprod(follow, axis=1)], axis=1), groups=2)
+        found.append([np.diagonal(J, 1).mean() for J in (pairs.J, *pairs.halves)])
+    J, half, _ = np.mean(found, axis=0)
+    error = np.std(found, axis=0)[0] / np.sqrt(len(found))
+    assert abs(J - 0.4) < 0.02
+    assert error < 0.01
+    assert half > 0.45  # the twin: without the correction, 32 samples; with 64 half of that
+
+
+def test_the_spread_of_neighbours_is_that_of_the_couplings_and_not_of_their_noise(rng):
+    """Couplings of 0.3 ± 0.1 on 8×8, measured in two halves with an independent noise of 0.2."""
+    side, units = 8, np.arange(64)
+
+    def symmetric(sd):
+        half = np.triu(sd * rng.standard_normal((64, 64)), 1)
+        return half + half.T
+
+    nearest = shells(side).index[
+        np.subtract.outer(units // side, units // side), np.subtract.outer(units, units) % side
+    ]
+    J = np.where(nearest == 1, 0.3, 0.0) + symmetric(0.1)
+    halves = np.stack([J + symmetric(0.2), J + symmetric(0.2)])
+    curve = pairwise.against_distance(pairwise.Pairs(J, halves, np.zeros((2, 64, 64)), units, units[:0], True), side)
+    assert curve["distance"][0] == 1
+    assert curve["mean"][0] == pytest.approx(J[nearest == 1].mean())
+    assert abs(np.median(curve["spread"]) - 0.1) < 0.03
+    assert abs(curve["spread"][0] - 0.1) < 3 * curve["spread_error"][0] < 0.1
+    assert halves[0][nearest == 1].std() > 0.2  # the twin: either half alone
 
 
 def few(samples, size, seed=0):

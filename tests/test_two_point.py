@@ -55,6 +55,16 @@ def test_delta_of_powers_of_the_torus_function(size, delta):
         assert found["g_half_ratio"][0] == pytest.approx(two_point.half_ratio(size))
 
 
+def test_the_nearest_neighbours_are_left_out():
+    """Displacements shorter than two spacings feel the lattice and may have any G; those of two may not."""
+    shape, distance = two_point.torus_function(8), two_point.distances(8)
+    for changed, passes in ((distance < 1.5, True), (distance == 2, False)):
+        correlation = np.where(np.isfinite(shape), shape, 2) * np.where(changed, 1.1, 1.0)
+        found = two_point.comparison(correlation[None])
+        assert bool(found["shape_deviation"][0] < 1e-20) is passes
+        assert (found["delta_sigma"][0] == pytest.approx(0.125)) is passes
+
+
 def test_half_ratio_of_the_torus():
     assert two_point.half_ratio(32) == pytest.approx(RATIO, abs=5e-6)
     assert 1e-5 < abs(two_point.half_ratio(15) - RATIO) < 2e-3  # of 7/15 and not of ½

@@ -1,0 +1,209 @@
+"""Do the tests notice small faults? Each of these is put into a copy of the source, and tests that should fail are run.
+
+    python tests/mutants.py [WORD …]        all mutants, or those whose line holds one of the words
+
+Not collected by pytest: half an hour for all. A mutant is found by its text, which must occur once in src/, wherever
+it is. "killed" means that a test failed; "SURVIVED" that none did, which asks for a test, or for the mutant to go if it
+changes nothing that could be seen; "not found" that the source has changed, and the mutant must follow.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+
+
+class Mutant(NamedTuple):
+    """A fault: the text, what stands in its place, and the test files that should notice."""
+
+    old: str
+    new: str
+    tests: str  # separated by blanks
+
+
+MUTANTS = [
+    # estimates
+    Mutant("SOKAL_WINDOW = 6.0", "SOKAL_WINDOW = 3.0", "estimates"),
+    Mutant("value = max(float(tau[last]), 0.5)", "value = max(0.98 * float(tau[last]), 0.5)", "estimates"),
+    Mutant("2 * (2 * window[last] + 1)", "2 * (window[last] + 1)", "estimates"),
+    Mutant("covariance /= chains * np.arange(length, 0, -1)", "covariance /= chains * length", "estimates"),
+    Mutant("np.maximum(second - first**2 / groups, 0.0)", "np.maximum(second, 0.0)", "estimates"),
+    Mutant("np.sqrt((groups - 1) / groups * spread)", "np.sqrt(spread)", "estimates"),
+    Mutant("value - (groups - 1) / groups * first", "value - first / groups", "estimates"),
+    Mutant("np.linspace(0, samples, min(groups, samples) + 1)", "np.linspace(0, samples, groups + 1)", "estimates"),
+    Mutant("variance = n * m / 12 * (N + 1 -", "variance = n * m / 12 * (N - 1 -", "sampler"),
+    # correlators, operators, patterns
+    Mutant("np.asarray(self.vh - self.h[:, None] * self.v)", "np.asarray(self.vh)", "correlators"),
+    Mutant("(a - share * part[g]) / (1 - share)", "(a - share * part[g])", "correlators"),
+    Mutant("(total / count) ** 2 * connected", "abs(total / count) * connected", "correlators"),
+    Mutant("total += values.sum(dtype=np.float64) / size**2", "total += values.sum(dtype=np.float64)", "correlators"),
+    Mutant('np.einsum("na,na->a", h, h), magn', 'np.einsum("na->a", h), magn', "correlators patterns"),
+    Mutant("knight += a0 * b2 + a2 * b0 + a0 * c1", "knight += a0 * b2 + a2 * b0 + a0 * c0", "operators"),
+    Mutant("count_bits(a0 ^ b1) + count_bits(a1 ^ b0)", "2 * count_bits(a0 ^ b1)", "operators"),
+    Mutant("EVEN_TERMS = np.array([2, 2,", "EVEN_TERMS = np.array([1, 2,", "drift operators"),
+    Mutant("EVEN_SPINS = np.array([2, 2, 4,", "EVEN_SPINS = np.array([2, 2, 2,", "mcrg operators"),
+    Mutant("means.mm - means.v.sum() ** 2", "means.mm", "patterns"),
+    Mutant("NO_POWER = 1e-5", "NO_POWER = 1e-2", "patterns tiles gauge"),
+    Mutant("power[:, 0, 0] = 0", "power[:, 0, 0] *= 1", "patterns"),
+    # gauge and the subject
+    Mutant("WIDTH = 0.5  # of the smoothing", "WIDTH = 1.0  # of the smoothing", "gauge"),
+    Mutant("np.divide(before - after, 2 * bend", "np.divide(after - before, 2 * bend", "gauge"),
+    Mutant("spacing - 0.5  # sites are points", "spacing  # sites are points", "gauge"),
+    Mutant("* self.sign[self.order]", "* self.sign", "gauge"),
+    Mutant("height / max(float(height.max()), SMALLEST) + LEAST", "np.ones(units)", "gauge"),
+    Mutant("CLEAR = 5.0", "CLEAR = 3.0", "criteria"),
+    Mutant("CLEAR = 5.0", "CLEAR = 8.0", "criteria"),
+    Mutant(
+        "side / block < SMALLEST_SIDE or side % block", "side / block <= SMALLEST_SIDE or side % block", "mcrg drift"
+    ),
+    # criteria and findings
+    Mutant('"y_h[n]", 1.84,', '"y_h[n]", 1.80,', "calibration"),
+    Mutant('"core_share", 0.7,', '"core_share", 0.0,', "calibration"),
+    Mutant("SIGMAS = 2.0", "SIGMAS = 3.0", "criteria calibration"),
+    Mutant("/ self.room) ** 2", "/ self.room)", "criteria"),
+    Mutant("level >= self.first and", "level > self.first and", "criteria calibration"),
+    Mutant("scale.side >= self.side *", "scale.side > self.side *", "criteria calibration"),
+    Mutant("math.hypot(float(estimate.error), float(centre.error))", "float(estimate.error)", "criteria calibration"),
+    Mutant(
+        "if self.room < 0 and self.doubt:\n            return None",
+        "if self.doubt:\n            return None",
+        "criteria",
+    ),
+    Mutant("if outcomes.get(name) is None]", "if outcomes.get(name, True) is None]", "criteria"),
+    Mutant("same_side = (n - r) * (t - r) > 0", "same_side = (n - r) * (t - r) < 0", "report"),
+    Mutant("share = (0.0 if same_side else 2.0)", "share = (0.0 if same_side else 1.0)", "report"),
+    Mutant("SIGMAS = 3.0", "SIGMAS = 10.0", "report"),
+    # diagnostics
+    Mutant("powers = SPINS[sector][:operators] / 2", "powers = SPINS[sector][:operators]", "mcrg"),
+    Mutant("(eigenvalue.real <= 0))", "(eigenvalue.real < -1))", "mcrg"),
+    Mutant("SINGULAR = 1e10", "SINGULAR = 1e30", "mcrg"),
+    Mutant("np.abs(values).argmax(axis=1)[:, None]", "values.real.argmin(axis=1)[:, None]", "mcrg"),
+    Mutant('centred=sector == "even")\n    if unit', "centred=False)\n    if unit", "mcrg"),
+    Mutant("/ (2 * math.log(fine.side / coarse.side))", "/ math.log(fine.side / coarse.side)", "drift"),
+    Mutant("1 - over(m4, 3 * m2**2)", "1 - over(m4, 2 * m2**2)", "drift"),
+    Mutant('"nn_unit": over(nn, square)', '"nn_unit": over(nn, np.sqrt(square))', "drift"),
+    Mutant("NEAREST = 2.0", "NEAREST = 1.0", "two_point"),
+    Mutant("np.log(G) @ x / (x @ x) / 8", "np.log(G) @ x / (x @ x) / 4", "two_point"),
+    Mutant("jackknife(values[0], values[1:], correct_bias=True)", "jackknife(values[0], values[1:])", "two_point"),
+    Mutant("weight.ravel() ** 2)[away]", "weight.ravel())[away]", "amplitudes"),
+    Mutant("square = far @ found**2", "square = far @ np.abs(found)", "amplitudes"),
+    Mutant("BONDS = np.array([2.0, 2.0, 2.0, 4.0,", "BONDS = np.array([2.0, 2.0, 2.0, 2.0,", "hamiltonian"),
+    Mutant("FAR = np.array([False, False,", "FAR = np.array([False, True,", "hamiltonian"),
+    Mutant("max(length - np.trace(spread), 0.0)", "length", "hamiltonian"),
+    Mutant("mean(first * second) - mean(first)", "mean(first * first) - mean(first)", "hamiltonian"),
+    Mutant("J = 2.0 * symmetric(beta) - 0.5 * (halves[0] + halves[1])", "J = symmetric(beta)", "hamiltonian"),
+    Mutant("0.5 * np.linalg.solve(hessian, (missed", "0.25 * np.linalg.solve(hessian, (missed", "hamiltonian"),
+    Mutant("return K * rise - error * bell,", "return np.abs(K),", "hamiltonian"),
+    Mutant("entropy = np.log1p(odds) + 2 * a * odds", "entropy = np.log1p(odds) + a * odds", "entropy"),
+    Mutant("by_sample /= len(varies) - left_out.sum()", "by_sample /= len(varies)", "entropy"),
+    Mutant("math.log(2) * (1 - zero)", "math.log(2)", "information"),
+    Mutant("psi(n) + 0.5 * (-1.0) ** n", "psi(n) + (-1.0) ** n", "information"),
+    Mutant("fitted(x[fold != f], y[fold != f])", "fitted(x, y)", "information"),
+    Mutant("table[last - codes[k, a], half - 1 - word]", "table[codes[k, a], half - 1 - word]", "information"),
+    Mutant("var_f = var_d + 2 * cov + var_x", "var_f = var_d + cov + var_x", "kadanoff"),
+    Mutant("residual = max(var_d - excess * cov, 0.0)", "residual = max(var_d, 0.0)", "kadanoff"),
+    Mutant("LOCAL = 0.75", "LOCAL = 0.5", "tiles"),
+    Mutant("SEEN = 3.0", "SEEN = 1.0", "tiles"),
+    Mutant("min(2.0 * block, size / 4)", "min(1.0 * block, size / 4)", "tiles"),
+    Mutant("/ (groups * (groups - 1)))", "/ groups**2)", "tiles"),
+    Mutant("middle = corner + (b - 1) / 2", "middle = corner + b / 2", "tiles"),
+    Mutant("differ * units / max(1, units - 1)", "differ", "tiles"),
+    Mutant("found.product.sum(axis=1) / together", "found.product.sum(axis=1) / (2 * together)", "tiles"),
+    Mutant("ratio = pair**2 / (4 * bond**2)", "ratio = pair**2 / (2 * bond**2)", "decoy"),
+    Mutant("(1 + math.tanh(pair_coupling)) / 2", "math.tanh(pair_coupling)", "decoy"),
+    Mutant("math.sqrt(2) * (1 - 2 / math.pi)", "math.sqrt(2) * (1 - 1 / math.pi)", "mcrg"),
+    Mutant("-2 * ensemble.system.coupling * (v * field)", "-ensemble.system.coupling * (v * field)", "report"),
+    # block rules and lattice
+    Mutant("np.tanh(np.float32(weight) *", "np.tanh(np.float32(2 * weight) *", "blocking"),
+    Mutant("first = -((self.width - self.block) // 2)", "first = 0", "blocking"),
+    Mutant("np.where(2 * uniform - 1 < mean,", "np.where(uniform < mean,", "blocking"),
+    Mutant("total += np.roll(v, shift, axis)", "total += np.roll(v, 2 * shift, axis)", "blocking"),
+    Mutant(
+        "v[:, row : row + coarse, column : column + coarse]", "v[:, row : row + coarse, row : row + coarse]", "blocking"
+    ),
+    Mutant("total += v[:, row::block, column::block]", "total += v[:, row::block, row::block]", "lattice blocking"),
+    Mutant("distance=np.sqrt(values)", "distance=values", "lattice"),
+    Mutant("fits = [b for b in range(2, size + 1)", "fits = [b for b in range(2, size)", "blocking lattice"),
+    # exact results
+    Mutant("sign * (second - first**2) * decay", "sign * (second + first**2) * decay", "exact"),
+    Mutant("64 / 5, 178 / 3", "64 / 6, 178 / 3", "exact"),
+    Mutant("112 / 3, 130.0)", "112 / 3, 13.0)", "exact"),
+    Mutant("HOT_LIMIT = 3e-6", "HOT_LIMIT = 3e-2", "exact"),
+    Mutant("EXPANSION_LIMIT = math.exp(-6.0)", "EXPANSION_LIMIT = math.exp(-3.0)", "exact"),
+    Mutant("decay + 4.0 * second / x * decay**2", "decay + 4.0 * second / x * decay", "exact"),
+    Mutant("1.0 - m4 / (3.0 * m2**2)", "1.0 - m4 / (2.0 * m2**2)", "exact"),
+    Mutant("AVERAGE_OWN_BLOCK - SUM_TWO_PROBABILITY / 4.0", "AVERAGE_OWN_BLOCK - SUM_TWO_PROBABILITY / 2.0", "exact"),
+    Mutant("given_tile = h_v + v_e - entropy(axes) - v", "given_tile = h_v + v_e - entropy(axes)", "exact information"),
+    # ensembles, their checks and certificates, bits
+    Mutant("n * N * (u + 2) / 8", "n * N * (u + 2) / 80", "ensemble"),
+    Mutant("excitations > 100", "excitations > 1", "ensemble"),
+    Mutant("np.fmax(error_if_independent, mean.error)", "error_if_independent", "ensemble"),
+    Mutant("np.sign(self.magnetisations), 1 / math.sqrt(n))", "np.sign(self.magnetisations), 1 / n)", "ensemble"),
+    Mutant("coupling**2 * size**2 * variance", "coupling * size**2 * variance", "ensemble"),
+    Mutant("left_out, correct_bias=len(bounds) > 1", "left_out, correct_bias=False", "ensemble"),
+    Mutant("DISTRUST = 4.0", "DISTRUST = 3.0", "certificate"),
+    Mutant("DISTRUST = 4.0", "DISTRUST = 6.0", "certificate"),
+    Mutant("return not abs(z) <= DISTRUST", "return abs(z) > DISTRUST", "certificate"),
+    Mutant("0.0 if abs(difference) < 1e-9 else", "0.0 if abs(difference) < 1e-1 else", "certificate ensemble"),
+    Mutant("return sweeps / max(times)", "return sweeps / min(times)", "certificate"),
+    Mutant(
+        "below[:, -width:] = cells[:, width:], cells[:, :width]", "below[:, -width:] = cells[:, width:], 0", "packed"
+    ),
+    Mutant("right >>= 7", "right >>= 6", "packed"),
+    Mutant("(1 << padding) - 1", "(1 << (padding - 1)) - 1", "packed"),
+    Mutant("np.asarray((2 * up - sites)", "np.asarray((up - sites)", "packed"),
+]
+
+
+def main(words: list[str]) -> int:
+    """Run the mutants that hold one of the words; return how many were not killed."""
+    chosen = [m for m in MUTANTS if not words or any(word in " ".join(m) for word in words)]
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "src"
+        shutil.copytree(ROOT / "src", source)  # with what is compiled
+        outcomes = [outcome(mutant, source) for mutant in chosen]
+    say(", ".join(f"{outcomes.count(name)} {name}" for name in sorted(set(outcomes))))
+    return len(outcomes) - outcomes.count("killed")
+
+
+def outcome(mutant: Mutant, source: Path) -> str:
+    """Put one mutant into the source, run its tests, take it out again, and return and print what came of it."""
+    places = [path for path in source.rglob("*.py") if mutant.old in path.read_text(encoding="utf-8")]
+    times = sum(path.read_text(encoding="utf-8").count(mutant.old) for path in places)
+    result, where = f"not found ({times} times)" if times != 1 else "", places[0].name if places else "nowhere"
+    if not result:
+        path, state = places[0], places[0].stat()
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        result = {0: "SURVIVED", 1: "killed"}.get(run(mutant.tests.split(), source), "broken")
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # compiled files tell by the time of the source
+    say(f"{result:9} {where}: {mutant.old!r} -> {mutant.new!r}")
+    return result.partition(" (")[0]
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def run(tests: list[str], source: Path) -> int:
+    """Return pytest's exit status on some test files, which import the package from `source`."""
+    files = [str(ROOT / "tests" / f"test_{name}.py") for name in tests]
+    options = [
+        "-o",
+        "addopts=--import-mode=importlib -m 'not slow'",
+    ]  # without checks of types, which take half the time
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *options, *files]
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(sys.argv[1:]), 1))
