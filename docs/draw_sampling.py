@@ -24,7 +24,7 @@ from scipy.special import betaincinv, ndtri
 import rgstep as rg
 from rgstep.drawing import COLOURS, MARKERS, STYLE
 from rgstep.estimates import Estimate, autocorrelation_time, grouped_mean, jackknife
-from rgstep.exact import torus, transfer
+from rgstep.exact import torus
 from rgstep.ising import ising
 from rgstep.samplers.chains import KINDS, Chains
 from rgstep.samplers.cluster import Wolff
@@ -87,7 +87,7 @@ def scores(ensemble: Any) -> list[float]:
     z = [check.z for check in ensemble.checks.values()]
     system = ensemble.system
     if system.size <= 8:
-        exact, m = transfer.magnetisation_moments(system.size, system.coupling), np.abs(ensemble.magnetisations)
+        exact, m = torus.magnetisation_moments(system.size, system.coupling), np.abs(ensemble.magnetisations)
         z.append((m.mean() - exact.abs_m) / math.sqrt((exact.m2 - exact.abs_m**2) / len(m)))
         z.append(((m**2).mean() - exact.m2) / math.sqrt((exact.m4 - exact.m2**2) / len(m)))
     return z

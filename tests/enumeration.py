@@ -103,7 +103,7 @@ def _check_size(size: int) -> None:
     if size > LARGEST_SIZE:
         message = (
             f"size = {size}: enumeration would visit 2^{size * size} states; use size = 3 or 4, or the "
-            "formulas of rgstep.exact.torus (energies) and rgstep.exact.transfer (magnetisation, size ≤ 10)"
+            "formulas of rgstep.exact.torus"
         )
         raise InputError(message)
 

@@ -19,7 +19,7 @@ HOUSE = {
     1: ("errors", "types"),
     2: (
         *("lattice", "packed", "estimates", "streams", "drawing", "memory", "files", "progress", "compiled"),
-        *("exact", "exact.onsager", "exact.torus", "exact.transfer"),
+        *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
     4: ("certificate", "ensemble"),

@@ -10,7 +10,7 @@ from subjects import subject
 
 import rgstep as rg
 from rgstep.estimates import estimated
-from rgstep.exact import torus, transfer
+from rgstep.exact import torus
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.instruments import drift, mcrg
 from rgstep.operators import sums
@@ -29,7 +29,7 @@ def critical16():
 
 def scores(levels, size):
     """How many standard errors U₄, ⟨|m|⟩ and nn are off the exact values of the torus."""
-    exact = transfer.magnetisation_moments(size, CRITICAL_COUPLING)
+    exact = torus.magnetisation_moments(size, CRITICAL_COUPLING)
     known = {"U4": exact.binder, "abs_m": exact.abs_m, "nn": torus.nn_correlation(size, CRITICAL_COUPLING)}
     return [(float(levels[name].value) - value) / float(levels[name].error) for name, value in known.items()]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rgstep.errors import InputError
-from rgstep.exact import onsager, torus, transfer
+from rgstep.exact import onsager, torus
 
 KC = onsager.CRITICAL_COUPLING
 TC = 1.0 / KC
@@ -322,7 +322,7 @@ def test_visible_hidden_of_a_dense_map():
 
 @pytest.mark.parametrize(("temperature", "size", "abs_m", "m2", "binder"), MOMENTS)
 def test_moments_table(temperature, size, abs_m, m2, binder):
-    moments = transfer.magnetisation_moments(size, KC if temperature == TC else 1 / temperature)
+    moments = torus.magnetisation_moments(size, KC if temperature == TC else 1 / temperature)
     assert close(moments.abs_m, abs_m, abs_=1e-10)
     assert close(moments.m2, m2, abs_=1e-10)
     assert close(moments.binder, binder, abs_=1e-10)
@@ -331,7 +331,7 @@ def test_moments_table(temperature, size, abs_m, m2, binder):
 @pytest.mark.parametrize("size", [3, 4])
 @pytest.mark.parametrize("coupling", [0.0, 0.1, KC, 1.0, 50.0, INF])
 def test_transfer_equals_enumeration(size, coupling):
-    values, p = transfer.magnetisation_law(size, coupling)
+    values, p = torus.magnetisation_law(size, coupling)
     magnetisation = enumeration.states(size).sum(axis=(1, 2))
     weights = enumeration.probabilities(size, coupling)
     expected = np.array([weights[magnetisation == value].sum() for value in values])
@@ -340,13 +340,13 @@ def test_transfer_equals_enumeration(size, coupling):
 
 
 def test_free_spins_are_binomial():
-    _, p = transfer.magnetisation_law(8, 0.0)
+    _, p = torus.magnetisation_law(8, 0.0)
     np.testing.assert_allclose(p, [math.comb(64, n) / 2**64 for n in range(65)], atol=1e-15)
 
 
 def test_binder_at_criticality_tends_to_its_universal_value():
     # reference.md section 2: U4* = 0.61069
-    distances = [transfer.magnetisation_moments(size, KC).binder - 0.61069 for size in (4, 6, 8)]
+    distances = [torus.magnetisation_moments(size, KC).binder - 0.61069 for size in (4, 6, 8)]
     assert distances[0] > distances[1] > distances[2] > 0
 
 
@@ -381,7 +381,7 @@ def test_couplings_refused(coupling):
         lambda: onsager.magnetisation(coupling),
         lambda: torus.log_partition(8, coupling),
         lambda: enumeration.probabilities(3, coupling),
-        lambda: transfer.magnetisation_law(4, coupling),
+        lambda: torus.magnetisation_law(4, coupling),
     ):
         with pytest.raises(InputError, match=r"coupling = .*between 0"):
             call()
@@ -394,8 +394,8 @@ def test_couplings_refused(coupling):
         (enumeration.probabilities, 2, "each bond twice; use size = 3 or 4"),
         (enumeration.probabilities, 0, "must be a whole number ≥ 3"),
         (enumeration.probabilities, 5, r"2\^25 states; use size = 3 or 4, or"),
-        (transfer.magnetisation_law, 2, "each bond twice; use a size from 3 to 10"),
-        (transfer.magnetisation_law, 11, r"2\^11 rows; use size ≤ 10, or sample"),
+        (torus.magnetisation_law, 2, "each bond twice; use a size from 3 to 10"),
+        (torus.magnetisation_law, 11, r"2\^11 rows; use size ≤ 10, or sample"),
     ],
 )
 def test_sizes_refused(function, size, message):

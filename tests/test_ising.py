@@ -11,7 +11,7 @@ import reference
 
 import rgstep as rg
 from rgstep.errors import InputError
-from rgstep.exact import torus, transfer
+from rgstep.exact import torus
 from rgstep.ising import LARGEST_COUNTED, Ising, energy, ising, magnetisation
 
 
@@ -102,7 +102,7 @@ def test_the_ends_of_the_temperature_axis(temperature):
 
 def test_the_mean_magnetisation_is_known_up_to_side_eight():
     assert LARGEST_COUNTED == 8
-    assert ising(8, 2.0).mean_abs_m == transfer.magnetisation_moments(8, 0.5).abs_m
+    assert ising(8, 2.0).mean_abs_m == torus.magnetisation_moments(8, 0.5).abs_m
     assert ising(10, 2.0).mean_abs_m is None
 
 
@@ -128,7 +128,7 @@ def test_exponents_and_binder_are_those_of_exact_small_tori():
     """
     falls, steps = [], []
     for coupling in (1 / rg.CRITICAL_TEMPERATURE, 0.9 / rg.CRITICAL_TEMPERATURE):
-        small, large = (transfer.magnetisation_moments(size, coupling) for size in (4, 8))
+        small, large = (torus.magnetisation_moments(size, coupling) for size in (4, 8))
         falls.append(-math.log2(large.m2 / small.m2) - 2 * Ising.DELTA_SIGMA)
         c = [Ising(size, coupling).specific_heat for size in (32, 64, 128)]
         steps.append((c[2] - c[1]) / (c[1] - c[0]) - 1)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rgstep.errors import InputError, is_number, is_whole
-from rgstep.exact import torus, transfer
+from rgstep.exact import torus
 from rgstep.exact.onsager import CRITICAL_COUPLING as CRITICAL_COUPLING
 from rgstep.types import Field, Spins
 
@@ -116,7 +116,7 @@ class Ising:
         """The exact ⟨|m|⟩ per site where L ≤ 8, None elsewhere."""
         if self.size > LARGEST_COUNTED:
             return None
-        return float(transfer.magnetisation_moments(self.size, self.coupling).abs_m)
+        return float(torus.magnetisation_moments(self.size, self.coupling).abs_m)
 
     @staticmethod
     def two_point_shape(row_fraction: ArrayLike, column_fraction: ArrayLike) -> np.ndarray:
