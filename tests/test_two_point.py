@@ -69,7 +69,7 @@ def test_the_nearest_neighbours_are_left_out():
         correlation = np.where(np.isfinite(shape), shape, 2) * np.where(changed, 1.1, 1.0)
         found = two_point.read_all(correlation[None])
         assert bool(found["shape_deviation"][0] < 1e-20) is passes
-        assert (found["delta_sigma"][0] == pytest.approx(0.125)) is passes
+        assert bool(found["delta_sigma"][0] == pytest.approx(0.125)) is passes
 
 
 def test_half_ratio_of_the_torus():
