@@ -125,6 +125,21 @@ def test_the_check_passes_what_has_no_fault(critical8):
 # --- what each rule does
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+def test_each_majority_is_that_of_its_own_sites(block, rng):
+    """Cross and windows site by site: which spins are in, counted from the block's first corner."""
+    v = reference.random_spins(rng, 5, 8)
+    reaches = {
+        "cross": [(0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)],
+        "window": [(r, c) for r in range(-1, block + 1) for c in range(-1, block + 1)],
+    }
+    for name, reach in reaches.items():
+        mean = rule(name, block).mean_h(v)
+        for row, column in np.ndindex(mean.shape[1:]):
+            total = sum(v[:, (row * block + r) % 8, (column * block + c) % 8].astype(int) for r, c in reach)
+            np.testing.assert_array_equal(mean[:, row, column], np.sign(total))
+
+
 @given(
     seed=st.integers(0, 2**32),
     case=st.sampled_from(CASES),

@@ -188,14 +188,11 @@ def test_the_ensemble_and_the_networks_are_kept(compared):
     )
 
 
-def test_the_table_in_the_terminal_and_silence(run, no_page):
+def test_the_table_in_the_terminal(run, no_page):
     result = run("compare", *LIGHT, "--out", "out")
     assert result.exit_code == 0, result.stderr
     for word in ("average", "majority", "decimation", "rbm_untrained", "undecided", "report.html"):
         assert word in result.stdout
-    quiet = run("compare", *LIGHT, "--out", "quiet", "--quiet")
-    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
-    assert (Path("quiet") / "report.json").exists()
 
 
 def numbers(folder):
@@ -267,21 +264,14 @@ def test_any_temperature_gives_figures(run, temperature):
     assert (Path("out") / "figures" / "two_point.png").exists()
 
 
-@pytest.mark.usefixtures("no_figures")
-def test_the_smallest_lattice_gives_a_page(run):
-    tiny = ["--size", "4", "--samples", "200", "--steps", "100", "--map", "rbm_koch2020"]
-    result = run("compare", *tiny, "--out", "out", "--quiet")
-    assert result.exit_code == 0, result.stderr
-    assert result.stderr == ""
-    assert "nan" not in (Path("out") / "report.html").read_text(encoding="utf-8").lower().replace("nanometre", "")
-
-
 def test_force_replaces_results_and_nothing_else(run, no_page):
+    """Without a word, if so asked."""
     Path("out").mkdir()
     (Path("out") / "notes.txt").write_text("mine")
     says(run("compare", *LIGHT, "--out", "out"), "--force")
     assert files(".") == ["out", "out/notes.txt"]
-    assert run("compare", *LIGHT, "--out", "out", "--force", "--quiet").exit_code == 0
+    quiet = run("compare", *LIGHT, "--out", "out", "--force", "--quiet")
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
     assert (Path("out") / "notes.txt").read_text() == "mine"
     assert (Path("out") / "report.json").exists()
 
@@ -455,8 +445,8 @@ def test_sample_train_and_report(run):
     )
 
 
-def test_a_network_goes_on_is_assessed_and_measured(run, no_page):
-    """Trained on fresh configurations with checkpoints, assessed, and then a map of a comparison."""
+def test_a_network_goes_on_where_it_was(run):
+    """Trained on fresh configurations with checkpoints."""
     assert run("sample", "e.npz", "--size", 4, "--samples", 50, "--temperature", 3, "--quiet").exit_code == 0
     train = ("train", "e.npz", "r.npz", "--hidden", 4, "--steps", 60, "--fresh", "--checkpoints", "ck", "--quiet")
     assert run(*train, "--preset", "veiga2020").exit_code == 0
@@ -468,6 +458,11 @@ def test_a_network_goes_on_is_assessed_and_measured(run, no_page):
     other = run(*train, "--force")
     assert other.exit_code == 2
     assert "another folder" in other.stderr
+
+
+def test_a_network_is_assessed_and_measured(run, no_page):
+    """And then a map of a comparison."""
+    rg.save_rbm("r.npz", rg.train_rbm(rg.sample(4, 3.0, 50), 4, preset="veiga2020", steps=20))
     answer = run("assess", "r.npz", "--temperature", 3, "--samples", 200)
     assert answer.exit_code == 0, answer.stderr
     assert "KL(Ising ‖ RBM)" in answer.stdout
@@ -538,10 +533,13 @@ def test_wrong_usage_is_one_line_of_the_command_itself(typed, rule):
     assert done.stdout == ""
 
 
-def test_controls_of_the_training_and_decoys_stand_beside_the_network(run, no_page):
+def test_controls_of_the_training_and_decoys_stand_beside_the_network(run, no_figures):
+    """On the smallest lattice, whose page shows no number that is none."""
     flags = ["--control", "permuted", "--control", "gaussian", "--decoy", "--map", "koch2020", "--quiet"]
     result = run("compare", "--size", "4", "--samples", "200", "--steps", "20", *flags, "--out", "out")
     assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert "nan" not in (Path("out") / "report.html").read_text(encoding="utf-8").lower().replace("nanometre", "")
     maps = rg.load("out").maps
     kinds = {name: maps[f"rbm_koch2020{name}"].kind for name in ("", "@permuted", "@gaussian", "@untrained")}
     assert kinds == {"": "judged", "@permuted": "control", "@gaussian": "control", "@untrained": "control"}

@@ -12,6 +12,7 @@ import rgstep
 ROOT = Path(__file__).parent.parent
 PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "README.md"]
 PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
+LONG = {"README.md", "docs/networks.md", "docs/diagnostics/decoy.md"}  # they train networks: more than two seconds
 
 
 def code_blocks(text: str) -> list[tuple[str, str]]:
@@ -19,7 +20,7 @@ def code_blocks(text: str) -> list[tuple[str, str]]:
     return re.findall(r"```(\w*)\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(p, marks=[pytest.mark.slow] if p in LONG else []) for p in PAGES])
 def test_code_of_a_page_runs_and_prints_what_it_says(page: str) -> None:
     blocks = code_blocks((ROOT / page).read_text(encoding="utf-8"))
     names: dict[str, object] = {}

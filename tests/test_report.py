@@ -20,6 +20,7 @@ from rgstep import patterns
 from rgstep.estimates import Estimate
 from rgstep.files import check_output, output_folder, write_arrays
 from rgstep.instruments import INSTRUMENTS
+from rgstep.instruments.training import ising_pseudo_likelihood
 from rgstep.report import Report, headline, load_report
 from rgstep.results import Diagnostic, MapReport, Quantity
 
@@ -171,6 +172,15 @@ def test_a_trained_network_is_held_against_the_law_of_its_data(report4):
     assert float(row["steps"].estimate.value) == 100
     assert -math.log(2) < float(row["pseudo_likelihood"].estimate.value) < 0
     assert 0 < float(row["weights_sd"].estimate.value) < 1
+
+
+def test_the_pseudo_likelihood_of_the_law_by_enumeration(critical4):
+    """⟨ln p(s_i | all others)⟩ from the probabilities of each state and of the state with s_i flipped."""
+    p = enumeration.probabilities(4, COUPLING)
+    state = np.arange(65536)
+    flips = [p @ np.log(p / (p + p[state ^ (1 << site)])) for site in range(16)]
+    found = ising_pseudo_likelihood(critical4)
+    assert abs(found.value - np.mean(flips)) < SIGMAS * found.error < 0.01
 
 
 def test_larger_lattices_have_distances_and_no_enumeration(critical8):

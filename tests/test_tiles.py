@@ -100,6 +100,8 @@ def test_weights_have_no_bias(rng):
     error = q.std(axis=0) / math.sqrt(4000)
     assert (np.abs(q.mean(axis=0) - truth**2) < 4 * error).all()
     assert (beta.mean(axis=0) ** 2).mean(axis=0)[0] > 20 * error[0]
+    same = np.full((16, 1), 0.25)
+    assert coefficients.weights(same.sum(axis=0), coefficients.squares(same), 16) == pytest.approx(0.0625)
 
 
 # --- geometry
@@ -236,6 +238,55 @@ def test_duplicate_units_overlap():
     assert twice.quantities["overlap"].value == pytest.approx(0.5)
     assert once.quantities["coverage"].value == pytest.approx(1)
     assert once.quantities["equivariance"].value == pytest.approx(0, abs=1e-6)
+
+
+def test_units_that_do_different_things_are_as_far_apart_as_can_be():
+    """Each takes another site of its tile: √(Σ|β − β̄|²/Σ|β|²) is 1 if the mean is counted as one of four numbers."""
+    pictures = np.zeros((4, 4, 4))
+    for unit, (row, column) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        pictures[unit, 2 * (unit // 2) + row, 2 * (unit % 2) + column] = 1
+    assert noiseless(pictures, (2, 2), 4).quantities["equivariance"].value == pytest.approx(1)
+
+
+def test_the_core_reaches_two_coarse_spacings():
+    """Beside its 2×2 tile a unit reads a site 3.5 spacings away, in the core, or 4.5, outside; a quarter of 8 is 2."""
+    for size, away, inside in ((16, 3, True), (16, 4, False), (8, 1, True), (8, 2, False)):
+        picture = np.zeros((1, size, size))
+        picture[0, :2, :2], picture[0, 1 + away, 0] = 0.5, 0.4
+        found = noiseless(np.repeat(picture, (size // 2) ** 2, axis=0), ((size // 2) ** 2,), size)
+        assert found.core.value[0] == pytest.approx(1.0 if inside else 1 / 1.16)
+
+
+@pytest.mark.parametrize(("size", "units"), [(16, 64), (9, 9)])
+def test_a_reflected_picture_has_the_reflected_geometry(size, units, rng):
+    """Tiles of side 2 and 3: the centre goes to L − 1 − x, the rest stays."""
+    pictures = np.zeros((units, size, size))
+    pictures[:, 2:8, 2:8] = rng.random((units, 6, 6)) ** 4
+    one, other = noiseless(pictures, (units,), size), noiseless(pictures[:, ::-1, ::-1], (units,), size)
+    np.testing.assert_allclose(other.centre, size - 1 - one.centre, atol=1e-9)
+    for name in ("radius", "share", "core", "participation"):
+        np.testing.assert_allclose(getattr(other, name).value, getattr(one, name).value, rtol=1e-6)
+
+
+def test_units_are_seen_from_three_standard_errors_on(rng):
+    """Of two units with the same noise, the sum of the weights of one is 2.5 standard errors, of the other 3.5."""
+    noise = rng.standard_normal((16, 1, 8, 8))
+    moments = Moments(Means(*np.zeros((5, 1))), np.ones(1), 8, (2,))
+
+    def measured(strengths):
+        beta = np.repeat(noise, len(strengths), axis=1)
+        beta[:, :, 3, 3] += np.array(strengths)
+        places = coefficients.placed(beta, moments, np.arange(len(strengths)))
+        found = tiles.readings(beta, places)
+        total = tiles.estimated(found.total)
+        return np.asarray(total.value) / np.asarray(total.error), found, places.centre, beta.mean(axis=0)
+
+    trials = np.linspace(0, 10, 400)
+    scores = measured(trials)[0]
+    strengths = [trials[np.abs(scores - wanted).argmin()] for wanted in (2.5, 3.5)]
+    scores, *rest = measured(strengths)
+    np.testing.assert_allclose(scores, [2.5, 3.5], atol=0.2)
+    assert tiles.concluded(*rest, np.zeros(2, bool)).faint == (0,)
 
 
 # --- what is to be minded
