@@ -101,7 +101,7 @@ def test_weights_have_no_bias(rng):
     assert (np.abs(q.mean(axis=0) - truth**2) < 4 * error).all()
     assert (beta.mean(axis=0) ** 2).mean(axis=0)[0] > 20 * error[0]
     same = np.full((16, 1), 0.25)
-    assert coefficients.weights(same.sum(axis=0), coefficients.squares(same), 16) == pytest.approx(0.0625)
+    assert tiles.weights(same.sum(axis=0), tiles.squares(same), 16) == pytest.approx(0.0625)
 
 
 # --- geometry
@@ -276,17 +276,17 @@ def test_units_are_seen_from_three_standard_errors_on(rng):
     def measured(strengths):
         beta = np.repeat(noise, len(strengths), axis=1)
         beta[:, :, 3, 3] += np.array(strengths)
-        places = coefficients.placed(beta, moments, np.arange(len(strengths)))
-        found = tiles.readings(beta, places)
-        total = tiles.estimated(found.total)
-        return np.asarray(total.value) / np.asarray(total.error), found, places.centre, beta.mean(axis=0)
+        places = tiles.placed(beta, moments, np.arange(len(strengths)), gauge.find(beta.mean(axis=0)))
+        of_units, of_sites = tiles.sums_of(beta, places)
+        total = tiles.without_rounding(of_units["total"])
+        return np.asarray(total.value) / np.asarray(total.error), of_units, of_sites, places.centre, beta.mean(axis=0)
 
     trials = np.linspace(0, 10, 400)
     scores = measured(trials)[0]
     strengths = [trials[np.abs(scores - wanted).argmin()] for wanted in (2.5, 3.5)]
     scores, *rest = measured(strengths)
     np.testing.assert_allclose(scores, [2.5, 3.5], atol=0.2)
-    assert tiles.concluded(*rest, np.zeros(2, bool)).faint == (0,)
+    assert tiles.concluded(*rest, np.ones(2, bool)).faint == (0,)
 
 
 # --- what is to be minded
