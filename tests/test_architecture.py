@@ -19,7 +19,7 @@ PLATES = (
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
 HOUSE = {
-    1: ("errors", "types"),
+    1: ("errors", "arguments", "types"),
     2: (
         *("lattice", "packed", "estimates", "memory", "files", "progress", "compiled"),
         *("exact", "exact._arguments", "exact.onsager", "exact.torus", "exact.enumeration", "exact.transfer"),
@@ -69,7 +69,7 @@ HOUSE = {
     10: ("cli",),
 }
 ORDER = [module for level in HOUSE.values() for module in level]
-WITNESSES_USE = {"errors", "types"}  # all that exact/ may import of ours
+WITNESSES_USE = {"errors", "arguments", "types"}  # all that exact/ may import of ours
 DRAWS = {"figures", "page.plate", *PLATES[1:]}  # all that may import matplotlib
 HEAVY = ("numba", "jax", "matplotlib", "xarray", "dask", "torch", "scipy")
 LONGEST = 400  # lines

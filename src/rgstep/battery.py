@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from rgstep.arguments import require_seed
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
 from rgstep.correlators import measure
@@ -33,7 +34,7 @@ from rgstep.diagnostics import (
 )
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_seed
+from rgstep.errors import InputError
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.adapters import as_map
 from rgstep.report import DECIDING, NOT_JUDGED, Diagnostic, MapReport, Report

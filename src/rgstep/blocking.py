@@ -23,7 +23,8 @@ from typing import Literal
 
 import numpy as np
 
-from rgstep.errors import InputError, require_positive, require_seed, unknown_name
+from rgstep.arguments import require_positive, require_seed, unknown_name
+from rgstep.errors import InputError
 from rgstep.lattice import block_sums, check_blocks
 from rgstep.types import CoarseGraining, Field, Rng, Samples, Spins
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from rgstep import memory
+from rgstep.arguments import require_positive, require_seed, unknown_name
 from rgstep.battery import judge
 from rgstep.controls import HAND_MADE, SHOWN, UNTRAINED, is_control, untrained_like
 from rgstep.correlators import number_of_groups
 from rgstep.diagnostics.decoy import decoy_test, with_decoy
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_positive, require_seed, unknown_name
+from rgstep.errors import InputError
 from rgstep.files import check_output, output_folder
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
 from rgstep.lattice import check_tiling

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rgstep.errors import InputError, is_number, is_whole
+from rgstep.arguments import is_number, is_whole
+from rgstep.errors import InputError
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.types import Field, Spins
 

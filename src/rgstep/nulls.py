@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
+from rgstep.arguments import require_positive, require_seed, unknown_name
 from rgstep.blocking import permutation
 from rgstep.correlators import BLOCK_SITES, two_point
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_positive, require_seed, unknown_name
+from rgstep.errors import InputError
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
 from rgstep.samplers.plan import sample

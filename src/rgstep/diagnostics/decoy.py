@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from rgstep import memory
+from rgstep.arguments import is_number, require_positive
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, is_number, require_positive
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate, jackknife
 from rgstep.ising import Ising
 from rgstep.lattice import as_vectors

@@ -20,12 +20,13 @@ from typing import Literal
 import numpy as np
 
 from rgstep import gauge
+from rgstep.arguments import require_positive
 from rgstep.compiled import kernel
 from rgstep.correlators import BLOCK_SITES, Source, given, read
 from rgstep.diagnostics.mutual import NAMES, Counts
 from rgstep.diagnostics.subject import Row, Subject
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_positive
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, grouped_mean
 from rgstep.exact import information as exact
 from rgstep.lattice import as_lattice, as_spins

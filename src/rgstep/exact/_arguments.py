@@ -1,6 +1,7 @@
 """What the exact results accept: a coupling K = J/k_BT in [0, ∞] and a whole lattice side L."""
 
-from rgstep.errors import InputError, is_whole
+from rgstep.arguments import is_whole
+from rgstep.errors import InputError
 
 
 def check_coupling(coupling: float) -> None:

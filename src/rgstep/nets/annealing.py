@@ -25,7 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rgstep import memory
-from rgstep.errors import InputError, is_number, is_whole, require_positive, require_seed
+from rgstep.arguments import is_number, is_whole, require_positive, require_seed
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.nets import likelihood

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rgstep.arguments import is_number, require_seed
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, is_number, require_seed
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate
 from rgstep.nets.annealing import QUANTILE, LogPartition, NotConverged, log_partition_interval
 from rgstep.nets.bennett import bennett_log_partition, thin_trajectory

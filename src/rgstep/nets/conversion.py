@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.errors import InputError, is_whole
+from rgstep.arguments import is_whole
+from rgstep.errors import InputError
 from rgstep.nets.rbm import RBM
 
 BERNOULLI = "BBRBM"  # the model_type of rbms with {0,1} units on both layers

@@ -31,9 +31,10 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rgstep.arguments import is_whole, require_positive, require_seed
 from rgstep.certificate import Check
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, is_whole, require_positive, require_seed
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, grouped_mean, rank_sum_score
 from rgstep.nets.rbm import RBM
 from rgstep.nets.starts import (

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import optax
 
-from rgstep.errors import InputError, is_number, require_positive, unknown_name
+from rgstep.arguments import is_number, require_positive, unknown_name
+from rgstep.errors import InputError
 
 OPTIMISERS = ("sgd", "momentum", "adam")
 

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rgstep import memory
+from rgstep.arguments import require_positive, require_seed
 from rgstep.blocking import signs_with_mean
-from rgstep.errors import InputError, require_positive, require_seed
+from rgstep.errors import InputError
 from rgstep.lattice import as_vectors
 from rgstep.types import Field, Rng, Samples, Spins
 

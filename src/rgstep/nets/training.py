@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rgstep.errors import InputError, require_positive, require_seed
+from rgstep.arguments import require_positive, require_seed
+from rgstep.errors import InputError
 from rgstep.nets import checkpoints as disk
 from rgstep.nets.gibbs import gibbs
 from rgstep.nets.presets import Training, settings

@@ -11,7 +11,8 @@ from threading import Lock
 
 import numpy as np
 
-from rgstep.errors import InputError, is_number
+from rgstep.arguments import is_number
+from rgstep.errors import InputError
 from rgstep.samplers.chains import Chains
 from rgstep.samplers.jobs import run_all
 from rgstep.samplers.plan import closed_form

@@ -25,8 +25,9 @@ from typing import Any, overload
 
 import numpy as np
 
+from rgstep.arguments import require_positive
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_positive
+from rgstep.errors import InputError
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.packed import PackedSpins
 from rgstep.samplers import perfect

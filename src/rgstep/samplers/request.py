@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from rgstep import memory
-from rgstep.errors import InputError, is_number, require_positive, require_seed, unknown_name
+from rgstep.arguments import is_number, require_positive, require_seed, unknown_name
+from rgstep.errors import InputError
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.ising import CRITICAL_TEMPERATURE, Ising, ising
 from rgstep.samplers import perfect
