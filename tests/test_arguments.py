@@ -118,16 +118,16 @@ def test_switches_names_and_paths():
 def test_arrays_of_every_library_are_read():
     torch = pytest.importorskip("torch")
     for value in ([[1, -1]], np.array([[1, -1]]), torch.tensor([[1.0, -1.0]], requires_grad=True)):
-        np.testing.assert_array_equal(arguments.units("v", value), [[1, -1]])
+        np.testing.assert_array_equal(arguments.configurations("v", value), [[1, -1]])
     with pytest.raises(InputError, match=r"^v is no array of numbers: Cannot copy out of meta tensor"):
-        arguments.units("v", torch.ones(2, 2, device="meta"))
+        arguments.configurations("v", torch.ones(2, 2, device="meta"))
     with pytest.raises(InputError, match=r"^v is no array of numbers: setting an array element"):
-        arguments.units("v", [[1], [1, -1]])
+        arguments.configurations("v", [[1], [1, -1]])
 
 
 def test_integers_are_passed_on_without_a_copy():
     v = np.ones((2, 3), np.int8)
-    assert arguments.units("v", v) is v
+    assert arguments.configurations("v", v) is v
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64, np.float32, list])

@@ -336,7 +336,7 @@ def parameters(name: str, value: object) -> np.ndarray:
     return found
 
 
-def units(name: str, value: object) -> np.ndarray:
+def configurations(name: str, value: object) -> np.ndarray:
     """Check spins, or other variables, sample axis first, as a map takes them.
 
     Integers are not looked at one by one, since maps are called on many pieces; of floats the smallest and the largest

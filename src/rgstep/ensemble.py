@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from rgstep import memory
+from rgstep.arguments import PLAIN, checked, flag, instance, optional
 from rgstep.certificate import Certificate, Check
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, grouped_mean, jackknife
 from rgstep.exact import torus
-from rgstep.ising import Ising, ising
-from rgstep.packed import PackedSpins, pack
+from rgstep.ising import TEMPERATURE, Ising, ising
+from rgstep.packed import PackedSpins, pack, spin_type
 from rgstep.types import Field, Samples, Spins
 
 
@@ -36,6 +37,11 @@ class Ensemble:
     origin: Mapping[str, Any]
     independent: bool
 
+    @checked(
+        system=instance(Ising, "give the model, rgstep.ising.ising(size, temperature)"),
+        origin=optional(PLAIN),
+        independent=flag,
+    )
     def __init__(
         self,
         spins: PackedSpins | Spins,
@@ -93,6 +99,7 @@ class Ensemble:
         """Return configurations start … stop, ±1 in int8, float32 or float64, read-only, `(sample, row, column)`."""
         return read_only(self.packed.unpack(start, stop, dtype))
 
+    @checked(dtype=spin_type)
     def blocks(self, dtype: DTypeLike = np.int8) -> Iterator[Samples]:
         """Yield the configurations a block at a time, as `unpack` returns them."""
         for start, stop in self.packed.bounds():
@@ -143,6 +150,7 @@ class Ensemble:
         return Estimate(mean.value, float(error))
 
 
+@checked(temperature=TEMPERATURE, origin=optional(PLAIN))
 def ensemble_from_array(spins: ArrayLike, temperature: float, origin: Mapping[str, Any] | None = None) -> Ensemble:
     """Return an `Ensemble` of a user's own configurations, ±1, `(sample, row, column)` or `(sample, site)`.
 

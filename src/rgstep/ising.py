@@ -8,16 +8,17 @@ type and read. Energies are per site in units of J. T_c = 2 / ln(1+√2) (Onsage
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import is_number, is_whole
-from rgstep.errors import InputError
+from rgstep.arguments import broken, checked, is_number, is_whole, number_in, real
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.types import Field, Spins
 
 CRITICAL_TEMPERATURE = 1.0 / CRITICAL_COUPLING
 SMALLEST_SIZE = 4
+LARGEST_SIZE = 2**31 - 2  # L² sites are counted in 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +39,32 @@ class Ising:
         return math.isclose(self.coupling, CRITICAL_COUPLING, rel_tol=1e-5)
 
 
+def even_side(name: str, value: object) -> int:
+    """Check a lattice side."""
+    size: Any = number_in(value)
+    if not is_whole(size) or not SMALLEST_SIZE <= size <= LARGEST_SIZE or size % 2:
+        near = SMALLEST_SIZE
+        if is_number(size) and SMALLEST_SIZE < size < LARGEST_SIZE:
+            near = 2 * math.ceil(size / 2)
+        must = f"the lattice side must be an even whole number ≥ {SMALLEST_SIZE}; try {near}"
+        raise broken(name, value, must)
+    return int(size)
+
+
+TEMPERATURE = real("must be between 0 and infinity, in units of J/k_B (T_c = 2.269185)", lambda t: t >= 0)
+
+
+@checked(size=even_side, temperature=TEMPERATURE)
 def ising(size: int, temperature: float) -> Ising:
     """Return the model at a temperature in units of J/k_B, checked.
 
     Raises:
         InputError: for odd L or L < 4 (a checkerboard needs even L; L = 2 counts each bond twice), for T < 0 or NaN.
     """
-    if not is_whole(size) or size < SMALLEST_SIZE or size % 2:
-        usable = is_number(size) and math.isfinite(size)
-        near = max(SMALLEST_SIZE, 2 * math.ceil(size / 2)) if usable else SMALLEST_SIZE
-        message = f"size = {size!r}: the lattice side must be an even whole number ≥ {SMALLEST_SIZE}; try {near}"
-        raise InputError(message)
-    if not is_number(temperature) or temperature < 0:
-        message = f"temperature = {temperature!r}: must be between 0 and infinity, in units of J/k_B (T_c = 2.269185)"
-        raise InputError(message)
     coupling = math.inf if temperature == 0 else 1.0 / temperature
     if coupling == math.inf or not math.isclose(temperature, CRITICAL_TEMPERATURE, rel_tol=1e-12):
-        return Ising(int(size), coupling)
-    return Ising(int(size), CRITICAL_COUPLING)
+        return Ising(size, coupling)
+    return Ising(size, CRITICAL_COUPLING)
 
 
 def energy(v: Spins) -> Field:
