@@ -19,7 +19,7 @@ PLATES = (
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
 HOUSE = {
-    1: ("errors", "arguments", "types"),
+    1: ("errors", "arguments", "arrays", "types"),
     2: (
         *("lattice", "packed", "estimates", "memory", "files", "progress", "compiled"),
         *("exact", "exact._arguments", "exact.onsager", "exact.torus", "exact.enumeration", "exact.transfer"),

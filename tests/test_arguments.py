@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rgstep import arguments
-from rgstep.arguments import COUNT, SEED, checked, flag, one_of, optional, path, real, seeds, shown, whole
+from rgstep import arguments, arrays
+from rgstep.arguments import COUNT, FLAG, PATH, SEED, SEEDS, checked, one_of, optional, real, shown, whole
 from rgstep.errors import InputError
 
 POSITIVE = real("must be above 0", lambda x: x > 0)
@@ -87,29 +87,29 @@ def test_real_numbers_become_floats():
 
 
 def test_one_seed_or_several():
-    assert seeds("seed", np.int64(3)) == 3
+    assert SEEDS("seed", np.int64(3)) == 3
     for value in ([1, 2], (1, 2), range(1, 3), np.array([1, 2])):
-        assert seeds("seed", value) == [1, 2]
+        assert SEEDS("seed", value) == [1, 2]
     for value in ([], [1, 1], [True], [1, -1], "12", None, 1.0, [[1]], np.array([[1]]), {1, 2}):
         with pytest.raises(InputError, match=r"^seed = .*whole number"):
-            seeds("seed", value)
+            SEEDS("seed", value)
 
 
 def test_switches_names_and_paths():
-    assert flag("f", np.True_) is True
+    assert FLAG("f", np.True_) is True
     with pytest.raises(InputError, match="f = 1: must be True or False"):
-        flag("f", 1)
+        FLAG("f", 1)
     rule = one_of(("first", "random"), "rule for ties")
     assert rule("ties", np.str_("first")) == "first"
     with pytest.raises(InputError, match="unknown rule for ties 'frist'; did you mean 'first'"):
         rule("ties", "frist")
     with pytest.raises(InputError, match="ties = 5: must be one of the names first, random"):
         rule("ties", 5)
-    assert path("path", "a/b") == path("path", Path("a/b")) == Path("a/b")
+    assert PATH("path", "a/b") == PATH("path", Path("a/b")) == Path("a/b")
     for value in ("", "a\0b", b"a", 5, None, Path):
         with pytest.raises(InputError, match=r"^path = .*: must be the name of a file or folder"):
-            path("path", value)
-    assert optional(flag)("f", None) is None
+            PATH("path", value)
+    assert optional(FLAG)("f", None) is None
 
 
 # --- arrays
@@ -118,23 +118,23 @@ def test_switches_names_and_paths():
 def test_arrays_of_every_library_are_read():
     torch = pytest.importorskip("torch")
     for value in ([[1, -1]], np.array([[1, -1]]), torch.tensor([[1.0, -1.0]], requires_grad=True)):
-        np.testing.assert_array_equal(arguments.configurations("v", value), [[1, -1]])
+        np.testing.assert_array_equal(arrays.CONFIGURATIONS("v", value), [[1, -1]])
     with pytest.raises(InputError, match=r"^v is no array of numbers: Cannot copy out of meta tensor"):
-        arguments.configurations("v", torch.ones(2, 2, device="meta"))
+        arrays.CONFIGURATIONS("v", torch.ones(2, 2, device="meta"))
     with pytest.raises(InputError, match=r"^v is no array of numbers: setting an array element"):
-        arguments.configurations("v", [[1], [1, -1]])
+        arrays.CONFIGURATIONS("v", [[1], [1, -1]])
 
 
 def test_integers_are_passed_on_without_a_copy():
     v = np.ones((2, 3), np.int8)
-    assert arguments.configurations("v", v) is v
+    assert arrays.CONFIGURATIONS("v", v) is v
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64, np.float32, list])
 def test_the_remedy_for_zeros_and_ones_works(dtype):
     bits = np.eye(4, dtype=np.int8)
     v = bits.tolist() if dtype is list else bits.astype(dtype)
-    turned = eval(arguments.as_signed("v", v), {"v": v, "np": np})  # the message's own words
+    turned = eval(arrays.as_signed("v", v), {"v": v, "np": np})  # the message's own words
     np.testing.assert_array_equal(turned, 2 * bits - 1)
 
 

@@ -35,6 +35,8 @@ Checked = TypeVar("Checked", bound=Callable[..., Any])
 LARGEST_WHOLE = 2**63 - 1  # of a count: what a 64-bit integer of NumPy holds
 LARGEST_SEED = 2**128 - 1  # NumPy's advice is to draw seeds of 128 bits
 LARGEST_PARAMETER = 1e30  # of a float32, with room for sums of many: its own limit is 3.4e38
+LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes: what file systems take
+MOST_BITS = 1000  # of a whole number in a record
 WIDEST = 60  # characters of a value in a message
 
 
@@ -160,8 +162,8 @@ def round_power(most: int) -> str:
     return f"2^{most.bit_length()} - 1"
 
 
-COUNT = whole(floats=True)
-SEED = whole(0, LARGEST_SEED)
+COUNT: Rule = whole(floats=True)
+SEED: Rule = whole(0, LARGEST_SEED)
 
 
 def require_positive(name: str, value: object) -> int:
@@ -174,7 +176,7 @@ def require_seed(seed: object) -> None:
     SEED("seed", seed)
 
 
-def seeds(name: str, value: object) -> int | list[int]:
+def read_seeds(name: str, value: object) -> int | list[int]:
     """Check one seed, or several different ones in a sequence or an array."""
     several = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
     if not isinstance(several, Sequence) or isinstance(several, str | bytes):
@@ -201,7 +203,7 @@ def real(must: str, allowed: Callable[[float], bool]) -> Rule:
     return rule
 
 
-def flag(name: str, value: object) -> bool:
+def read_flag(name: str, value: object) -> bool:
     """Check a choice between True and False."""
     found = number_in(value)
     if not isinstance(found, bool | np.bool_):
@@ -230,15 +232,19 @@ def one_of(names: Collection[str], kind: str | None = None) -> Rule:
     return rule
 
 
-def path(name: str, value: object) -> Path:
+def read_path(name: str, value: object) -> Path:
     """Check the name of a file or folder, as text or a path object."""
     try:
         text = os.fspath(value)  # type: ignore[call-overload]  # what is no path raises
+        size = len(os.fsencode(text))
     except Exception:
-        text = None
+        text, size = None, 0
     if not isinstance(text, str) or not text or "\0" in text:
         raise broken(name, value, "must be the name of a file or folder, as text or a pathlib.Path")
-    return Path(text)
+    found = Path(text)
+    if size > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_NAME for part in found.parts):
+        raise broken(name, value, f"must be at most {LONGEST_NAME} bytes a name and {LONGEST_PATH} in all")
+    return found
 
 
 def instance(kind: type | tuple[type, ...], remedy: str) -> Rule:
@@ -254,7 +260,7 @@ def instance(kind: type | tuple[type, ...], remedy: str) -> Rule:
     return rule
 
 
-generator = instance(np.random.Generator, "give a generator of random numbers, numpy.random.default_rng(seed)")
+GENERATOR: Rule = instance(np.random.Generator, "give a generator of random numbers, numpy.random.default_rng(seed)")
 
 
 def each(rule: Rule) -> Rule:
@@ -268,12 +274,20 @@ def each(rule: Rule) -> Rule:
     return rule_of_all
 
 
-def mapping(of: str, rule: Rule | None = None) -> Rule:
-    """Return the rule for a mapping from names to what `of` says, each of which keeps a rule of its own."""
+def mapping(must: str, rule: Rule | None = None, *, filled: bool = False) -> Rule:
+    """Return the rule for a mapping from names to values that keep a rule of their own.
+
+    Args:
+        must: the rule in words.
+        rule: of the values; None takes any.
+        filled: whether there must be one at least, and no name without letters.
+    """
 
     def rule_of_all(name: str, value: object) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise broken(name, value, f"must be a mapping from names to {of}")
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) and (key or not filled) for key in value):
+            raise broken(name, value, must)
+        if filled and not value:
+            raise broken(name, value, must)
         if rule is None:
             return value
         return {key: rule(f"{name}[{shown(key)}]", entry) for key, entry in value.items()}
@@ -281,10 +295,35 @@ def mapping(of: str, rule: Rule | None = None) -> Rule:
     return rule_of_all
 
 
-PLAIN = mapping("plain values, {'source': 'my program'}")
+def read_plain(name: str, value: object) -> Mapping[str, Any]:
+    """Check a record of plain values by name, as files hold it: texts, numbers, None, and lists and mappings of these.
+
+    A number of NumPy becomes one of Python, an array a list.
+    """
+    try:
+        if isinstance(value, Mapping):
+            return cast(Mapping[str, Any], plain_value(value))
+    except (TypeError, RecursionError):
+        pass
+    raise broken(name, value, "must be a mapping from names to plain values, {'source': 'my program'}")
 
 
-def progress(name: str, value: object) -> Callable[..., None]:
+def plain_value(value: object) -> object:
+    """Return a value as JSON may hold it, or raise TypeError."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError
+        return {key: plain_value(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain_value, value)) if type(value) in (list, tuple) else [*map(plain_value, value)]
+    if value is None or isinstance(value, str | float) or (isinstance(value, int) and value.bit_length() <= MOST_BITS):
+        return value
+    raise TypeError
+
+
+def read_progress(name: str, value: object) -> Callable[..., None]:
     """Check a function that is called as work goes on."""
     rule = "must be a function of (stage, done, total, note), as rgstep.progress_bars gives"
     if isinstance(value, type) or not callable(value):
@@ -298,68 +337,11 @@ def progress(name: str, value: object) -> Callable[..., None]:
     return value
 
 
-# --- arrays
+# --- the rules as decorators name them
 
-
-def array(name: str, value: object) -> np.ndarray:
-    """Check an array of numbers, of NumPy, JAX or PyTorch or in nested lists; one with gradients gives its values."""
-    if isinstance(value, np.ndarray):
-        found: np.ndarray = value
-    elif value is None or callable(value) or isinstance(value, str | bytes | Mapping):
-        raise broken(name, value, "must be an array of numbers")
-    else:
-        try:
-            found = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-        except Exception as error:  # lists of unequal lengths, tensors without values
-            reason = shown((str(error).strip().splitlines() or ["it cannot be read"])[0])
-            message = f"{name} is no array of numbers: {reason[1:-1]}"
-            raise InputError(message) from error
-    return found
-
-
-def reals(name: str, value: object) -> np.ndarray:
-    """Check an array of real numbers."""
-    found = array(name, value)
-    if found.dtype.kind not in "fiu":
-        message = f"{name} has values of type {found.dtype}: expected real numbers"
-        raise InputError(message)
-    return found
-
-
-def parameters(name: str, value: object) -> np.ndarray:
-    """Check an array of real numbers that fit into float32; NaN and ∞ pass, as a training that exploded leaves them."""
-    found = reals(name, value)
-    large = (np.abs(found) > LARGEST_PARAMETER) & np.isfinite(found)
-    if large.any():
-        message = f"{name} contains {found[large].flat[0]:.3g}: numbers up to {LARGEST_PARAMETER:g} fit"
-        raise InputError(message)
-    return found
-
-
-def configurations(name: str, value: object) -> np.ndarray:
-    """Check spins, or other variables, sample axis first, as a map takes them.
-
-    Integers are not looked at one by one, since maps are called on many pieces; of floats the smallest and the largest
-    are.
-    """
-    found = array(name, value)
-    if found.ndim < 2:
-        message = f"{name} has shape {found.shape}: expected the sample axis first, (sample, row, column)"
-        raise InputError(message)
-    if found.dtype.kind not in "if":
-        remedy = f"; for 0/1 arrays use {as_signed(name, value)}" if found.dtype.kind in "bu" else ""
-        message = f"{name} has type {found.dtype}: spins are numbers ±1{remedy}"
-        raise InputError(message)
-    if found.dtype.kind == "f" and found.size:
-        ends = (found.min(), found.max())
-        if not -LARGEST_PARAMETER <= ends[0] <= ends[1] <= LARGEST_PARAMETER:
-            message = f"{name} has values from {ends[0]:.3g} to {ends[1]:.3g}: every one must be a finite number"
-            raise InputError(message)
-    return found
-
-
-def as_signed(name: str, value: object) -> str:
-    """Return the code that turns 0/1 values of the given type into ±1."""
-    code = name if isinstance(value, np.ndarray) else f"np.asarray({name})"
-    kind = array(name, value).dtype.kind
-    return f"2 * {code}.astype('int8') - 1" if kind in "bu" else f"2 * {code} - 1"
+SEEDS: Rule = read_seeds
+FLAG: Rule = read_flag
+PATH: Rule = read_path
+PLAIN: Rule = read_plain
+PROGRESS: Rule = optional(read_progress)
+SCALE: Rule = real(f"must be a finite number ≥ 0, at most {LARGEST_PARAMETER:g}", lambda x: 0 <= x <= LARGEST_PARAMETER)

@@ -23,7 +23,8 @@ from typing import Literal
 
 import numpy as np
 
-from rgstep.arguments import COUNT, SEED, broken, checked, configurations, generator, one_of, real, whole
+from rgstep.arguments import COUNT, GENERATOR, SEED, broken, checked, one_of, real, whole
+from rgstep.arrays import CONFIGURATIONS
 from rgstep.lattice import block_sums, check_blocks
 from rgstep.types import CoarseGraining, Field, Rng, Samples, Spins
 
@@ -59,7 +60,7 @@ class Average:
 
     block: int = 2
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return S_B / b², `(sample, L/b, L/b)`."""
         return block_sums(v, self.block) / np.float32(self.block**2)
@@ -81,7 +82,7 @@ class Majority:
     block: int = 2
     ties: Literal["random", "first", "zero"] = "random"
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return E[h | v], `(sample, L/b, L/b)`: the sign of each sum; a tie gives 0 or the first spin."""
         mean = np.sign(block_sums(v, self.block))
@@ -89,7 +90,7 @@ class Majority:
             mean = np.where(mean == 0, v[:, :: self.block, :: self.block], mean)
         return np.asarray(mean, dtype=np.float32)
 
-    @checked(rng=generator)
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Draw h, int8 ±1 (0 too where ties give zero)."""
         mean = self.mean_h(v)
@@ -113,7 +114,7 @@ class Decimation:
         """Return the kept spins: nothing is random."""
         return self.kept(v).copy()
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def kept(self, v: Samples) -> Samples:
         """Return every b-th spin of every b-th row."""
         check_blocks(v, self.block)
@@ -131,7 +132,7 @@ class CrossMajority:
 
     block: int = 2
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
@@ -159,7 +160,7 @@ class WindowMajority:
     width: int = 4
     block: int = 2
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum, 0 for a tie, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
@@ -172,7 +173,7 @@ class WindowMajority:
             total = along
         return np.sign(total[:, :: self.block, :: self.block])
 
-    @checked(rng=generator)
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return fair_ties(self.mean_h(v), rng).astype(np.int8)
@@ -186,13 +187,13 @@ class BernoulliBlock:
     weight: float = 1.0
     block: int = 2
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return tanh(w S_B), `(sample, L/b, L/b)`."""
         weight = np.clip(self.weight, -LARGEST_WEIGHT, LARGEST_WEIGHT)
         return np.tanh(np.float32(weight) * block_sums(v, self.block))
 
-    @checked(rng=generator)
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return signs_with_mean(self.mean_h(v), rng)
@@ -211,7 +212,7 @@ class RandomTiling:
     block: int = 2
     seed: int = 0
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum of b² scattered spins, 0 for a tie, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
@@ -219,7 +220,7 @@ class RandomTiling:
         shuffled = v.reshape(len(v), sites)[:, permutation(sites, self.seed)]
         return Majority(self.block).mean_h(shuffled.reshape(v.shape))
 
-    @checked(rng=generator)
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return fair_ties(self.mean_h(v), rng).astype(np.int8)
@@ -236,7 +237,7 @@ class FarMajority:
 
     block: int = 2
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum, 0 for a tie, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
@@ -247,7 +248,7 @@ class FarMajority:
                 total += v[:, row : row + coarse, column : column + coarse]
         return np.sign(total)
 
-    @checked(rng=generator)
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return fair_ties(self.mean_h(v), rng).astype(np.int8)
@@ -272,12 +273,12 @@ class Scrambled:
     coarse: CoarseGraining
     seed: int = 0
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return E[h | v], `(sample, unit)`."""
         return self.scrambled(self.coarse.mean_h(v))
 
-    @checked(v=configurations)
+    @checked(v=CONFIGURATIONS)
     def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Draw h, `(sample, unit)`, of the type that the map draws."""
         return self.scrambled(self.coarse.sample_h(v, rng))

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from rgstep import memory
-from rgstep.arguments import PLAIN, checked, flag, instance, optional
+from rgstep.arguments import FLAG, PLAIN, checked, instance, optional
 from rgstep.certificate import Certificate, Check
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, group_bounds, grouped_mean, jackknife
 from rgstep.exact import torus
-from rgstep.ising import TEMPERATURE, Ising, ising
+from rgstep.ising import TEMPERATURE, Ising, even_side, ising
 from rgstep.packed import PackedSpins, pack, spin_type
 from rgstep.types import Field, Samples, Spins
 
@@ -40,7 +40,7 @@ class Ensemble:
     @checked(
         system=instance(Ising, "give the model, rgstep.ising.ising(size, temperature)"),
         origin=optional(PLAIN),
-        independent=flag,
+        independent=FLAG,
     )
     def __init__(
         self,
@@ -150,6 +150,9 @@ class Ensemble:
         return Estimate(mean.value, float(error))
 
 
+ENSEMBLE = instance(Ensemble, "use rgstep.sample(…) or rgstep.ensemble_from_array(…)")
+
+
 @checked(temperature=TEMPERATURE, origin=optional(PLAIN))
 def ensemble_from_array(spins: ArrayLike, temperature: float, origin: Mapping[str, Any] | None = None) -> Ensemble:
     """Return an `Ensemble` of a user's own configurations, ±1, `(sample, row, column)` or `(sample, site)`.
@@ -158,7 +161,7 @@ def ensemble_from_array(spins: ArrayLike, temperature: float, origin: Mapping[st
         InputError: if an entry is not ±1 or the sites do not make an even square of side ≥ 4.
     """
     packed = pack(spins)
-    return Ensemble(packed, ising(packed.size, temperature), origin or {"source": "array"})
+    return Ensemble(packed, ising(even_side("spins of size", packed.size), temperature), origin or {"source": "array"})
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

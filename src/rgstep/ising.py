@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import broken, checked, is_number, is_whole, number_in, real
+from rgstep.arguments import LARGEST_WHOLE, broken, checked, is_number, is_whole, number_in, real
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.types import Field, Spins
 
 CRITICAL_TEMPERATURE = 1.0 / CRITICAL_COUPLING
 SMALLEST_SIZE = 4
-LARGEST_SIZE = 2**31 - 2  # L² sites are counted in 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class Ising:
 def even_side(name: str, value: object) -> int:
     """Check a lattice side."""
     size: Any = number_in(value)
-    if not is_whole(size) or not SMALLEST_SIZE <= size <= LARGEST_SIZE or size % 2:
+    if not is_whole(size) or not SMALLEST_SIZE <= size <= LARGEST_WHOLE or size % 2:
         near = SMALLEST_SIZE
-        if is_number(size) and SMALLEST_SIZE < size < LARGEST_SIZE:
+        if is_number(size) and SMALLEST_SIZE < size < LARGEST_WHOLE:
             near = 2 * math.ceil(size / 2)
         must = f"the lattice side must be an even whole number ≥ {SMALLEST_SIZE}; try {near}"
         raise broken(name, value, must)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.arguments import array, as_signed
+from rgstep.arrays import as_signed, read_array
 from rgstep.errors import InputError
 from rgstep.types import Field, Samples
 
@@ -48,7 +48,7 @@ def as_spins(values: ArrayLike, name: str = "v") -> Samples:
     Raises:
         InputError: if an entry is not ±1; 0/1 arrays are told the remedy, which works for their type.
     """
-    found = array(name, values)
+    found = read_array(name, values)
     if found.ndim < 2 or found.size == 0:
         message = f"{name} has shape {found.shape}: expected at least one configuration, sample axis first"
         raise InputError(message)

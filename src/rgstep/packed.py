@@ -10,6 +10,7 @@ and need no unpacking where L is a multiple of 8. Everything here works a block 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +35,10 @@ SPINS_OF_BYTE = {
 
 def spin_type(name: str, value: Any) -> np.dtype[Any]:  # whatever NumPy takes for a type
     """Check a type that spins unpack to."""
-    try:
-        found: np.dtype[Any] | None = None if value is None else np.dtype(value)
-    except Exception:
-        found = None
+    found: np.dtype[Any] | None = None
+    if value is not None and not isinstance(value, np.generic | np.ndarray):  # whose own type NumPy would take
+        with suppress(Exception):
+            found = np.dtype(value)
     if found is None or found not in SPINS_OF_BYTE:
         message = f"{name} = {found or shown(value)}: spins unpack to int8, float32 or float64"
         raise InputError(message)

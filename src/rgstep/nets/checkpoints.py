@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rgstep.arguments import PATH, checked, whole
 from rgstep.errors import InputError
 from rgstep.files import check_folder, read_arrays, write_arrays
 from rgstep.nets.rbm import RBM, Weights
@@ -130,6 +131,7 @@ def require_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> N
             raise InputError(message)
 
 
+@checked(folder=PATH, network=whole(0))
 def load_checkpoints(folder: str | Path, network: int = 0) -> list[RBM]:
     """Return the networks of a training run at all its checkpoints, the first (before any update) first.
 
