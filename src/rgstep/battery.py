@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from rgstep.arguments import require_seed
+from rgstep.arguments import PROGRESS, SEED, checked, mapping
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
 from rgstep.correlators import measure
@@ -33,7 +33,7 @@ from rgstep.diagnostics import (
     two_point,
 )
 from rgstep.diagnostics.subject import Row, Subject
-from rgstep.ensemble import Ensemble
+from rgstep.ensemble import ENSEMBLE, Ensemble
 from rgstep.errors import InputError
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.adapters import as_map
@@ -44,6 +44,10 @@ TRIAL = 64
 REPEATS = 1e-3  # of the largest h: what a network may differ by when it is asked again
 
 
+MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
+
+
+@checked(ensemble=ENSEMBLE, maps=MAPS, seed=SEED, progress=PROGRESS)
 def judge(
     ensemble: Ensemble,
     maps: Mapping[str, object],
@@ -62,8 +66,6 @@ def judge(
     Raises:
         InputError: for an empty table of maps, or a map that raises or answers nonsense.
     """
-    require_seed(seed)
-    check_request(ensemble, maps)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
 
     @functools.cache
@@ -76,7 +78,7 @@ def judge(
     origin = {
         "version": version("rgstep"),
         "command": "rgstep.judge",
-        "seed": int(seed),
+        "seed": seed,
         "size": ensemble.system.size,
         "temperature": ensemble.system.temperature,
         "samples": len(ensemble),
@@ -86,16 +88,6 @@ def judge(
         "certificate": ensemble.certificate.to_dict(),
     }
     return Report(origin, entries)
-
-
-def check_request(ensemble: object, maps: object) -> None:
-    """Raise `InputError` unless there is an ensemble and a table of named maps."""
-    if not isinstance(ensemble, Ensemble):
-        message = f"ensemble is a {type(ensemble).__name__}: use rgstep.sample(…) or rgstep.ensemble_from_array(…)"
-        raise InputError(message)
-    if not isinstance(maps, Mapping) or not maps or not all(isinstance(name, str) and name for name in maps):
-        message = f"maps = {maps!r}: give a name for each map, {{'majority': rgstep.Majority()}}"
-        raise InputError(message)
 
 
 def judge_map(

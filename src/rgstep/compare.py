@@ -127,7 +127,8 @@ def check(comparison: Comparison) -> dict[str, object]:
     require_positive("block", comparison.block)
     require_seed(comparison.seed)
     check_tiling(system.size, comparison.block)
-    require_positive("hidden", comparison.units)
+    if comparison.hidden is not None:
+        require_positive("hidden", comparison.hidden)
     if comparison.steps is not None:
         require_positive("steps", comparison.steps)
     for control in comparison.controls:

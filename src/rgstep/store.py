@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.ensemble import Ensemble
+from rgstep.arguments import PATH, checked
+from rgstep.ensemble import ENSEMBLE, Ensemble
 from rgstep.errors import InputError
 from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import Ising, ising
-from rgstep.nets.rbm import RBM
+from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.packed import PackedSpins
 
 FORMAT = 1
 MADE_BY = {"ensemble": "; 'rgstep sample' writes one", "rbm": "; 'rgstep train' writes one"}
 
 
+@checked(path=PATH, ensemble=ENSEMBLE)
 def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
     """Write an ensemble, its spins as the bits they are, and all that its certificate needs."""
     meta = {
@@ -34,6 +36,7 @@ def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
     write(path, "ensemble", meta, {"bits": ensemble.packed.bits})
 
 
+@checked(path=PATH)
 def load_ensemble(path: str | Path) -> Ensemble:
     """Read an ensemble.
 
@@ -50,6 +53,7 @@ def load_ensemble(path: str | Path) -> Ensemble:
         return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
 
 
+@checked(path=PATH, rbm=NETWORK)
 def save_rbm(path: str | Path, rbm: RBM) -> None:
     """Write a network with its origin and training curves."""
     arrays = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
@@ -57,6 +61,7 @@ def save_rbm(path: str | Path, rbm: RBM) -> None:
     write(path, "rbm", {"origin": dict(rbm.origin)}, {**arrays, **curves})
 
 
+@checked(path=PATH)
 def load_rbm(path: str | Path) -> RBM:
     """Read a network.
 
