@@ -19,16 +19,16 @@ samples are the first n of any longer set of the same kind.
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, overload
 
 import numpy as np
 
-from rgstep.arguments import require_positive
+from rgstep.arguments import COUNT, PROGRESS, SEED, broken, checked, number_in, optional
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
-from rgstep.ising import CRITICAL_TEMPERATURE
+from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE
 from rgstep.packed import PackedSpins
 from rgstep.samplers import perfect
 from rgstep.samplers.chains import Chains
@@ -36,12 +36,16 @@ from rgstep.samplers.jobs import Job, Maker, run_all
 from rgstep.samplers.request import (
     BURN_IN,
     EXTRA_SWEEPS,
+    KERNEL,
+    MODE,
     SPACING,
     THIN_GROUPS,
+    TIME_LIMIT,
     Request,
     check,
     check_room,
     check_time,
+    sampled_side,
     start,
 )
 from rgstep.samplers.streams import Purpose, fair_signs, fair_spins, stream
@@ -51,6 +55,21 @@ from rgstep.types import Progress
 JOB_SECONDS = 0.3  # aimed at between two reports of progress
 COMPARED = 1024  # configurations of a set held against the hot chains
 HOUR = 3600.0
+
+
+def read_temperatures(name: str, value: Any) -> float | tuple[float, ...]:
+    """Check a temperature, or several."""
+    value = number_in(value)
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        return float(TEMPERATURE(name, value))
+    try:
+        several = tuple(value)
+    except Exception:  # a tensor without axes
+        raise broken(name, value, "give a temperature or several") from None
+    if not several:
+        message = "no temperatures: at least one is needed"
+        raise InputError(message)
+    return tuple(TEMPERATURE(name, one) for one in several)
 
 
 @overload
@@ -83,6 +102,17 @@ def sample(
 ) -> tuple[Ensemble, ...]: ...
 
 
+@checked(
+    size=sampled_side,
+    temperature=read_temperatures,
+    samples=COUNT,
+    seed=SEED,
+    mode=MODE,
+    kernel=KERNEL,
+    threads=optional(COUNT),
+    time_limit=TIME_LIMIT,
+    progress=PROGRESS,
+)
 def sample(
     size: int,
     temperature: float | Iterable[float] = CRITICAL_TEMPERATURE,
@@ -115,20 +145,16 @@ def sample(
         InputError: if an argument is out of range, the mode cannot serve, or the set would not fit in memory or would
             take longer than `time_limit`.
     """
-    several = isinstance(temperature, Iterable) and not isinstance(temperature, str)
-    temperatures: tuple[Any, ...] = tuple(temperature) if several else (temperature,)  # type: ignore[arg-type]
-    if not temperatures:
-        message = "no temperatures: at least one is needed"
-        raise InputError(message)
+    temperatures = tuple(temperature) if isinstance(temperature, Iterable) else (temperature,)
     requests = [check(size, t, samples, seed, mode, kernel) for t in temperatures]
-    workers = require_positive("threads", threads if threads is not None else os.cpu_count() or 1)
+    workers = threads if threads is not None else os.cpu_count() or 1
     check_room(requests, workers)
     check_time(requests, workers, time_limit)
     ensembles = tuple(run_all([make(request, progress) for request in requests], workers))
     for ensemble in ensembles:
         for fault in ensemble.faults():
-            warnings.warn(f"{fault} (seed={seed}): do not trust this set", stacklevel=2)
-    return ensembles if several else ensembles[0]
+            warnings.warn(f"{fault} (seed={seed}): do not trust this set", stacklevel=3)
+    return ensembles if isinstance(temperature, Iterable) else ensembles[0]
 
 
 def make(request: Request, progress: Progress | None) -> Maker[Ensemble]:
