@@ -16,7 +16,7 @@ SOURCE = Path(rgstep.__file__).parent
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
 HOUSE = {
-    1: ("errors", "types"),
+    1: ("errors", "arguments", "arrays", "types"),
     2: (
         *("lattice", "packed", "estimates", "streams", "drawing", "memory", "files", "progress", "compiled"),
         *("exact", "exact.onsager", "exact.torus"),
@@ -51,7 +51,7 @@ HOUSE = {
     10: ("cli",),
 }
 ORDER = [module for level in HOUSE.values() for module in level]
-WITNESSES_USE = {"errors", "types"}  # all that exact/ may import of ours
+WITNESSES_USE = {"errors", "arguments", "types"}  # all that exact/ may import of ours
 DRAWS = {"drawing"}  # all that may import matplotlib, and only when something is drawn
 HEAVY = ("numba", "jax", "matplotlib", "xarray", "dask", "torch", "scipy")
 OLD_NAMES = {  # public in version 0.1; each goes on to work until the next release

@@ -43,10 +43,10 @@ def test_spins_of_any_number_type():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[0, 1]], r"data contains 0\.0: spins must be \+1 or -1; for 0/1 arrays use 2 \* data - 1"),
+        ([[0, 1]], r"data contains 0\.0: spins must be \+1 or -1; for 0/1 arrays use 2 \* np\.asarray\(data\) - 1"),
         ([[1, -3]], r"data contains -3\.0: spins must be \+1 or -1$"),
         ([[1.0, math.nan]], r"data contains nan: spins must be"),
-        ([[True, False]], r"type bool: .*use 2 \* data\.astype\('int8'\) - 1"),
+        ([[True, False]], r"type bool: .*use 2 \* np\.asarray\(data\)\.astype\('int8'\) - 1"),
         ([["a", "b"]], r"type <U1: spins are numbers"),
         ([1, -1], r"shape \(2,\): expected at least one configuration"),
         (np.ones((0, 4, 4)), r"shape \(0, 4, 4\): expected at least one configuration"),

@@ -1,7 +1,6 @@
 """Sets as users ask for them: the same bits whatever the threads and company, closed forms, certificates, refusals."""
 
 import hashlib
-import inspect
 import json
 import math
 import subprocess
@@ -480,8 +479,8 @@ def test_bad_types_get_one_line_too():
         "seed = 1.5": "seed=1.5",
         "threads = 1.5": "threads=1.5",
         "time_limit = 'long'": "time_limit='long'",
-        "unknown mode 'None'": "mode=None",
-        "unknown kernel '3'": "kernel=3",
+        "mode = None": "mode=None",
+        "kernel = 3": "kernel=3",
     }
     program = ["import json, math", "import rgstep as rg", "said = {}"]
     for rule, argument in cases.items():
@@ -497,8 +496,7 @@ def test_bad_types_get_one_line_too():
 
 
 def test_whole_floats_are_numbers_of_samples():
-    unhooked = inspect.unwrap(rg.sample)
-    assert len(unhooked(8, 2.5, 1e2, 0)) == 100
+    assert len(rg.sample(8, 2.5, 1e2, 0)) == 100
 
 
 # --- hot against cold

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from rgstep.arrays import not_finite
 from rgstep.errors import InputError
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
@@ -138,9 +139,8 @@ def checked(h: np.ndarray, samples: int, subject: str) -> Samples:
     if not (np.issubdtype(h.dtype, np.floating) or np.issubdtype(h.dtype, np.integer)):
         message = f"{subject} values of type {h.dtype}: expected real numbers (±1, or means between them)"
         raise InputError(message)
-    if not np.isfinite(h).all():
-        bad = h[~np.isfinite(h)].flat[0]
-        message = f"{subject} {bad}: every hidden variable must be a finite number"
+    if (wrong := not_finite(h)) is not None:
+        message = f"{subject} {wrong}: every hidden variable must be a finite number"
         raise InputError(message)
     return h
 

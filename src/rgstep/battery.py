@@ -7,11 +7,11 @@ from importlib.metadata import version
 
 from rgstep import criteria
 from rgstep.adapters import as_maps
+from rgstep.arguments import PROGRESS, SEED, checked, mapping
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
 from rgstep.criteria import Rows, Scale, Verdict
-from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_seed
+from rgstep.ensemble import ENSEMBLE, Ensemble
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
 from rgstep.ising import CRITICAL_TEMPERATURE
@@ -19,7 +19,10 @@ from rgstep.report import Report
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport
 from rgstep.types import Progress
 
+MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
 
+
+@checked(ensemble=ENSEMBLE, maps=MAPS, seed=SEED, progress=PROGRESS)
 def judge(
     ensemble: Ensemble,
     maps: Mapping[str, object],
@@ -39,8 +42,6 @@ def judge(
     Raises:
         InputError: for an empty table of maps, or a map that raises or answers nonsense.
     """
-    require_seed(seed)
-    check_request(ensemble, maps)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
 
     @functools.cache
@@ -53,7 +54,7 @@ def judge(
     origin = {
         "version": version("rgstep"),
         "command": "rgstep.judge",
-        "seed": int(seed),
+        "seed": seed,
         "size": ensemble.system.size,
         "temperature": ensemble.system.temperature,
         "samples": len(ensemble),
@@ -63,16 +64,6 @@ def judge(
         "certificate": ensemble.certificate.to_dict(),
     }
     return Report(origin, entries)
-
-
-def check_request(ensemble: object, maps: object) -> None:
-    """Raise `InputError` unless there is an ensemble and a table of named maps."""
-    if not isinstance(ensemble, Ensemble):
-        message = f"ensemble is a {type(ensemble).__name__}: use rgstep.sample(…) or rgstep.ensemble_from_array(…)"
-        raise InputError(message)
-    if not isinstance(maps, Mapping) or not maps or not all(isinstance(name, str) and name for name in maps):
-        message = f"maps = {maps!r}: give a name for each map, {{'majority': rgstep.Majority()}}"
-        raise InputError(message)
 
 
 def judge_map(

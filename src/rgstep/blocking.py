@@ -23,13 +23,16 @@ from typing import Literal
 
 import numpy as np
 
-from rgstep.errors import InputError, require_positive, require_seed, unknown_name
+from rgstep.arguments import COUNT, GENERATOR, SEED, broken, checked, one_of, real, whole
+from rgstep.arrays import CONFIGURATIONS
 from rgstep.lattice import block_sums, check_blocks
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Field, Rng, Samples, Spins
 
 TIES = ("random", "first", "zero")
 LARGEST_WEIGHT = 20.0  # tanh is ±1 to rounding beyond; ∞ · 0 on a tie would be no number
+WIDEST = 1024  # sites of a window: the side of the largest lattice that is sampled
+WEIGHT = real("must be a finite number; Majority is the limit of large weights", math.isfinite)
 
 
 def signs_with_mean(mean: Field, rng: Rng) -> Spins:
@@ -51,16 +54,14 @@ def permutation(units: int, seed: int, purpose: str = "order") -> np.ndarray:
     return order
 
 
+@checked(block=COUNT)
 @dataclass(frozen=True, slots=True)
 class Average:
     """The mean of each b-by-b block."""
 
     block: int = 2
 
-    def __post_init__(self) -> None:
-        """Check the block side."""
-        object.__setattr__(self, "block", require_positive("block", self.block))
-
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return S_B / b², `(sample, L/b, L/b)`."""
         return block_sums(v, self.block) / np.float32(self.block**2)
@@ -70,6 +71,7 @@ class Average:
         return self.mean_h(v)
 
 
+@checked(block=COUNT, ties=one_of(TIES, "rule for ties"))
 @dataclass(frozen=True, slots=True)
 class Majority:
     """The sign of the sum over each b-by-b block.
@@ -81,13 +83,7 @@ class Majority:
     block: int = 2
     ties: Literal["random", "first", "zero"] = "random"
 
-    def __post_init__(self) -> None:
-        """Check the block side and the rule for ties."""
-        object.__setattr__(self, "block", require_positive("block", self.block))
-        if self.ties not in TIES:
-            kind = "rule for ties"
-            raise unknown_name(kind, self.ties, TIES)
-
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return E[h | v], `(sample, L/b, L/b)`: the sign of each sum; a tie gives 0 or the first spin."""
         mean = np.sign(block_sums(v, self.block))
@@ -95,6 +91,7 @@ class Majority:
             mean = np.where(mean == 0, v[:, :: self.block, :: self.block], mean)
         return np.asarray(mean, dtype=np.float32)
 
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Draw h, int8 ±1 (0 too where ties give zero)."""
         mean = self.mean_h(v)
@@ -103,15 +100,12 @@ class Majority:
         return mean.astype(np.int8)
 
 
+@checked(block=COUNT)
 @dataclass(frozen=True, slots=True)
 class Decimation:
     """The spin in the first corner of each b-by-b block."""
 
     block: int = 2
-
-    def __post_init__(self) -> None:
-        """Check the block side."""
-        object.__setattr__(self, "block", require_positive("block", self.block))
 
     def mean_h(self, v: Samples) -> Field:
         """Return the kept spins as floats, `(sample, L/b, L/b)`."""
@@ -121,12 +115,14 @@ class Decimation:
         """Return the kept spins: nothing is random."""
         return self.kept(v).copy()
 
+    @checked(v=CONFIGURATIONS)
     def kept(self, v: Samples) -> Samples:
         """Return every b-th spin of every b-th row."""
         check_blocks(v, self.block)
         return v[:, :: self.block, :: self.block]
 
 
+@checked(block=COUNT)
 @dataclass(frozen=True, slots=True)
 class CrossMajority:
     """The sign of the sum over a site and its four neighbours, at every b-th site of every b-th row.
@@ -137,10 +133,7 @@ class CrossMajority:
 
     block: int = 2
 
-    def __post_init__(self) -> None:
-        """Check the spacing."""
-        object.__setattr__(self, "block", require_positive("block", self.block))
-
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
@@ -155,6 +148,7 @@ class CrossMajority:
         return self.mean_h(v).astype(np.int8)
 
 
+@checked(width=whole(1, WIDEST, floats=True), block=COUNT)
 @dataclass(frozen=True, slots=True)
 class WindowMajority:
     """The sign of the sum over a square window about each b-by-b block, wider than the block; ties take a fair coin.
@@ -167,11 +161,7 @@ class WindowMajority:
     width: int = 4
     block: int = 2
 
-    def __post_init__(self) -> None:
-        """Check both sides."""
-        object.__setattr__(self, "width", require_positive("width", self.width))
-        object.__setattr__(self, "block", require_positive("block", self.block))
-
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum, 0 for a tie, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
@@ -184,11 +174,13 @@ class WindowMajority:
             total = along
         return np.sign(total[:, :: self.block, :: self.block])
 
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return fair_ties(self.mean_h(v), rng).astype(np.int8)
 
 
+@checked(weight=WEIGHT, block=COUNT)
 @dataclass(frozen=True, slots=True)
 class BernoulliBlock:
     """A block variable drawn as h = ±1 with probability ∝ exp(±w S_B): the RBM whose weights are w on each tile."""
@@ -196,23 +188,19 @@ class BernoulliBlock:
     weight: float = 1.0
     block: int = 2
 
-    def __post_init__(self) -> None:
-        """Check the block side and the weight."""
-        object.__setattr__(self, "block", require_positive("block", self.block))
-        if not np.isfinite(self.weight):
-            message = f"weight = {self.weight}: must be a finite number; Majority is the limit of large weights"
-            raise InputError(message)
-
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return tanh(w S_B), `(sample, L/b, L/b)`."""
         weight = np.clip(self.weight, -LARGEST_WEIGHT, LARGEST_WEIGHT)
         return np.tanh(np.float32(weight) * block_sums(v, self.block))
 
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return signs_with_mean(self.mean_h(v), rng)
 
 
+@checked(block=COUNT, seed=SEED)
 @dataclass(frozen=True, slots=True)
 class RandomTiling:
     """The majority rule after a fixed permutation of all sites: a feature extractor, not RG.
@@ -225,11 +213,7 @@ class RandomTiling:
     block: int = 2
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        """Check the block side and the seed."""
-        object.__setattr__(self, "block", require_positive("block", self.block))
-        require_seed(self.seed)
-
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum of b² scattered spins, 0 for a tie, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
@@ -237,11 +221,13 @@ class RandomTiling:
         shuffled = v.reshape(len(v), sites)[:, permutation(sites, self.seed)]
         return Majority(self.block).mean_h(shuffled.reshape(v.shape))
 
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return fair_ties(self.mean_h(v), rng).astype(np.int8)
 
 
+@checked(block=COUNT)
 @dataclass(frozen=True, slots=True)
 class FarMajority:
     """The sign of the sum over b² sites L/b apart, h_x for x in the first L/b rows and columns: not RG.
@@ -252,10 +238,7 @@ class FarMajority:
 
     block: int = 2
 
-    def __post_init__(self) -> None:
-        """Check the number of sites."""
-        object.__setattr__(self, "block", require_positive("block", self.block))
-
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return the sign of each sum, 0 for a tie, `(sample, L/b, L/b)`."""
         check_blocks(v, self.block)
@@ -266,11 +249,20 @@ class FarMajority:
                 total += v[:, row : row + coarse, column : column + coarse]
         return np.sign(total)
 
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Samples, rng: Rng) -> Spins:
         """Draw h, int8 ±1."""
         return fair_ties(self.mean_h(v), rng).astype(np.int8)
 
 
+def a_map(name: str, value: object) -> CoarseGraining:
+    """Check a map with both methods."""
+    if isinstance(value, type) or not isinstance(value, CoarseGraining):
+        raise broken(name, value, "give a map with mean_h(v) and sample_h(v, rng), Scrambled(Majority())")
+    return value
+
+
+@checked(coarse=a_map, seed=SEED)
 @dataclass(frozen=True, slots=True)
 class Scrambled:
     """A map whose units are put in another order and given other signs; places are lost, `(sample, unit)`.
@@ -282,18 +274,12 @@ class Scrambled:
     coarse: CoarseGraining
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        """Check that there is a map and a seed."""
-        require_seed(self.seed)
-        if isinstance(self.coarse, type) or not isinstance(self.coarse, CoarseGraining):
-            what = repr(self.coarse)
-            message = f"coarse = {what}: give a map with mean_h(v) and sample_h(v, rng), Scrambled(Majority())"
-            raise InputError(message)
-
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> Field:
         """Return E[h | v], `(sample, unit)`."""
         return self.scrambled(self.coarse.mean_h(v))
 
+    @checked(v=CONFIGURATIONS)
     def sample_h(self, v: Samples, rng: Rng) -> Samples:
         """Draw h, `(sample, unit)`, of the type that the map draws."""
         return self.scrambled(self.coarse.sample_h(v, rng))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rgstep.errors import is_number, is_whole
+from rgstep.arguments import is_number, is_whole
 from rgstep.estimates import Estimate
 from rgstep.ising import Ising
 

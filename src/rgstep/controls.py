@@ -26,6 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy import fft
 
+from rgstep.arguments import require_positive, require_seed, unknown_name
 from rgstep.blocking import (
     Average,
     BernoulliBlock,
@@ -41,7 +42,7 @@ from rgstep.blocking import (
 from rgstep.correlators import two_point
 from rgstep.criteria import FEATURES, LOCAL, RG_STEP
 from rgstep.ensemble import Ensemble, pieces
-from rgstep.errors import InputError, require_positive, require_seed, unknown_name
+from rgstep.errors import InputError
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.packed import PIECE_SITES, per_piece

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import fft
 
-from rgstep import memory
-from rgstep.adapters import as_map, checked, to_numpy
+from rgstep import arguments, memory
+from rgstep.adapters import as_map, checked
+from rgstep.arrays import read_array
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
 from rgstep.errors import InputError
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife
@@ -98,6 +99,7 @@ def weighted_sum(weights: np.ndarray, parts: np.ndarray) -> np.ndarray:
     return total
 
 
+@arguments.checked(connected=arguments.FLAG)
 def visible_hidden(
     v: Ensemble | ArrayLike,
     h: MapLike | ArrayLike,
@@ -166,13 +168,9 @@ def hidden_of(samples: int, h: object, name: str) -> Hidden:
 def given(values: object, name: str, places: bool = False) -> Samples:
     """Return a user's array of coarse variables, checked; `places` asks for (sample, row, column)."""
     if values is None or isinstance(values, str):
-        message = f"{name} = {values!r}: expected a coarse graining, a function v -> h, or an array"
+        message = f"{name} = {arguments.shown(values)}: expected a coarse graining, a function v -> h, or an array"
         raise InputError(message)
-    try:
-        array = to_numpy(values)
-    except ValueError as error:  # rows of different lengths
-        message = f"{name} is no array: {error}"
-        raise InputError(message) from error
+    array = read_array(name, values)
     if places and (array.ndim != 3 or array.shape[1] != array.shape[2]):
         message = f"{name} has shape {array.shape}: a two-point function needs (sample, row, column), rows = columns"
         raise InputError(message)
@@ -203,6 +201,7 @@ def means_of(source: Source, mean_h: Hidden, group: tuple[int, int], precision: 
     return Means(*(np.asarray(x / (group[1] - group[0])) for x in total))
 
 
+@arguments.checked(connected=arguments.FLAG)
 def two_point(field: Ensemble | Level | ArrayLike, connected: bool = False) -> Estimate:
     """Return G(d) = (1/N) Σ_x ⟨s_x s_{x+d}⟩ on the torus by FFT, with jackknife errors, `(row, column)` of d.
 

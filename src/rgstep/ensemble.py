@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from rgstep import memory
+from rgstep.arguments import FLAG, PLAIN, checked, instance, optional
 from rgstep.certificate import Certificate, Check
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
-from rgstep.ising import Ising, ising
-from rgstep.packed import PIECE_SITES, PackedSpins, pack
+from rgstep.ising import TEMPERATURE, Ising, even_side, ising
+from rgstep.packed import PIECE_SITES, PackedSpins, pack, spin_type
 from rgstep.types import Field, Samples, Spins
 
 
@@ -36,6 +37,11 @@ class Ensemble:
     origin: Mapping[str, Any]
     independent: bool
 
+    @checked(
+        system=instance(Ising, "give the model, rgstep.ising.ising(size, temperature)"),
+        origin=optional(PLAIN),
+        independent=FLAG,
+    )
     def __init__(
         self,
         spins: PackedSpins | Spins,
@@ -93,6 +99,7 @@ class Ensemble:
         """Return configurations start … stop, ±1 in int8, float32 or float64, read-only, `(sample, row, column)`."""
         return read_only(self.packed.unpack(start, stop, dtype))
 
+    @checked(dtype=spin_type)
     def pieces(self, dtype: DTypeLike = np.int8) -> Iterator[Samples]:
         """Yield the configurations a piece of the set at a time, as `unpack` returns them."""
         for start, stop in self.packed.bounds():
@@ -148,6 +155,10 @@ class Ensemble:
         return Estimate(mean.value, float(error))
 
 
+ENSEMBLE = instance(Ensemble, "use rgstep.sample(…) or rgstep.ensemble_from_array(…)")
+
+
+@checked(temperature=TEMPERATURE, origin=optional(PLAIN))
 def ensemble_from_array(spins: ArrayLike, temperature: float, origin: Mapping[str, Any] | None = None) -> Ensemble:
     """Return an `Ensemble` of a user's own configurations, ±1, `(sample, row, column)` or `(sample, site)`.
 
@@ -155,7 +166,7 @@ def ensemble_from_array(spins: ArrayLike, temperature: float, origin: Mapping[st
         InputError: if an entry is not ±1 or the sites do not make an even square of side ≥ 4.
     """
     packed = pack(spins)
-    return Ensemble(packed, ising(packed.size, temperature), origin or {"source": "array"})
+    return Ensemble(packed, ising(even_side("spins of size", packed.size), temperature), origin or {"source": "array"})
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

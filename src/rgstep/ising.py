@@ -11,12 +11,12 @@ two-point function at T_c, the exponents and the Binder cumulant of its fixed po
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.errors import InputError, is_number, is_whole
+from rgstep.arguments import LARGEST_WHOLE, broken, checked, is_number, is_whole, number_in, real
 from rgstep.exact import torus
 from rgstep.exact.onsager import CRITICAL_COUPLING as CRITICAL_COUPLING
 from rgstep.types import Field, Spins
@@ -124,24 +124,32 @@ class Ising:
         return np.asarray(torus.two_point_shape(row_fraction, column_fraction))
 
 
+def even_side(name: str, value: object) -> int:
+    """Check a lattice side."""
+    size: Any = number_in(value)
+    if not is_whole(size) or not SMALLEST_SIZE <= size <= LARGEST_WHOLE or size % 2:
+        near = SMALLEST_SIZE
+        if is_number(size) and SMALLEST_SIZE < size < LARGEST_WHOLE:
+            near = 2 * math.ceil(size / 2)
+        must = f"the lattice side must be an even whole number ≥ {SMALLEST_SIZE}; try {near}"
+        raise broken(name, value, must)
+    return int(size)
+
+
+TEMPERATURE = real("must be between 0 and infinity, in units of J/k_B (T_c = 2.269185)", lambda t: t >= 0)
+
+
+@checked(size=even_side, temperature=TEMPERATURE)
 def ising(size: int, temperature: float) -> Ising:
     """Return the model at a temperature in units of J/k_B, checked.
 
     Raises:
         InputError: for odd L or L < 4 (a checkerboard needs even L; L = 2 counts each bond twice), for T < 0 or NaN.
     """
-    if not is_whole(size) or size < SMALLEST_SIZE or size % 2:
-        usable = is_number(size) and math.isfinite(size)
-        near = max(SMALLEST_SIZE, 2 * math.ceil(size / 2)) if usable else SMALLEST_SIZE
-        message = f"size = {size!r}: the lattice side must be an even whole number ≥ {SMALLEST_SIZE}; try {near}"
-        raise InputError(message)
-    if not is_number(temperature) or temperature < 0:
-        message = f"temperature = {temperature!r}: must be between 0 and infinity, in units of J/k_B (T_c = 2.269185)"
-        raise InputError(message)
     coupling = math.inf if temperature == 0 else 1.0 / temperature
     if coupling == math.inf or not math.isclose(temperature, CRITICAL_TEMPERATURE, rel_tol=1e-12):
-        return Ising(int(size), coupling)
-    return Ising(int(size), CRITICAL_COUPLING)
+        return Ising(size, coupling)
+    return Ising(size, CRITICAL_COUPLING)
 
 
 def energy(v: Spins) -> Field:

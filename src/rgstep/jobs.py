@@ -15,6 +15,7 @@ from typing import Any
 
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
+from rgstep.arguments import require_positive, require_seed, unknown_name
 from rgstep.battery import judge
 from rgstep.controls import (
     HAND_MADE,
@@ -27,7 +28,7 @@ from rgstep.controls import (
 )
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_positive, require_seed, unknown_name
+from rgstep.errors import InputError
 from rgstep.files import check_folder, check_output, file_name, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
@@ -171,7 +172,8 @@ def check(comparison: Comparison) -> dict[str, object]:
     require_positive("block", comparison.block)
     require_seed(comparison.seed)
     check_tiling(system.size, comparison.block)
-    require_positive("hidden", comparison.units)
+    if comparison.hidden is not None:
+        require_positive("hidden", comparison.hidden)
     if comparison.steps is not None:
         require_positive("steps", comparison.steps)
     for control in comparison.controls:

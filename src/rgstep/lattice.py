@@ -3,54 +3,67 @@
 A configuration becomes a vector by concatenating its rows. Distances are the shortest ones on the torus.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rgstep.arrays import as_signed, read_array
 from rgstep.errors import InputError
 from rgstep.types import Field, Samples
 
 
-def as_lattice(v: Samples) -> Samples:
+def as_lattice(v: Samples, name: str = "v") -> Samples:
     """Return configurations as `(sample, row, column)`; `(sample, site)` is read as rows put end to end.
 
+    An `(n, n)` array is refused, also where n is a square: nothing in it says whether it is one n-by-n configuration
+    or n of √n by √n, and the wrong guess gives plausible numbers.
+
     Raises:
-        InputError: if the sites do not make a square.
+        InputError: if the sites do not make a square, or the sample axis may be missing.
     """
     if v.ndim == 3 and v.shape[1] == v.shape[2]:
         return v
-    side = round(v.shape[1] ** 0.5) if v.ndim == 2 else 0
+    side = math.isqrt(v.shape[1]) if v.ndim == 2 else 0
+    if v.ndim == 2 and v.shape[0] == v.shape[1] > 1:
+        one = f"np.asarray({name})[None] if it is one configuration of {len(v)}×{len(v)}"
+        several = f", np.reshape({name}, ({len(v)}, {side}, {side})) if {len(v)} of {side}×{side}"
+        message = f"{name} has shape {v.shape}: give it a sample axis, {one}{several if side**2 == len(v) else ''}"
+        raise InputError(message)
     if v.ndim == 2 and side * side == v.shape[1]:
         return v.reshape(len(v), side, side)
-    message = f"configurations of shape {v.shape}: expected (sample, L, L) or (sample, L²) with rows end to end"
+    message = f"{name} has shape {v.shape}: expected (sample, L, L) or (sample, L²) with rows end to end"
     raise InputError(message)
 
 
 def as_vectors(v: Samples) -> Samples:
     """Return `(sample, ...)` as `(sample, site)`, rows put end to end."""
-    return v.reshape(len(v), -1)
+    return v.reshape(len(v), math.prod(v.shape[1:]))
 
 
 def as_spins(values: ArrayLike, name: str = "v") -> Samples:
     """Return any array of ±1 as int8 spins, without a copy where it is int8 already.
 
     Raises:
-        InputError: if an entry is not ±1; 0/1 arrays are told the remedy.
+        InputError: if an entry is not ±1; 0/1 arrays are told the remedy, which works for their type.
     """
-    array = np.asarray(values)
-    if array.ndim < 2 or array.size == 0:
-        message = f"{name} has shape {array.shape}: expected at least one configuration, sample axis first"
+    found = read_array(name, values)
+    if found.ndim < 2 or found.size == 0:
+        message = f"{name} has shape {found.shape}: expected at least one configuration, sample axis first"
         raise InputError(message)
-    if array.dtype == bool or not np.issubdtype(array.dtype, np.number):
-        message = f"{name} has type {array.dtype}: spins are numbers ±1; for booleans use 2 * {name}.astype('int8') - 1"
+    if found.dtype.kind not in "fiu":
+        remedy = f"; for booleans use {as_signed(name, values)}" if found.dtype == bool else ""
+        message = f"{name} has type {found.dtype}: spins are numbers ±1{remedy}"
         raise InputError(message)
-    wrong = first_not_unit(array)
+    wrong = first_not_unit(found)
     if wrong is not None:
-        remedy = f"; for 0/1 arrays use 2 * {name} - 1" if wrong == 0 else ""
+        remedy = f"; for 0/1 arrays use {as_signed(name, values)}" if wrong == 0 else ""
+        if found.dtype.kind == "u" and wrong == float(np.iinfo(found.dtype).max):
+            remedy = f"; for -1 in a type without signs use np.asarray({name}).astype('int8')"
         message = f"{name} contains {wrong}: spins must be +1 or -1{remedy}"
         raise InputError(message)
-    return array.astype(np.int8, copy=False)
+    return found.astype(np.int8, copy=False)
 
 
 def first_not_unit(array: np.ndarray) -> float | None:
@@ -75,7 +88,7 @@ def check_tiling(size: int, block: int) -> None:
 def check_blocks(v: Samples, block: int) -> None:
     """Raise `InputError` unless v is `(sample, row, column)` and b-by-b blocks tile its lattice."""
     if v.ndim != 3 or v.shape[1] != v.shape[2]:
-        message = f"configurations of shape {v.shape}: a block rule needs (sample, row, column) on a square lattice"
+        message = f"v has shape {v.shape}: a block rule needs (sample, row, column) on a square lattice"
         raise InputError(message)
     check_tiling(v.shape[1], block)
 

@@ -10,12 +10,15 @@ and need no unpacking where L is a multiple of 8. Everything here works a piece 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import ArrayLike, DTypeLike
 
+from rgstep.arguments import checked, optional, shown, whole
 from rgstep.errors import InputError
 from rgstep.lattice import as_lattice, as_spins, as_vectors
 from rgstep.types import Field, Samples
@@ -28,6 +31,18 @@ SPINS_OF_BYTE = {
     dtype: 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(dtype) - dtype.type(1)
     for dtype in map(np.dtype, (np.int8, np.float32, np.float64))
 }
+
+
+def spin_type(name: str, value: Any) -> np.dtype[Any]:  # whatever NumPy takes for a type
+    """Check a type that spins unpack to."""
+    found: np.dtype[Any] | None = None
+    if value is not None and not isinstance(value, np.generic | np.ndarray):  # whose own type NumPy would take
+        with suppress(Exception):
+            found = np.dtype(value)
+    if found is None or found not in SPINS_OF_BYTE:
+        message = f"{name} = {found or shown(value)}: spins unpack to int8, float32 or float64"
+        raise InputError(message)
+    return found
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,6 +94,7 @@ class PackedSpins:
         """Return some of the configurations, by their numbers."""
         return PackedSpins(self.bits[np.asarray(rows)], self.size)
 
+    @checked(start=whole(None), stop=optional(whole(None)), dtype=spin_type)
     def unpack(self, start: int = 0, stop: int | None = None, dtype: DTypeLike = np.int8) -> Samples:
         """Return configurations start … stop as ±1, `(sample, row, column)`, in int8, float32 or float64.
 
@@ -87,10 +103,7 @@ class PackedSpins:
         Raises:
             InputError: for another type.
         """
-        table = SPINS_OF_BYTE.get(np.dtype(dtype))
-        if table is None:
-            message = f"dtype = {np.dtype(dtype)}: spins unpack to int8, float32 or float64"
-            raise InputError(message)
+        table = SPINS_OF_BYTE[np.dtype(dtype)]
         bits, sites = self.bits[start:stop], self.size**2
         padded = np.empty((len(bits), bits.shape[1], 8), table.dtype)
         step = per_piece(self.size, CACHED_SITES)
@@ -129,7 +142,7 @@ def pack(spins: ArrayLike, name: str = "spins") -> PackedSpins:
     Raises:
         InputError: if an entry is not ±1 or the sites make no square.
     """
-    lattice = as_lattice(as_spins(spins, name))
+    lattice = as_lattice(as_spins(spins, name), name)
     size = lattice.shape[1]
     bits = np.empty((len(lattice), -(-(size**2) // 8)), np.uint8)
     step = per_piece(size, PIECE_SITES)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import fft
 
+from rgstep.arguments import FLAG, checked
 from rgstep.correlators import MapLike, Means, measure
 from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
@@ -49,6 +50,7 @@ def pattern_statistics(v: Ensemble | ArrayLike, h: MapLike | ArrayLike) -> dict[
     return moments.estimates(everything)
 
 
+@checked(mean_subtracted=FLAG)
 def pattern_correlator(
     v: Ensemble | ArrayLike, h: MapLike | ArrayLike, mean_subtracted: bool = True
 ) -> tuple[np.ndarray, Estimate]:

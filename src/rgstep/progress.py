@@ -14,11 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, 
 from rich.progress import Progress as Bars
 from rich.table import Column
 
+from rgstep.arguments import FLAG, checked
 from rgstep.types import Progress
 
 LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 
 
+@checked(quiet=FLAG)
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[Progress]:
     """Yield a `Progress` that shows each stage; a stage of total 0 is a spinner that goes when the next one starts."""

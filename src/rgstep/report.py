@@ -17,6 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from rgstep.arguments import FLAG, PATH, PLAIN, checked, instance, mapping
 from rgstep.errors import InputError
 from rgstep.estimates import Estimate
 from rgstep.files import file_name, output_folder, read_arrays, write_arrays
@@ -46,6 +47,10 @@ PREFIXES_OF_SCHEMA_1 = {  # of the others; what has none of these belongs to vh_
 }
 
 
+ROWS = mapping("give the rows of each map by its name", instance(MapReport, "give what rgstep.judge returned"))
+
+
+@checked(origin=PLAIN, maps=ROWS)
 @dataclass(frozen=True, eq=False)
 class Report:
     """The whole answer: where it comes from, and the rows of each map by name."""
@@ -58,6 +63,7 @@ class Report:
         maps = {name: entry.to_dict() for name, entry in self.maps.items()}
         return {"schema": SCHEMA, "origin": plain(dict(self.origin)), "maps": maps}
 
+    @checked(directory=PATH, force=FLAG)
     def save(self, directory: str | Path, force: bool = False) -> None:
         """Write `report.json` and `data/` into a folder; `rgstep report` draws the page from them.
 
@@ -76,6 +82,7 @@ class Report:
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
+    @checked(narrow=FLAG)
     def table(self, narrow: bool = False) -> Table:
         """Return one row per map, one column per diagnostic, the verdict last; `narrow`: those that decide alone."""
         shown = [
@@ -146,6 +153,7 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@checked(directory=PATH)
 def load_report(directory: str | Path) -> Report:
     """Read a report that `Report.save` or `rgstep compare` wrote.
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.ensemble import Ensemble
+from rgstep.arguments import FLAG, PATH, checked
+from rgstep.ensemble import ENSEMBLE, Ensemble
 from rgstep.errors import InputError
 from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import Ising, ising
 from rgstep.nets.conversion import load_rbms
-from rgstep.nets.rbm import RBM
+from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.training import load_checkpoints
 from rgstep.packed import PackedSpins
 from rgstep.report import Report, load_report
@@ -29,6 +30,7 @@ ARCHIVES_OF_RBMS = (".h5", ".hdf5")
 MADE_BY = {"ensemble": "; 'rgstep sample' writes one", "rbm": "; 'rgstep train' writes one"}
 
 
+@checked(path=PATH, force=FLAG)
 def save(path: str | Path, thing: Ensemble | RBM | Report, *, force: bool = False) -> None:
     """Write an ensemble or a network into a file, a report into a folder.
 
@@ -51,6 +53,7 @@ def save(path: str | Path, thing: Ensemble | RBM | Report, *, force: bool = Fals
         raise InputError(message)
 
 
+@checked(path=PATH)
 def load(path: str | Path) -> Ensemble | RBM | Report | list[RBM]:
     """Read what `save` wrote, and what else holds networks.
 
@@ -73,6 +76,7 @@ def load(path: str | Path) -> Ensemble | RBM | Report | list[RBM]:
         return as_ensemble(path, meta, arrays)
 
 
+@checked(path=PATH, ensemble=ENSEMBLE)
 def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
     """Write an ensemble, its spins as the bits they are, and all that its certificate needs."""
     meta = {
@@ -84,6 +88,7 @@ def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
     write(path, "ensemble", meta, {"bits": ensemble.packed.bits})
 
 
+@checked(path=PATH)
 def load_ensemble(path: str | Path) -> Ensemble:
     """Read an ensemble.
 
@@ -105,6 +110,7 @@ def as_ensemble(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, 
     return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
 
 
+@checked(path=PATH, rbm=NETWORK)
 def save_rbm(path: str | Path, rbm: RBM) -> None:
     """Write a network with its origin and training curves."""
     arrays = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
@@ -112,6 +118,7 @@ def save_rbm(path: str | Path, rbm: RBM) -> None:
     write(path, "rbm", {"origin": dict(rbm.origin)}, {**arrays, **curves})
 
 
+@checked(path=PATH)
 def load_rbm(path: str | Path) -> RBM:
     """Read a network.
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, is_number, require_seed
+from rgstep.arguments import PROGRESS, SEED, checked, each, real, whole
+from rgstep.ensemble import ENSEMBLE, Ensemble
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate, bracket, grouped_mean
 from rgstep.ising import Ising
 from rgstep.nets.annealing import QUANTILE_95, LogPartition, NotConverged, log_partition_interval
@@ -28,13 +29,14 @@ from rgstep.nets.bennett import bennett_log_partition, thin_trajectory
 from rgstep.nets.couplings import NetworkCouplings, network_couplings
 from rgstep.nets.equilibrium import Equilibrium, equilibrium
 from rgstep.nets.localisation import Localisation, localisation
-from rgstep.nets.rbm import RBM
+from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.tempering import trajectory_ladder
 from rgstep.types import Field, Progress
 
 SECONDS_A_SWEEP = 1e-8  # of 256 chains, for each weight (AMD Zen 4, one core)
 WEIGHTS_OF_OVERHEAD = 10_000  # weights that cost as much as a sweep of a small network
 ACCEPTANCE, STEPS = 0.2, 300  # between neighbouring checkpoints, and steps of tempering, for Bennett's ratios
+MOST_TEMPERATURES = 10**7  # days of annealing
 GROUND_STATES = 2  # of the Ising model: all up and all down
 ASSESSMENT_KEY = "assessment"  # where `RBM.origin` keeps it
 OF_EQUILIBRIUM = (  # what is stored of it
@@ -135,6 +137,15 @@ class Assessment:
     __repr__ = __str__
 
 
+@checked(
+    rbm=NETWORK,
+    held_out=ENSEMBLE,
+    seed=SEED,
+    temperatures=whole(1, MOST_TEMPERATURES, floats=True),
+    seconds=real("must be a finite number above 0", lambda s: 0 < s < math.inf),
+    trajectory=each(NETWORK),
+    progress=PROGRESS,
+)
 def assess(
     rbm: RBM,
     held_out: Ensemble,
@@ -164,15 +175,17 @@ def assess(
     Raises:
         InputError: if the sizes do not fit, or a number is out of range.
     """
-    require_seed(seed)
-    require_network_and_ensemble(rbm, held_out)
-    if not is_number(seconds) or seconds <= 0:
-        message = f"seconds = {seconds!r}: must be a number above 0"
-        raise InputError(message)
     if rbm.visible != held_out.system.size**2:
         message = (
             f"held_out has configurations of {held_out.system.size**2} sites, the network {rbm.visible} visible units: "
             "sample the size that it was trained on"
+        )
+        raise InputError(message)
+    sizes = {(one.visible, one.hidden) for one in trajectory} - {(rbm.visible, rbm.hidden)}
+    if sizes:
+        message = (
+            f"trajectory has networks of (visible, hidden) = {sizes.pop()}, rbm is of {(rbm.visible, rbm.hidden)}: "
+            "give the checkpoints of its own training"
         )
         raise InputError(message)
     balance = equilibrium(rbm, held_out, seed, sweeps=sweeps_in(seconds, rbm), progress=progress)
@@ -193,16 +206,6 @@ def assess(
         temperature=held_out.system.temperature,
         notes=tuple(notes),
     )
-
-
-def require_network_and_ensemble(rbm: object, held_out: object) -> None:
-    """Raise `InputError` unless there are a network and an ensemble."""
-    if not isinstance(rbm, RBM):
-        message = f"rbm is a {type(rbm).__name__}: give a network, as of rgstep.train_rbm or rgstep.load_rbm"
-        raise InputError(message)
-    if not isinstance(held_out, Ensemble):
-        message = f"held_out is a {type(held_out).__name__}: use rgstep.sample(…) or rgstep.ensemble_from_array(…)"
-        raise InputError(message)
 
 
 def log_partition_along(

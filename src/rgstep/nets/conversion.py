@@ -21,8 +21,10 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.errors import InputError, is_whole
-from rgstep.nets.rbm import RBM
+from rgstep.arguments import PATH, checked, is_whole, optional, whole
+from rgstep.arrays import read_reals
+from rgstep.errors import InputError
+from rgstep.nets.rbm import NETWORK, RBM
 
 # Of archives of rbms: the model_type of {0,1} units on both layers, the group of the parameters after n updates, their
 # names, and the settings that are kept, by their names there and here.
@@ -93,11 +95,7 @@ def binary_parameters(rbm: RBM) -> BinaryParameters:
 
 def _finite(name: str, values: ArrayLike) -> np.ndarray:
     """Return an array in float64, checked to fit into float32."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiu":
-        message = f"{name} has values of type {array.dtype}: expected real numbers"
-        raise InputError(message)
-    array = array.astype(np.float64)
+    array = read_reals(name, values).astype(np.float64)
     wrong = array[~(np.abs(array) < float(np.finfo(np.float32).max))]
     if wrong.size:
         message = f"{name} contains {wrong.flat[0]}: every parameter must be a finite number (float32)"
@@ -149,6 +147,7 @@ def sklearn_from_rbm(rbm: RBM) -> Any:
 # --- archives of rbms
 
 
+@checked(path=PATH, update=optional(whole(0)))
 def load_rbms(path: str | Path, update: int | None = None) -> RBM:
     """Read a network of {0,1} units from an HDF5 archive of the package rbms (the layout of its version 0.5.0).
 
@@ -180,6 +179,7 @@ def load_rbms(path: str | Path, update: int | None = None) -> RBM:
         return rbm_from_binary(weights, visible, hidden, origin)
 
 
+@checked(path=PATH, rbm=NETWORK)
 def save_rbms(path: str | Path, rbm: RBM) -> None:
     """Write a network as an archive whose parameters rbms 0.5.0 reads (`rbms.io.load_params`), in {0,1} units.
 

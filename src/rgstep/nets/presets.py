@@ -9,11 +9,73 @@ from typing import Any, Literal
 import numpy as np
 import optax
 
-from rgstep.errors import InputError, is_number, require_positive, unknown_name
+from rgstep.arguments import (
+    FLAG,
+    LARGEST_PARAMETER,
+    SCALE,
+    broken,
+    checked,
+    is_number,
+    number_in,
+    one_of,
+    unknown_name,
+    whole,
+)
+from rgstep.errors import InputError
 
 OPTIMISERS = ("sgd", "momentum", "adam")
 
 
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "method": ("cd", "pcd"),
+        "chains_start": ("ordered", "fair"),
+        "tempering": ("none", "temperature", "trajectory"),
+        "schedule": ("constant", "cosine"),
+        "units": ("spin", "binary"),
+        "gradient_h": ("mean", "sampled"),
+    }
+)
+STEPS = whole(1, 2**31 - 1, floats=True)  # counted in 32 bits in the compiled loops
+RATE = "must be a finite number above 0, or an optax schedule, a function of the number of the update"
+
+
+def read_optimiser(name: str, value: object) -> object:
+    """Check a name of `OPTIMISERS`, or any optax gradient transformation."""
+    if isinstance(value, optax.GradientTransformation):
+        return value
+    if not isinstance(value, str):
+        names = ", ".join(sorted(OPTIMISERS))
+        raise broken(name, value, f"must be one of the names {names}, or an optax gradient transformation")
+    if value not in OPTIMISERS:
+        raise unknown_name(name, value, OPTIMISERS)
+    return str(value)
+
+
+def read_rate(name: str, value: object) -> object:
+    """Check a learning rate, or a schedule, by what it gives for the first update."""
+    if not callable(value):
+        rate = number_in(value)
+        if not is_number(rate) or not 0 < rate <= LARGEST_PARAMETER:
+            raise broken(name, value, RATE)
+        return float(rate)
+    try:
+        first = None if isinstance(value, type) else number_in(value(np.int32(0)))
+    except Exception:
+        first = None
+    if not is_number(first) or not np.isfinite(float(first)):
+        raise broken(name, value, RATE)
+    return value
+
+
+@checked(
+    **dict.fromkeys(("k", "chains", "levels", "batch", "steps"), STEPS),
+    **{name: one_of(names) for name, names in CHOICES.items()},
+    **dict.fromkeys(("momentum", "epsilon", "weights_sd", "l1", "l2"), SCALE),
+    **dict.fromkeys(("biases", "centred"), FLAG),
+    optimiser=read_optimiser,
+    learning_rate=read_rate,
+)
 @dataclass(frozen=True)
 class Training:
     """Everything that decides a training run but the data, the hidden units and the seed.
@@ -63,27 +125,7 @@ class Training:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check every setting, and take whole numbers as int."""
-        for name in ("k", "chains", "levels", "batch", "steps"):
-            object.__setattr__(self, name, require_positive(name, getattr(self, name)))
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(name, str(getattr(self, name)), known)
-        if isinstance(self.optimiser, str) and self.optimiser not in OPTIMISERS:
-            kind = "optimiser"
-            raise unknown_name(kind, self.optimiser, OPTIMISERS)
-        for name in ("learning_rate", "epsilon", "weights_sd", "momentum", "l1", "l2"):
-            value = getattr(self, name)
-            if name == "learning_rate" and callable(value):
-                continue
-            if not is_number(value) or not np.isfinite(value) or value < 0 or (name == "learning_rate" and value == 0):
-                message = f"{name} = {value}: must be a finite number {'above' if name == 'learning_rate' else '≥'} 0"
-                raise InputError(message)
-            object.__setattr__(self, name, float(value))
-        for name in ("biases", "centred"):
-            if not isinstance(getattr(self, name), bool):
-                message = f"{name} = {getattr(self, name)!r}: must be True or False"
-                raise InputError(message)
+        """Check what settings have to do with each other."""
         if self.centred and not self.biases:  # with fixed biases it vanishes elsewhere than the likelihood's gradient
             message = "centred = True with biases = False: centring moves the biases, train them or leave it out"
             raise InputError(message)
@@ -118,17 +160,6 @@ class Training:
             for name, value in values.items()
         }
 
-
-CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "method": ("cd", "pcd"),
-        "chains_start": ("ordered", "fair"),
-        "tempering": ("none", "temperature", "trajectory"),
-        "schedule": ("constant", "cosine"),
-        "units": ("spin", "binary"),
-        "gradient_h": ("mean", "sampled"),
-    }
-)
 
 PRESETS: Mapping[str, Training] = MappingProxyType(
     {
@@ -190,15 +221,13 @@ PRESETS: Mapping[str, Training] = MappingProxyType(
 )
 
 
+@checked(preset=one_of(PRESETS))
 def settings(preset: str, overrides: Mapping[str, Any]) -> Training:
     """Return a preset with some settings replaced.
 
     Raises:
         InputError: for an unknown preset or setting (the nearest name is suggested) or a value out of range.
     """
-    if preset not in PRESETS:
-        kind = "preset"
-        raise unknown_name(kind, preset, PRESETS)
     known = [f.name for f in fields(Training)]
     for name in overrides:
         if name not in known:

@@ -27,8 +27,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from rgstep import memory
+from rgstep.arguments import (
+    COUNT,
+    GENERATOR,
+    PLAIN,
+    SCALE,
+    SEED,
+    checked,
+    instance,
+    mapping,
+)
+from rgstep.arrays import CONFIGURATIONS, PARAMETERS, REALS
 from rgstep.blocking import signs_with_mean
-from rgstep.errors import InputError, require_positive, require_seed
+from rgstep.errors import InputError
 from rgstep.lattice import as_vectors
 from rgstep.nets import products
 from rgstep.types import Field, Rng, Samples, Spins
@@ -59,6 +70,13 @@ def inputs_v_from_h(weights: Weights, h: jax.Array) -> jax.Array:
     return jnp.matmul(h, weights.w.T, precision="highest") + weights.a
 
 
+@checked(
+    weights=PARAMETERS,
+    visible_bias=PARAMETERS,
+    hidden_bias=PARAMETERS,
+    origin=PLAIN,
+    history=mapping("give the training curves by name, one array each", REALS),
+)
 @dataclass(frozen=True, eq=False)
 class RBM:
     """A ±1 RBM: `weights` (visible, hidden), `visible_bias`, `hidden_bias`, float32 and read-only.
@@ -104,14 +122,17 @@ class RBM:
         made = ", ".join(f"{key}={self.origin[key]}" for key in ("preset", "steps", "seed") if key in self.origin)
         return f"RBM({self.visible} visible, {self.hidden} hidden{', ' + made if made else ''})"
 
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Spins) -> Field:
         """Return E[h | v], `(sample, hidden)`, for `(sample, row, column)` or `(sample, visible)`."""
         return np.asarray(_mean_of_inputs(inputs_h_from_v, self.parameters, self._rows(v)))
 
+    @checked(rng=GENERATOR)
     def sample_h(self, v: Spins, rng: Rng) -> Spins:
         """Draw h from p(h | v), int8 ±1, `(sample, hidden)`."""
         return signs_with_mean(self.mean_h(v), rng)
 
+    @checked(h=CONFIGURATIONS)
     def mean_v(self, h: Samples) -> Field:
         """Return E[v | h], `(sample, visible)`; rows put end to end."""
         units = as_vectors(h)
@@ -120,10 +141,12 @@ class RBM:
             raise InputError(message)
         return np.asarray(_mean_of_inputs(inputs_v_from_h, self.parameters, units))
 
+    @checked(rng=GENERATOR)
     def sample_v(self, h: Samples, rng: Rng) -> Spins:
         """Draw v from p(v | h), int8 ±1, `(sample, visible)`."""
         return signs_with_mean(self.mean_v(h), rng)
 
+    @checked(v=CONFIGURATIONS)
     def free_energy(self, v: Samples) -> Field:
         """Return F(v) with p(v) ∝ exp(−F(v)), float64 `(sample,)`."""
         rows = self._rows(v).astype(np.float64)
@@ -149,18 +172,20 @@ def log_2cosh(x: Any, xp: Any = np) -> Any:
     return size + xp.log1p(xp.exp(-2 * size))
 
 
+NETWORK = instance(RBM, "give a network, as of rgstep.train_rbm or rgstep.load_rbm")
+
+
+@checked(visible=COUNT, hidden=COUNT, seed=SEED, weights_sd=SCALE)
 def untrained_rbm(visible: int, hidden: int, seed: int = 0, weights_sd: float = UNTRAINED_WEIGHTS_SD) -> RBM:
     """Return a network that saw no data: W ~ N(0, weights_sd²), zero biases. The null of every claim about training.
 
     Raises:
         InputError: for sizes that are not whole numbers above 0, or too large for this computer.
     """
-    visible, hidden = require_positive("visible", visible), require_positive("hidden", hidden)
-    require_seed(seed)
     require_room(visible, hidden, copies=2)
-    rng = np.random.default_rng([int(seed), visible, hidden])
+    rng = np.random.default_rng([seed, visible, hidden])
     weights = (weights_sd * rng.standard_normal((visible, hidden))).astype(np.float32)
-    origin = {"preset": "untrained", "seed": int(seed), "weights_sd": float(weights_sd), "steps": 0}
+    origin = {"preset": "untrained", "seed": seed, "weights_sd": weights_sd, "steps": 0}
     return RBM(weights, np.zeros(visible, np.float32), np.zeros(hidden, np.float32), origin)
 
 

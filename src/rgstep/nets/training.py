@@ -20,7 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rgstep.errors import InputError, require_positive, require_seed
+from rgstep import memory
+from rgstep.arguments import COUNT, PATH, PROGRESS, SEEDS, checked, optional, whole
+from rgstep.errors import InputError
 from rgstep.files import check_folder, read_arrays, write_arrays
 from rgstep.nets.batches import BatchSource, Data, batch_source, spins_of_bits
 from rgstep.nets.conversion import to_spin
@@ -72,6 +74,7 @@ def train_rbm(
 ) -> list[RBM]: ...
 
 
+@checked(hidden=optional(COUNT), seed=SEEDS, checkpoints=optional(PATH), progress=PROGRESS)
 def train_rbm(
     data: Data,
     hidden: int | None = None,
@@ -102,23 +105,30 @@ def train_rbm(
     training = settings(preset, overrides)
     seeds = as_seeds(seed)
     source = batch_source(data, training.batch, seeds)
-    hidden = require_positive("hidden", hidden if hidden is not None else max(1, source.visible // 4))
+    hidden = hidden if hidden is not None else max(1, source.visible // 4)
     require_room(source.visible, hidden, copies=len(seeds) * (8 + 2 * training.levels))
+    require_room_for_chains(training, source.visible + hidden, len(seeds))
     run = TrainingRun(source, hidden, training, seeds, Path(checkpoints) if checkpoints is not None else None)
     run.go(progress, stage=f"training {preset}")
     rbms = [run.network(i, preset) for i in range(len(seeds))]
     return rbms if isinstance(seed, Sequence) else rbms[0]
 
 
+def require_room_for_chains(training: Training, units: int, networks: int) -> None:
+    """Raise `InputError` unless the persistent chains fit in memory, float32 and once more while they are updated."""
+    each = 8 * units * training.levels * networks
+    if training.method == "pcd":
+        memory.require(
+            each * training.chains,
+            f"chains = {training.chains} of {units} units",
+            f"at most chains = {memory.available() // each} fit",
+        )
+
+
 def as_seeds(seed: object) -> list[int]:
-    """Return one or several seeds, checked."""
-    several: list[Any] = list(seed) if isinstance(seed, Sequence) and not isinstance(seed, str) else [seed]
-    for one in several:
-        require_seed(one)
-    if not several or len(set(several)) < len(several):
-        message = f"seed = {seed!r}: one or several different whole numbers ≥ 0"
-        raise InputError(message)
-    return [int(one) for one in several]
+    """Return one or several seeds as a list, checked."""
+    found = SEEDS("seed", seed)
+    return found if isinstance(found, list) else [found]
 
 
 class TrainingRun:
@@ -363,6 +373,7 @@ def require_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) 
             raise InputError(message)
 
 
+@checked(folder=PATH, network=whole(0))
 def load_checkpoints(folder: str | Path, network: int = 0) -> list[RBM]:
     """Return the networks of a training run at all its checkpoints, the first (before any update) first.
 

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 
 from rgstep import memory
-from rgstep.errors import InputError, is_number, require_positive, require_seed, unknown_name
-from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising, ising
+from rgstep.arguments import one_of, real
+from rgstep.errors import InputError
+from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising, even_side, ising
 from rgstep.samplers import perfect
 from rgstep.samplers.chains import KINDS, Chains, Kind, measured_nanoseconds
 from rgstep.samplers.rng import Purpose, seed_sequence
@@ -56,23 +57,28 @@ class Request:
         return self.kind.start(self.system, self.source(purpose, group), False, count)
 
 
-def check(size: object, temperature: object, samples: object, seed: object, mode: object, kernel: object) -> Request:
-    """Return the request for one temperature, checked, its kernel chosen."""
-    system = ising(size, temperature)  # type: ignore[arg-type]  # checks both
-    if system.size > LARGEST_SIZE:
-        message = f"size = {system.size}: the largest side that is sampled is {LARGEST_SIZE}"
+def sampled_side(name: str, value: object) -> int:
+    """Check a lattice side that is sampled."""
+    size = even_side(name, value)
+    if size > LARGEST_SIZE:
+        message = f"{name} = {size}: the largest side that is sampled is {LARGEST_SIZE}"
         raise InputError(message)
-    count = require_positive("samples", samples)
-    require_seed(seed)
-    for what, name, known in (("mode", mode, MODES), ("kernel", kernel, (*KINDS, "auto", "fastest"))):
-        if name not in known:
-            raise unknown_name(what, str(name), known)
-    request = Request(system, count, int(seed), str(mode), str(kernel))  # type: ignore[call-overload]
+    return size
+
+
+MODE = one_of(MODES)
+KERNEL = one_of((*KINDS, "auto", "fastest"))
+TIME_LIMIT = real("must be a number of seconds above 0", lambda seconds: seconds > 0)
+
+
+def check(size: int, temperature: float, samples: int, seed: int, mode: str, kernel: str) -> Request:
+    """Return the request for one temperature, its kernel chosen; raises `InputError` where the mode cannot serve."""
+    request = Request(ising(size, temperature), samples, seed, mode, kernel)
     if mode == "exact":
         return check_exact(request)
     if kernel in KINDS:
         return request
-    return choose(request, partial(measured_nanoseconds, size=system.size) if kernel == "fastest" else None)
+    return choose(request, partial(measured_nanoseconds, size=size) if kernel == "fastest" else None)
 
 
 def check_exact(request: Request) -> Request:
@@ -145,11 +151,8 @@ def check_room(requests: list[Request], threads: int) -> None:
     )
 
 
-def check_time(requests: list[Request], threads: int, time_limit: object) -> None:
+def check_time(requests: list[Request], threads: int, time_limit: float) -> None:
     """Raise `InputError` if the work would take longer than the limit; kernels are timed only where it is close."""
-    if not is_number(time_limit) or time_limit <= 0:
-        message = f"time_limit = {time_limit!r}: must be a number of seconds above 0"
-        raise InputError(message)
     seconds = sum(expected_seconds(request) for request in requests) / threads
     if time_limit / 10 < seconds < 10 * time_limit:
         speeds = {name: measured_nanoseconds(name, requests[0].system.size) for name in {r.kernel for r in requests}}

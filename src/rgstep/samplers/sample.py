@@ -27,7 +27,7 @@ everything at the next job.
 import math
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -35,23 +35,28 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from rgstep.arguments import COUNT, PROGRESS, SEED, broken, checked, number_in, optional
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError, require_positive
+from rgstep.errors import InputError
 from rgstep.estimates import Estimate, autocorrelation_time, rank_sum_score
-from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising
+from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, TEMPERATURE, Ising
 from rgstep.packed import PackedSpins
 from rgstep.samplers import perfect
 from rgstep.samplers.chains import KINDS, Chains
 from rgstep.samplers.request import (
     BURN_IN_TAUS,
     EXTRA_SWEEPS,
+    KERNEL,
+    MODE,
     PILOT_READS,
     SPACING_TAUS,
     THIN_GROUPS,
+    TIME_LIMIT,
     Request,
     check,
     check_room,
     check_time,
+    sampled_side,
 )
 from rgstep.samplers.rng import Purpose, fair_signs, fair_spins, seed_sequence
 from rgstep.types import Progress
@@ -63,6 +68,21 @@ EXTRA_HOT_SWEEPS = 100  # of Swendsen–Wang, for hot chains below T_c
 HOUR = 3600.0
 
 T = TypeVar("T")
+
+
+def read_temperatures(name: str, value: Any) -> float | tuple[float, ...]:
+    """Check a temperature, or several."""
+    value = number_in(value)
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        return float(TEMPERATURE(name, value))
+    try:
+        several = tuple(value)
+    except Exception:  # a tensor without axes
+        raise broken(name, value, "give a temperature or several") from None
+    if not several:
+        message = "no temperatures: at least one is needed"
+        raise InputError(message)
+    return tuple(TEMPERATURE(name, one) for one in several)
 
 
 @overload
@@ -95,6 +115,17 @@ def sample(
 ) -> tuple[Ensemble, ...]: ...
 
 
+@checked(
+    size=sampled_side,
+    temperature=read_temperatures,
+    samples=COUNT,
+    seed=SEED,
+    mode=MODE,
+    kernel=KERNEL,
+    threads=optional(COUNT),
+    time_limit=TIME_LIMIT,
+    progress=PROGRESS,
+)
 def sample(
     size: int,
     temperature: float | Iterable[float] = CRITICAL_TEMPERATURE,
@@ -127,20 +158,16 @@ def sample(
         InputError: if an argument is out of range, the mode cannot serve, or the set would not fit in memory or would
             take longer than `time_limit`.
     """
-    several = isinstance(temperature, Iterable) and not isinstance(temperature, str)
-    temperatures: tuple[Any, ...] = tuple(temperature) if several else (temperature,)  # type: ignore[arg-type]
-    if not temperatures:
-        message = "no temperatures: at least one is needed"
-        raise InputError(message)
+    temperatures = tuple(temperature) if isinstance(temperature, Iterable) else (temperature,)
     requests = [check(size, t, samples, seed, mode, kernel) for t in temperatures]
-    workers = require_positive("threads", threads if threads is not None else os.cpu_count() or 1)
+    workers = threads if threads is not None else os.cpu_count() or 1
     check_room(requests, workers)
     check_time(requests, workers, time_limit)
     ensembles = tuple(run_all([make_set(request, progress) for request in requests], workers))
     for ensemble in ensembles:
         for fault in ensemble.faults():
-            warnings.warn(f"{fault} (seed={seed}): do not trust this set", stacklevel=2)
-    return ensembles if several else ensembles[0]
+            warnings.warn(f"{fault} (seed={seed}): do not trust this set", stacklevel=3)
+    return ensembles if isinstance(temperature, Iterable) else ensembles[0]
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,20 @@ from threading import Lock
 
 import numpy as np
 
-from rgstep.errors import InputError, is_number
+from rgstep import memory
+from rgstep.arguments import SEED, checked, real, whole
+from rgstep.ising import TEMPERATURE
 from rgstep.samplers.chains import Chains
-from rgstep.samplers.request import BURN_IN_TAUS, EXTRA_SWEEPS, check
+from rgstep.samplers.request import BURN_IN_TAUS, EXTRA_SWEEPS, check, sampled_side
 from rgstep.samplers.rng import Purpose
 from rgstep.samplers.sample import closed_form, pilot, run_all
 
 ROUNDS_PER_START = 64  # of the same chains: the burn-in is a seventh of the work at the default spacing
 FEWEST_PER_ROUND = 256  # configurations
+WIDEST = 1000.0  # spacing: e^−745 is 0 in double precision
+SPACING = real(
+    f"must be a number of autocorrelation times above 0, at most {WIDEST:g}", lambda spacing: 0 < spacing <= WIDEST
+)
 
 
 class IsingStream:
@@ -29,6 +35,7 @@ class IsingStream:
     >>> rbm = rgstep.train_rbm(stream, hidden=256)
     """
 
+    @checked(size=sampled_side, temperature=TEMPERATURE, seed=SEED, spacing=SPACING)
     def __init__(self, size: int, temperature: float, seed: int = 0, *, spacing: float = 2.0) -> None:
         """Measure τ by a pilot run.
 
@@ -41,11 +48,8 @@ class IsingStream:
         Raises:
             InputError: if an argument is out of range.
         """
-        if not is_number(spacing) or not 0 < spacing < math.inf:
-            message = f"spacing = {spacing!r}: must be a number of autocorrelation times above 0"
-            raise InputError(message)
         self.request = check(size, temperature, 1, seed, "thin", "auto")
-        self.system, self.spacing, self.seed = self.request.system, float(spacing), int(seed)
+        self.system, self.spacing, self.seed = self.request.system, spacing, seed
         tau = 0.5
         if not self.request.closed:
             ((tau_e, tau_m2),) = run_all([pilot(self.request)], threads=1)
@@ -69,8 +73,14 @@ class IsingStream:
         parts = (self.system.size, self.system.coupling.hex(), self.seed, self.spacing, self.request.kernel)
         return f"IsingStream{parts}"
 
+    @checked(first=whole(0), count=whole(1))
     def bits(self, first: int, count: int) -> np.ndarray:
         """Return configurations `first`, `first` + 1, … as packed bits `(count, byte)`; see `PackedSpins`."""
+        memory.require(
+            2 * count * -(-(self.system.size**2) // 8),
+            f"count = {count} configurations of side {self.system.size}",
+            "take fewer at a time",
+        )
         numbers = range(first // self.round_size, (first + count - 1) // self.round_size + 1)
         with self._one_at_a_time:
             together = np.concatenate([self._round(number) for number in numbers])
