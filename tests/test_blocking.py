@@ -17,6 +17,7 @@ from rgstep.blocking import (
     BernoulliBlock,
     CrossMajority,
     Decimation,
+    FarMajority,
     Majority,
     WindowMajority,
     signs_with_mean,
@@ -126,18 +127,25 @@ def test_the_check_passes_what_has_no_fault(critical8):
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_each_majority_is_that_of_its_own_sites(block, rng):
-    """Cross and windows site by site: which spins are in, counted from the block's first corner."""
+def test_a_cross_against_loops(rng, block):
+    """The site in the block's first corner and its four neighbours."""
     v = reference.random_spins(rng, 5, 8)
-    reaches = {
-        "cross": [(0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)],
-        "window": [(r, c) for r in range(-1, block + 1) for c in range(-1, block + 1)],
-    }
-    for name, reach in reaches.items():
-        mean = rule(name, block).mean_h(v)
-        for row, column in np.ndindex(mean.shape[1:]):
-            total = sum(v[:, (row * block + r) % 8, (column * block + c) % 8].astype(int) for r, c in reach)
-            np.testing.assert_array_equal(mean[:, row, column], np.sign(total))
+    mean = CrossMajority(block).mean_h(v)
+    for row, column in np.ndindex(mean.shape[1:]):
+        around = [v[:, row * block, column * block]]
+        around += [v[:, (row * block + step) % 8, column * block] for step in (-1, 1)]
+        around += [v[:, row * block, (column * block + step) % 8] for step in (-1, 1)]
+        np.testing.assert_array_equal(mean[:, row, column], np.sign(np.sum(around, axis=0)))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_far_majority_against_loops(rng, block):
+    """b² sites, L/b apart along rows and columns."""
+    v, far = reference.random_spins(rng, 5, 8), 8 // block
+    mean = FarMajority(block).mean_h(v)
+    for row, column in np.ndindex(mean.shape[1:]):
+        total = sum(v[:, row + far * r, column + far * c].astype(int) for r, c in np.ndindex(block, block))
+        np.testing.assert_array_equal(mean[:, row, column], np.sign(total))
 
 
 @given(

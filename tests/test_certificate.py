@@ -202,6 +202,14 @@ def test_a_comparison_that_failed_is_not_good(z):
     json.dumps(bad.to_dict(), allow_nan=False)
 
 
+def test_a_check_that_is_no_number_is_not_good():
+    """Neither in the faults nor in the last line; the twin is within four errors."""
+    for value, good in ((math.nan, False), (-1.4340, True)):
+        given = certificate(checks={**CHECKS, "u": Check(rg.Estimate(value, 0.0012), -1.4341)})
+        assert given.good is good
+        assert ("NOT GOOD" in table(given)[1]) is not good
+
+
 def test_starts_that_were_not_compared_are_no_fault():
     for hot_cold in (None, {}, {"e": None, "m2": None}):
         given = certificate({"hot_cold": hot_cold})

@@ -283,6 +283,22 @@ def test_specific_heat_of_all_states(rng):
     assert math.isnan(specific_heat(energies[:1], 4, 0.5).error)
 
 
+def test_specific_heat_has_no_bias_of_order_one_over_n(rng):
+    """By single samples the jackknife's correction is exact: K² N times the variance with n − 1."""
+    energies = rng.normal(size=30)
+    assert specific_heat(energies, 4, 0.5, groups=30).value == pytest.approx(0.25 * 16 * energies.var(ddof=1))
+
+
+def test_c_is_checked_from_a_hundred_excitations_on():
+    """At T = 1 on 4×4: n N (u + 2)/8 flipped spins are expected in all samples, whatever these are."""
+    up = 2 + enumeration.expectation(enumeration.energies(4) / 16, 4, 1.0)
+    for excitations, checked in ((90, False), (110, True)):
+        samples = int(excitations * 8 / (16 * up))
+        spins = np.ones((samples, 4, 4), np.int8)
+        assert ("c" in ensemble_from_array(spins, 1.0).checks) is checked
+    assert "c" not in ensemble_from_array(np.ones((99, 16, 16), np.int8), TC).checks  # a hundred samples, too
+
+
 def test_c_is_left_out_where_nothing_is_excited():
     assert "c" not in rg.sample(size=4, temperature=0.3, samples=200, seed=0).checks
     assert "c" not in rg.sample(size=4, temperature=2.0, samples=50, seed=0).checks
