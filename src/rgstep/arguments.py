@@ -232,6 +232,13 @@ def one_of(names: Collection[str], kind: str | None = None) -> Rule:
     return rule
 
 
+def read_text(name: str, value: object) -> str:
+    """Check a name: text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise broken(name, value, "must be a name, as text")
+    return value
+
+
 def read_path(name: str, value: object) -> Path:
     """Check the name of a file or folder, as text or a path object."""
     try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
-from rgstep.arguments import require_positive, require_seed, unknown_name
+from rgstep.arguments import COUNT, FLAG, PATH, PROGRESS, SEED, checked, each, one_of, optional, read_text, unknown_name
 from rgstep.battery import judge
 from rgstep.controls import (
     HAND_MADE,
@@ -31,7 +31,7 @@ from rgstep.ensemble import Ensemble
 from rgstep.errors import InputError
 from rgstep.files import check_folder, check_output, file_name, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
-from rgstep.ising import CRITICAL_TEMPERATURE, ising
+from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
 from rgstep.lattice import check_tiling
 from rgstep.nets.assessment import Assessment, assess, stored_assessment, with_assessment
 from rgstep.nets.conversion import load_rbms
@@ -60,6 +60,19 @@ TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, opti
 LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
 
+@checked(
+    size=even_side,
+    temperature=TEMPERATURE,
+    samples=COUNT,
+    block=COUNT,
+    seed=SEED,
+    maps=each(read_text),
+    seeds=COUNT,
+    hidden=optional(COUNT),
+    steps=optional(COUNT),
+    controls=each(one_of(TRAINING_DATA, "training control")),
+    decoy=FLAG,
+)
 @dataclass(frozen=True)
 class Comparison:
     """What is compared, and on which configurations.
@@ -79,11 +92,11 @@ class Comparison:
     samples: int = 20_000
     block: int = 2
     seed: int = 0
-    maps: tuple[str, ...] = ("rbm_default", "rbm_koch2020")
+    maps: Sequence[str] = ("rbm_default", "rbm_koch2020")
     seeds: int = 1
     hidden: int | None = None
     steps: int | None = None
-    controls: tuple[str, ...] = ()
+    controls: Sequence[str] = ()
     decoy: bool = False
 
     @property
@@ -92,6 +105,7 @@ class Comparison:
         return self.hidden if self.hidden is not None else (self.size // self.block) ** 2
 
 
+@checked(out=PATH, force=FLAG, command=read_text, progress=PROGRESS)
 def compare(
     out: str | Path,
     *,
@@ -132,9 +146,7 @@ def compare(
     Raises:
         InputError: for anything wrong with the request, before the work starts where it can be known.
     """
-    comparison = Comparison(
-        size, temperature, samples, block, seed, tuple(maps), seeds, hidden, steps, tuple(controls), decoy
-    )
+    comparison = Comparison(size, temperature, samples, block, seed, maps, seeds, hidden, steps, controls, decoy)
     return run(comparison, Path(out), force=force, command=command, progress=progress)
 
 
@@ -167,19 +179,7 @@ def run(comparison: Comparison, out: Path, *, force: bool, command: str, progres
 def check(comparison: Comparison) -> dict[str, object]:
     """Check the whole request; returns the user's maps by name, loaded."""
     system = ising(comparison.size, comparison.temperature)
-    require_positive("samples", comparison.samples)
-    require_positive("seeds", comparison.seeds)
-    require_positive("block", comparison.block)
-    require_seed(comparison.seed)
     check_tiling(system.size, comparison.block)
-    if comparison.hidden is not None:
-        require_positive("hidden", comparison.hidden)
-    if comparison.steps is not None:
-        require_positive("steps", comparison.steps)
-    for control in comparison.controls:
-        if control not in TRAINING_DATA:
-            kind = "training control"
-            raise unknown_name(kind, control, TRAINING_DATA)
     user_maps: dict[str, object] = {}
     for name in comparison.maps:
         if names_a_file(name):
@@ -233,8 +233,7 @@ def check_memory(comparison: Comparison) -> None:
     step = math.lcm(2, comparison.block)
     smaller = range(step, comparison.size, step)
     fitting = bisect_left(smaller, free, key=lambda size: bytes_needed(replace(comparison, size=size)))
-    spare = free - bytes_needed(replace(comparison, samples=0))
-    fit = int(spare / bytes_per_sample(comparison.size))
+    fit = comparison.samples + math.floor((free - bytes_needed(comparison)) / bytes_per_sample(comparison.size))
     few = f"at most samples = {fit} fit" if fit > 0 else ""
     small = f"size = {smaller[fitting - 1]} fits" if fitting else ""
     memory.require(bytes_needed(comparison), request, ", or ".join(filter(None, (few, small))) or "give it more memory")
