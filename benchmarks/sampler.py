@@ -23,8 +23,7 @@ from sampler_peers import PEERS
 
 import rgstep as rg
 from rgstep.ising import CRITICAL_TEMPERATURE, ising
-from rgstep.samplers.chains import KINDS, measured_nanoseconds
-from rgstep.samplers.request import Request
+from rgstep.samplers.chains import KINDS, Request, measured_nanoseconds
 from rgstep.samplers.sample import pilot, run_all
 
 SIZE = 32

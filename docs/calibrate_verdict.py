@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import rgstep as rg
-from rgstep import criteria
+from rgstep import results
 from rgstep.battery import conclude, decide, measure_map
 from rgstep.controls import HAND_MADE, KNOWN, UNTRAINED
 from rgstep.estimates import Estimate
@@ -45,7 +45,7 @@ KEPT = re.compile(
 LEFT_OUT = ("bernoulli", "bernoulli_0.1", "bernoulli_2.0")
 DIGITS = 5
 FIRST = 100  # seed; the bands were set on seeds below 10
-VERDICTS = {criteria.RG_STEP: "R", criteria.LOCAL: "L", criteria.FEATURES: "F", criteria.UNDECIDED: "U"}
+VERDICTS = {results.RG_STEP: "R", results.LOCAL: "L", results.FEATURES: "F", results.UNDECIDED: "U"}
 PASSED = {True: "+", False: "-", None: "?"}
 ABSENT = "."  # a row that was not measured
 Record = dict[str, Any]
@@ -92,7 +92,7 @@ def one_set(size: int, samples: int, seed: int, done: set[str]) -> None:
     print(f"L={size} n={samples} seed {seed}: {time.perf_counter() - clock:.0f} s", flush=True)
 
 
-def numbers(rows: criteria.Rows) -> Iterator[tuple[str, dict[str, list[float]]]]:
+def numbers(rows: results.Rows) -> Iterator[tuple[str, dict[str, list[float]]]]:
     """Yield the numbers of each row that criteria may look at."""
     for row, diagnostic in rows.items():
         yield (
@@ -108,13 +108,13 @@ def numbers(rows: criteria.Rows) -> Iterator[tuple[str, dict[str, list[float]]]]
 def judged(record: Record, majority: Record) -> dict[str, Diagnostic]:
     """Return the rows of one line with their criteria applied, beside the majority rule on the same configurations."""
     rows, reference = as_rows(record), as_rows(majority)
-    scale = criteria.Scale(record["size"], 2, real=record["map"] == "average")
+    scale = results.Scale(record["size"], 2, real=record["map"] == "average")
     return {
         row: decide(row, diagnostic, reference.get(row), record["samples"], scale) for row, diagnostic in rows.items()
     }
 
 
-def verdict(record: Record, majority: Record) -> criteria.Verdict:
+def verdict(record: Record, majority: Record) -> results.Verdict:
     """Return the verdict on one line."""
     return conclude(judged(record, majority))
 
@@ -165,7 +165,7 @@ def tables() -> None:
 
 def cell(found: dict[str, int], known: str) -> str:
     """Return right / undecided / wrong."""
-    total, right, undecided = sum(found.values()), found.get(known, 0), found.get(criteria.UNDECIDED, 0)
+    total, right, undecided = sum(found.values()), found.get(known, 0), found.get(results.UNDECIDED, 0)
     return f"{right} / {undecided} / {total - right - undecided}" if total else "–"
 
 

@@ -26,10 +26,9 @@ from rgstep.drawing import COLOURS, MARKERS, STYLE
 from rgstep.estimates import Estimate, autocorrelation_time, grouped_mean, jackknife
 from rgstep.exact import torus
 from rgstep.ising import ising
-from rgstep.samplers.chains import KINDS, Chains
+from rgstep.samplers.chains import BURN_IN_TAUS, EXTRA_SWEEPS, KINDS, Chains, Request, check, expected_seconds, spoken
 from rgstep.samplers.cluster import Wolff
 from rgstep.samplers.multispin import Metropolis
-from rgstep.samplers.request import BURN_IN_TAUS, EXTRA_SWEEPS, Request, check, expected_seconds, spoken
 from rgstep.samplers.rng import Purpose, seed_sequence
 from rgstep.samplers.sample import follow
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int8, Int64, Shaped
 
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 from rgstep.exact.onsager import check_coupling, check_size
 from rgstep.types import Samples, Spins
 

@@ -3,8 +3,8 @@
 import enumeration
 import numpy as np
 
+from rgstep.arguments import InputError
 from rgstep.ensemble import is_spin
-from rgstep.errors import InputError
 from rgstep.operators import sums
 
 

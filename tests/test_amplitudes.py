@@ -5,7 +5,7 @@ import pytest
 from subjects import subject
 
 import rgstep as rg
-from rgstep import criteria
+from rgstep import results
 from rgstep.instruments import two_point
 from rgstep.instruments.two_point import amplitudes_by_site, displacements, pair_weights, torus_function, weighted_sums
 
@@ -14,7 +14,7 @@ DEAD = (3, 20, 41)  # units
 
 def decided(row):
     """Return whether the row passes its own criteria at L = 16, b = 2."""
-    return criteria.apply(two_point.INSTRUMENT.criteria, row, None, 20_000, criteria.Scale(16, 2)).passed
+    return results.apply(two_point.INSTRUMENT.criteria, row, None, 20_000, results.Scale(16, 2)).passed
 
 
 def field_with(amplitudes):

@@ -16,7 +16,7 @@ SOURCE = Path(rgstep.__file__).parent
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
 HOUSE = {
-    1: ("errors", "arguments", "arrays", "types"),
+    1: ("arguments", "types"),
     2: (
         *("lattice", "packed", "estimates", "streams", "drawing", "memory", "files", "progress", "compiled"),
         *("exact", "exact.onsager", "exact.torus"),
@@ -26,7 +26,7 @@ HOUSE = {
     5: (
         *("adapters", "blocking"),
         *("samplers", "samplers.rng", "samplers.multispin", "samplers.single", "samplers.cluster"),
-        *("samplers.chains", "samplers.perfect", "samplers.request", "samplers.sample", "samplers.stream"),
+        *("samplers.perfect", "samplers.chains", "samplers.sample", "samplers.stream"),
         *(
             "nets",
             "nets.presets",
@@ -39,7 +39,7 @@ HOUSE = {
         *("nets.annealing", "nets.tempering", "nets.bennett", "nets.batches", "nets.curves", "nets.updates"),
         *("nets.training", "nets.equilibrium", "nets.assessment"),
     ),
-    6: ("results", "criteria", "correlators", "patterns", "gauge", "operators"),
+    6: ("results", "correlators", "patterns", "gauge", "operators"),
     7: (
         *("controls", "instruments.base", "instruments.sampling", "instruments.training", "instruments.tiles"),
         *("instruments.vh_pattern", "instruments.spatial_correlator", "instruments.two_point", "instruments.pairwise"),
@@ -51,7 +51,7 @@ HOUSE = {
     10: ("cli",),
 }
 ORDER = [module for level in HOUSE.values() for module in level]
-WITNESSES_USE = {"errors", "arguments", "types"}  # all that exact/ may import of ours
+WITNESSES_USE = {"arguments", "types"}  # all that exact/ may import of ours
 DRAWS = {"drawing"}  # all that may import matplotlib, and only when something is drawn
 HEAVY = ("numba", "jax", "matplotlib", "xarray", "dask", "torch", "scipy")
 OLD_NAMES = {  # public in version 0.1; each goes on to work until the next release

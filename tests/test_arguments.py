@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rgstep import arguments, arrays
-from rgstep.arguments import COUNT, FLAG, PATH, SEED, SEEDS, checked, one_of, optional, real, shown, whole
-from rgstep.errors import InputError
+from rgstep import arguments
+from rgstep.arguments import COUNT, FLAG, PATH, SEED, SEEDS, InputError, checked, one_of, optional, real, shown, whole
 
 POSITIVE = real("must be above 0", lambda x: x > 0)
 
@@ -118,23 +117,23 @@ def test_switches_names_and_paths():
 def test_arrays_of_every_library_are_read():
     torch = pytest.importorskip("torch")
     for value in ([[1, -1]], np.array([[1, -1]]), torch.tensor([[1.0, -1.0]], requires_grad=True)):
-        np.testing.assert_array_equal(arrays.CONFIGURATIONS("v", value), [[1, -1]])
+        np.testing.assert_array_equal(arguments.CONFIGURATIONS("v", value), [[1, -1]])
     with pytest.raises(InputError, match=r"^v is no array of numbers: Cannot copy out of meta tensor"):
-        arrays.CONFIGURATIONS("v", torch.ones(2, 2, device="meta"))
+        arguments.CONFIGURATIONS("v", torch.ones(2, 2, device="meta"))
     with pytest.raises(InputError, match=r"^v is no array of numbers: setting an array element"):
-        arrays.CONFIGURATIONS("v", [[1], [1, -1]])
+        arguments.CONFIGURATIONS("v", [[1], [1, -1]])
 
 
 def test_integers_are_passed_on_without_a_copy():
     v = np.ones((2, 3), np.int8)
-    assert arrays.CONFIGURATIONS("v", v) is v
+    assert arguments.CONFIGURATIONS("v", v) is v
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64, np.float32, list])
 def test_the_remedy_for_zeros_and_ones_works(dtype):
     bits = np.eye(4, dtype=np.int8)
     v = bits.tolist() if dtype is list else bits.astype(dtype)
-    turned = eval(arrays.as_signed("v", v), {"v": v, "np": np})  # the message's own words
+    turned = eval(arguments.as_signed("v", v), {"v": v, "np": np})  # the message's own words
     np.testing.assert_array_equal(turned, 2 * bits - 1)
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rgstep as rg
+from rgstep.arguments import InputError
 from rgstep.blocking import (
     Average,
     BernoulliBlock,
@@ -22,7 +23,6 @@ from rgstep.blocking import (
     WindowMajority,
     signs_with_mean,
 )
-from rgstep.errors import InputError
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.lattice import block_sums
 

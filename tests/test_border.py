@@ -292,7 +292,14 @@ def comparisons() -> Iterator[Good]:
     """The whole job, which is checked and not done."""
     asked = {"size": 8, "temperature": 3.0, "samples": 20, "block": 2, "seed": 0, "maps": ["koch2020"], "seeds": 1}
     asked |= {"hidden": 4, "steps": 3, "controls": ["permuted"], "decoy": False, "force": True, "command": "test"}
-    also = {"out": PATHS, "maps": "map", "controls": "control", "block": "blocks", "hidden": "memory|⟨v h⟩", "seeds": "memory|comparing"}
+    also = {
+        "out": PATHS,
+        "maps": "map",
+        "controls": "control",
+        "block": "blocks",
+        "hidden": "memory|⟨v h⟩",
+        "seeds": "memory|comparing",
+    }
     yield Good("compare", rg.compare, {"out": "compared", **asked, "progress": silent}, also)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rgstep import battery, criteria
+from rgstep import battery
 from rgstep.estimates import Estimate
 from rgstep.instruments import INSTRUMENTS
 from rgstep.results import Diagnostic, Quantity
@@ -99,7 +99,7 @@ def passed(row: str, changed: dict[str, float], real: bool = False) -> bool | No
         Diagnostic(None, "", {name: Quantity(Estimate(float(x), 0.0)) for name, x in one.items()})
         for one in (numbers, beside)
     )
-    return battery.decide(row, measured, majority, 1000, criteria.Scale(SIDE, 2, real)).passed
+    return battery.decide(row, measured, majority, 1000, results.Scale(SIDE, 2, real)).passed
 
 
 def levels(band: Band) -> list[int]:

@@ -8,7 +8,8 @@ import pytest
 import reference
 
 import rgstep as rg
-from rgstep import controls, criteria
+from rgstep import controls
+from rgstep.arguments import InputError
 from rgstep.blocking import (
     Average,
     BernoulliBlock,
@@ -20,7 +21,6 @@ from rgstep.blocking import (
     permutation,
 )
 from rgstep.correlators import two_point
-from rgstep.errors import InputError
 from rgstep.nets.batches import as_bits
 from rgstep.nets.rbm import RBM, untrained_rbm
 
@@ -134,10 +134,10 @@ def test_what_is_no_map_cannot_be_scrambled(as_users_run):
 
 
 def test_the_table_of_answers_speaks_the_words_of_the_verdict():
-    assert set(controls.KNOWN.values()) == {criteria.RG_STEP, criteria.LOCAL, criteria.FEATURES}
+    assert set(controls.KNOWN.values()) == {results.RG_STEP, results.LOCAL, results.FEATURES}
     assert set(controls.KNOWN) == {*controls.HAND_MADE, controls.UNTRAINED}
     assert set(controls.SHOWN) <= set(controls.HAND_MADE)
-    assert controls.KNOWN["majority"] == criteria.RG_STEP
+    assert controls.KNOWN["majority"] == results.RG_STEP
     assert controls.HAND_MADE["bernoulli_0.25"](4) == BernoulliBlock(0.25, 4)
 
 

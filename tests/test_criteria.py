@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 import rgstep as rg
-from rgstep import criteria
+from rgstep import results
 from rgstep.battery import conclude, decide
 from rgstep.controls import HAND_MADE, KNOWN
-from rgstep.criteria import Comparison, Criterion, apply, conclusion
 from rgstep.estimates import Estimate
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
-from rgstep.results import Diagnostic, Quantity
+from rgstep.results import Comparison, Criterion, Diagnostic, Quantity, apply, conclusion
 
-SCALE = criteria.Scale(16, 2)
+SCALE = results.Scale(16, 2)
 
 
 def diagnostic(passed=None, why="x", **estimates):
@@ -62,7 +61,7 @@ def test_levels_are_matched_by_their_number():
     criterion = Criterion("U4_drift[n]", 0, 1, first=1, side=8)
     matched = [name for name in ("U4_drift[0]", "U4_drift[1]", "U4_drift[2]") if criterion.matches(name, SCALE)]
     assert matched == ["U4_drift[1]"]  # level 2 of 16×16 is 4×4
-    assert criterion.matches("U4_drift[2]", criteria.Scale(32, 2))
+    assert criterion.matches("U4_drift[2]", results.Scale(32, 2))
     assert not criterion.matches("U4_drift_majority[1]", SCALE)
 
 
@@ -100,7 +99,7 @@ def test_every_row_is_decided_by_the_criteria_of_its_instrument():
             inside = 0.5 * (low + high) if None not in (low, high) else (low + 1 if high is None else high - 1)
             middle[quantity], outside[quantity] = (inside, 1e-6), (1e3 if high is not None else -1e3, 1e-6)
         zero = diagnostic(**dict.fromkeys(middle, (0.0, 1e-6)))
-        scale = criteria.Scale(64, 2)
+        scale = results.Scale(64, 2)
         assert decide(name, diagnostic(**middle), zero, 100, scale).passed is True, name
         assert decide(name, diagnostic(**outside), zero, 100, scale).passed is False, name
 
@@ -116,10 +115,10 @@ def test_what_could_not_be_measured_leaves_a_row_undecided():
     assert turned.passed is None
     assert decide("mcrg", diagnostic(**{"y_h[0]": (1.98, 0.01)}), None, 100, SCALE).passed is False
     of_real = diagnostic(**{"y_t_sign[0]": (1.0, 0.01), "y_h_sign[0]": (1.88, 0.01)})
-    assert decide("mcrg", of_real, None, 100, criteria.Scale(16, 2, real=True)).passed is True
+    assert decide("mcrg", of_real, None, 100, results.Scale(16, 2, real=True)).passed is True
     drift, majority = diagnostic(**{"U4_drift[1]": (0.0, 1e-4)}), diagnostic(**{"U4_drift[1]": (0.0, 1e-4)})
     assert decide("drift", drift, majority, 100, SCALE).passed is None  # no Δ_m
-    assert decide("drift", drift, majority, 100, criteria.Scale(16, 2, real=True)).passed is True
+    assert decide("drift", drift, majority, 100, results.Scale(16, 2, real=True)).passed is True
 
 
 def test_errors_of_both_numbers_count():
@@ -134,16 +133,16 @@ def rows(**passed):
 
 
 def test_what_the_rows_say_together():
-    assert conclude(rows()).name == criteria.RG_STEP
-    assert conclude(rows(mcrg=False)).name == criteria.LOCAL
-    assert conclude(rows(mcrg=False, drift=None)).name == criteria.LOCAL
-    assert conclude(rows(drift=None)).name == criteria.UNDECIDED
-    assert conclude(rows(two_point=False, mcrg=False, drift=None)).name == criteria.FEATURES
-    assert conclude(rows(two_point=None, mcrg=False)).name == criteria.UNDECIDED
+    assert conclude(rows()).name == results.RG_STEP
+    assert conclude(rows(mcrg=False)).name == results.LOCAL
+    assert conclude(rows(mcrg=False, drift=None)).name == results.LOCAL
+    assert conclude(rows(drift=None)).name == results.UNDECIDED
+    assert conclude(rows(two_point=False, mcrg=False, drift=None)).name == results.FEATURES
+    assert conclude(rows(two_point=None, mcrg=False)).name == results.UNDECIDED
     assert conclude({**rows(), "sampling": diagnostic(False)}).name == "not judged"
     lost = rows()
     del lost["two_point"]
-    assert conclude(lost).name == criteria.UNDECIDED
+    assert conclude(lost).name == results.UNDECIDED
     verdict = conclude(rows(mcrg=False, hidden_hamiltonian=False))
     assert list(verdict.rows) == ["hidden_hamiltonian", "mcrg"]
     assert verdict.reason == "hidden_hamiltonian: hidden_hamiltonian says so; mcrg: mcrg says so"
@@ -152,11 +151,11 @@ def test_what_the_rows_say_together():
 def test_what_rows_say_together_depends_on_what_they_ask():
     """`conclusion` is told which rows ask whether h is local and which whether it stays near a fixed point."""
     given = {"near": diagnostic(True, "near; more"), "stays": diagnostic(False, "leaves; more")}
-    assert conclusion(given, ["near"], ["stays"]).name == criteria.LOCAL
-    assert conclusion(given, ["stays"], ["near"]).name == criteria.FEATURES
-    assert conclusion(given, ["near"], []).name == criteria.RG_STEP
+    assert conclusion(given, ["near"], ["stays"]).name == results.LOCAL
+    assert conclusion(given, ["stays"], ["near"]).name == results.FEATURES
+    assert conclusion(given, ["near"], []).name == results.RG_STEP
     assert conclusion(given, ["near"], ["stays", "other"]).reason == "stays: leaves"
-    assert conclusion(given, ["near"], ["other"]).name == criteria.UNDECIDED
+    assert conclusion(given, ["near"], ["other"]).name == results.UNDECIDED
 
 
 def test_verdicts_need_the_critical_point():
@@ -289,12 +288,12 @@ def test_an_even_map_has_no_signs_to_put_right():
 
     entry = rg.judge(sampled16(), {"energy": energy}).maps["energy"]
     assert "follow −v" not in entry.diagnostics["vh_pattern"].why
-    assert entry.verdict == criteria.FEATURES
+    assert entry.verdict == results.FEATURES
 
 
 def test_a_map_that_never_changes_is_no_step():
     entry = rg.judge(sampled16(), {"constant": lambda v: np.ones((len(v), 8, 8), np.int8)}).maps["constant"]
-    assert entry.verdict == criteria.FEATURES
+    assert entry.verdict == results.FEATURES
     assert "constant_units = 1" in entry.reason
 
 

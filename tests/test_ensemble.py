@@ -12,9 +12,9 @@ import reference
 import rgstep as rg
 from rgstep import ensemble as ensemble_module
 from rgstep import memory
+from rgstep.arguments import InputError
 from rgstep.certificate import DISTRUST
 from rgstep.ensemble import Ensemble, Level, compact, ensemble_from_array, is_spin, pieces, read, specific_heat
-from rgstep.errors import InputError
 from rgstep.exact import torus
 from rgstep.ising import Ising, energy, ising, magnetisation
 from rgstep.packed import PIECE_SITES, PackedSpins, pack

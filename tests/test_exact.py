@@ -8,7 +8,7 @@ import enumeration
 import numpy as np
 import pytest
 
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 from rgstep.exact import onsager, torus
 
 KC = onsager.CRITICAL_COUPLING

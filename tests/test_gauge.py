@@ -9,9 +9,9 @@ import pytest
 
 import rgstep as rg
 from rgstep import gauge, patterns
+from rgstep.arguments import InputError
 from rgstep.blocking import Average, BernoulliBlock, Decimation, Majority, RandomTiling, Scrambled, permutation
 from rgstep.correlators import measure
-from rgstep.errors import InputError
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.nets.rbm import RBM, untrained_rbm
 

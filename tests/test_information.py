@@ -13,8 +13,8 @@ from scipy.stats import hypergeom, poisson
 from subjects import subject
 
 import rgstep as rg
+from rgstep.arguments import InputError
 from rgstep.blocking import RandomTiling, Scrambled
-from rgstep.errors import InputError
 from rgstep.instruments import information as inf
 from rgstep.results import MapReport
 

@@ -9,7 +9,7 @@ import pytest
 import reference
 
 import rgstep as rg
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 from rgstep.exact import torus
 from rgstep.ising import LARGEST_COUNTED, Ising, energy, ising, magnetisation
 

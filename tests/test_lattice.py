@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rgstep import lattice
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 
 
 def test_rows_are_put_end_to_end(rng):

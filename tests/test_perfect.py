@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import rgstep as rg
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 from rgstep.exact import torus
 from rgstep.ising import Ising, ising
 from rgstep.packed import PackedSpins
 from rgstep.samplers import perfect
+from rgstep.samplers.chains import KINDS
 
 TC = rg.CRITICAL_TEMPERATURE
 
@@ -67,7 +68,8 @@ def test_the_states_keep_their_order_until_they_meet():
 
 def test_a_map_costs_least():
     """About half of the triples and more meet in one; more at higher temperatures, in fewer sweeps."""
-    hot, critical = (perfect.sweeps_per_map(ising(8, t), source(2)) for t in (4.0, TC))
+    tau = KINDS["heat-bath"].tau
+    hot, critical = (perfect.sweeps_per_map(ising(8, t), source(2), tau(ising(8, t))) for t in (4.0, TC))
     assert hot < critical
     triples = perfect.Triples(ising(8, TC), source(3))
     triples.restart()

@@ -15,11 +15,11 @@ from scipy.special import ndtr
 from scipy.stats import mannwhitneyu
 
 import rgstep as rg
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 from rgstep.estimates import rank_sum_score
 from rgstep.exact import torus
 from rgstep.ising import energy, ising, magnetisation
-from rgstep.samplers import chains, multispin, request
+from rgstep.samplers import chains, multispin
 from rgstep.samplers import sample as sampling
 from rgstep.samplers.chains import KINDS
 from rgstep.samplers.rng import Purpose, seed_sequence, words
@@ -175,7 +175,7 @@ def chain_scores(spins, chains, lag):
 @pytest.mark.parametrize("kernel", KINDS)
 @pytest.mark.parametrize("temperature", [1.5, TC, 4.0])
 def test_consecutive_configurations_are_independent(kernel, temperature):
-    group = request.THIN_GROUPS * KINDS[kernel].group(8)
+    group = chains.THIN_GROUPS * KINDS[kernel].group(8)
     ensemble = rg.sample(8, temperature, 12 * group, seed=5, mode="thin", kernel=kernel)
     assert ensemble.origin["chains"] == group
     for lag in (1, 2):
@@ -184,7 +184,7 @@ def test_consecutive_configurations_are_independent(kernel, temperature):
 
 def test_configurations_two_sweeps_apart_are_not(monkeypatch):
     monkeypatch.setattr(sampling, "SPACING_TAUS", 0.3)
-    group = request.THIN_GROUPS * KINDS["metropolis"].group(8)
+    group = chains.THIN_GROUPS * KINDS["metropolis"].group(8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the certificate may see it, too
         ensemble = rg.sample(8, TC, 12 * group, seed=5, mode="thin", kernel="metropolis")
@@ -292,12 +292,12 @@ def test_a_bad_set_says_so(monkeypatch, factor):
 )
 def test_what_auto_takes(size, temperature, samples, kernel):
     """Many lattices in words for data sets; clusters or one lattice at a time for a few large ones."""
-    assert request.check(size, temperature, samples, 0, "iid", "auto").kernel == kernel
+    assert chains.check(size, temperature, samples, 0, "iid", "auto").kernel == kernel
 
 
 def test_fastest_believes_what_it_measures(monkeypatch):
     """And draws as the kernel that it takes."""
-    monkeypatch.setattr(request, "measured_nanoseconds", lambda name, size: 1e-3 if name == "single" else 1.0)
+    monkeypatch.setattr(chains, "measured_nanoseconds", lambda name, size: 1e-3 if name == "single" else 1.0)
     fastest = rg.sample(8, 2.5, 20, 3, kernel="fastest")
     assert fastest.certificate.kernel == KINDS["single"].title
     np.testing.assert_array_equal(fastest.spins, rg.sample(8, 2.5, 20, 3, kernel="single").spins)
@@ -448,22 +448,22 @@ def test_bad_input(arguments, message):
 
 def test_a_million_large_lattices_are_refused_at_once(monkeypatch):
     """By time on a machine with the memory, by memory on others."""
-    monkeypatch.setattr(request.memory, "available", lambda: 10**15)
+    monkeypatch.setattr(chains.memory, "available", lambda: 10**15)
     with pytest.raises(InputError, match=r"1000000 samples of 1024×1024 spins .*would take about .* (days|years)"):
         rg.sample(1024, TC, 10**6)
-    monkeypatch.setattr(request.memory, "available", lambda: 10**9)
+    monkeypatch.setattr(chains.memory, "available", lambda: 10**9)
     with pytest.raises(InputError, match=r"would take 1\d\d GB of memory"):
         rg.sample(1024, TC, 10**6)
 
 
 def test_close_calls_are_decided_by_a_measurement(monkeypatch):
     """Where the estimate is within ten times the limit, kernels are timed; this machine is told to be slow, or fast."""
-    estimate = request.expected_seconds(request.check(64, TC, 500, 0, "iid", "metropolis"))
-    monkeypatch.setattr(request, "measured_nanoseconds", lambda name, size: 5 * KINDS[name].nanoseconds)
+    estimate = chains.expected_seconds(chains.check(64, TC, 500, 0, "iid", "metropolis"))
+    monkeypatch.setattr(chains, "measured_nanoseconds", lambda name, size: 5 * KINDS[name].nanoseconds)
     with pytest.raises(InputError, match="would take about"):
-        request.check_time([request.check(64, TC, 500, 0, "iid", "metropolis")], 1, 2 * estimate)
-    monkeypatch.setattr(request, "measured_nanoseconds", lambda name, size: KINDS[name].nanoseconds / 5)
-    request.check_time([request.check(64, TC, 500, 0, "iid", "metropolis")], 1, estimate / 2)
+        chains.check_time([chains.check(64, TC, 500, 0, "iid", "metropolis")], 1, 2 * estimate)
+    monkeypatch.setattr(chains, "measured_nanoseconds", lambda name, size: KINDS[name].nanoseconds / 5)
+    chains.check_time([chains.check(64, TC, 500, 0, "iid", "metropolis")], 1, estimate / 2)
 
 
 def test_bad_types_get_one_line_too():

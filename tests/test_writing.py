@@ -10,10 +10,10 @@ import rgstep as rg
 from rgstep import gauge
 from rgstep.battery import measure_map
 from rgstep.controls import HAND_MADE, UNTRAINED
-from rgstep.criteria import FEATURES
 from rgstep.ensemble import compact
 from rgstep.gauge import Written, origin_of, two_values
 from rgstep.instruments import DECIDING, vh_pattern
+from rgstep.results import FEATURES
 from rgstep.streams import stream
 
 SIZE = 8

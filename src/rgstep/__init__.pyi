@@ -1,3 +1,4 @@
+from .arguments import InputError as InputError
 from .battery import judge as judge
 from .blocking import Average as Average
 from .blocking import BernoulliBlock as BernoulliBlock
@@ -12,7 +13,6 @@ from .correlators import two_point as two_point
 from .correlators import visible_hidden as visible_hidden
 from .ensemble import Ensemble as Ensemble
 from .ensemble import ensemble_from_array as ensemble_from_array
-from .errors import InputError as InputError
 from .estimates import Estimate as Estimate
 from .ising import CRITICAL_TEMPERATURE as CRITICAL_TEMPERATURE
 from .jobs import compare as compare

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.arrays import not_finite
-from rgstep.errors import InputError
+from rgstep.arguments import InputError, not_finite
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 

@@ -5,18 +5,17 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
 
-from rgstep import criteria
+from rgstep import results
 from rgstep.adapters import as_maps
 from rgstep.arguments import PROGRESS, SEED, checked, mapping
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
-from rgstep.criteria import Rows, Scale, Verdict
 from rgstep.ensemble import ENSEMBLE, Ensemble
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.report import Report
-from rgstep.results import NOT_JUDGED, Diagnostic, MapReport
+from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Rows, Scale, Verdict
 from rgstep.types import Progress
 
 MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
@@ -117,13 +116,13 @@ def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tu
 
 
 def decide(name: str, row: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale) -> Diagnostic:
-    """Return a row with the criteria of its instrument applied; see `criteria.apply`."""
-    return criteria.apply(INSTRUMENTS[name].criteria, row, reference, samples, scale)
+    """Return a row with the criteria of its instrument applied; see `results.apply`."""
+    return results.apply(INSTRUMENTS[name].criteria, row, reference, samples, scale)
 
 
 def conclude(rows: Rows) -> Verdict:
-    """Return the verdict on rows whose criteria have been applied; see `criteria.conclusion`."""
-    return criteria.conclusion(rows, LOCALITY, FIXED_POINT)
+    """Return the verdict on rows whose criteria have been applied; see `results.conclusion`."""
+    return results.conclusion(rows, LOCALITY, FIXED_POINT)
 
 
 def kind(given: object) -> str:

@@ -23,8 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from rgstep.arguments import COUNT, GENERATOR, SEED, broken, checked, one_of, real, whole
-from rgstep.arrays import CONFIGURATIONS
+from rgstep.arguments import CONFIGURATIONS, COUNT, GENERATOR, SEED, broken, checked, one_of, real, whole
 from rgstep.lattice import block_sums, check_blocks
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Field, Rng, Samples, Spins

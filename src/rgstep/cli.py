@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 
 if TYPE_CHECKING:
     from rgstep.report import Report

@@ -26,7 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy import fft
 
-from rgstep.arguments import require_positive, require_seed, unknown_name
+from rgstep.arguments import InputError, require_positive, require_seed, unknown_name
 from rgstep.blocking import (
     Average,
     BernoulliBlock,
@@ -40,12 +40,11 @@ from rgstep.blocking import (
     permutation,
 )
 from rgstep.correlators import two_point
-from rgstep.criteria import FEATURES, LOCAL, RG_STEP
 from rgstep.ensemble import Ensemble, pieces
-from rgstep.errors import InputError
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.packed import PIECE_SITES, per_piece
+from rgstep.results import FEATURES, LOCAL, RG_STEP
 from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress, Spins

@@ -20,9 +20,8 @@ from scipy import fft
 
 from rgstep import arguments, memory
 from rgstep.adapters import as_map, checked
-from rgstep.arrays import read_array
+from rgstep.arguments import InputError, read_array
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
-from rgstep.errors import InputError
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife
 from rgstep.lattice import as_lattice, as_spins, as_vectors
 from rgstep.types import CoarseGraining, Field, Progress, Samples

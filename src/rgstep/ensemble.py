@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from rgstep import memory
-from rgstep.arguments import FLAG, PLAIN, checked, instance, optional
+from rgstep.arguments import FLAG, PLAIN, InputError, checked, instance, optional
 from rgstep.certificate import Certificate, Check
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
 from rgstep.ising import TEMPERATURE, Ising, even_side, ising
 from rgstep.packed import PIECE_SITES, PackedSpins, pack, spin_type

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 
 
 def check_output(directory: Path, force: bool) -> None:

@@ -36,8 +36,8 @@ import numpy as np
 from scipy import fft
 from scipy.optimize import linear_sum_assignment
 
+from rgstep.arguments import InputError
 from rgstep.ensemble import compact, is_spin, pieces
-from rgstep.errors import InputError
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 

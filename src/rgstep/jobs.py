@@ -15,7 +15,20 @@ from typing import Any
 
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
-from rgstep.arguments import COUNT, FLAG, PATH, PROGRESS, SEED, checked, each, one_of, optional, read_text, unknown_name
+from rgstep.arguments import (
+    COUNT,
+    FLAG,
+    PATH,
+    PROGRESS,
+    SEED,
+    InputError,
+    checked,
+    each,
+    one_of,
+    optional,
+    read_text,
+    unknown_name,
+)
 from rgstep.battery import judge
 from rgstep.controls import (
     HAND_MADE,
@@ -28,7 +41,6 @@ from rgstep.controls import (
 )
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError
 from rgstep.files import check_folder, check_output, file_name, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
@@ -231,7 +243,7 @@ def check_memory(comparison: Comparison) -> None:
     request = f"comparing on {comparison.samples} samples of {comparison.size}×{comparison.size} spins"
     free = memory.available()
     step = math.lcm(2, comparison.block)
-    smaller = range(step, comparison.size, step)
+    smaller = range(max(step, 4), comparison.size, step)
     fitting = bisect_left(smaller, free, key=lambda size: bytes_needed(replace(comparison, size=size)))
     fit = comparison.samples + math.floor((free - bytes_needed(comparison)) / bytes_per_sample(comparison.size))
     few = f"at most samples = {fit} fit" if fit > 0 else ""

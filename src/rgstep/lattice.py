@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.arrays import as_signed, read_array
-from rgstep.errors import InputError
+from rgstep.arguments import InputError, as_signed, read_array
 from rgstep.types import Field, Samples
 
 

@@ -2,7 +2,7 @@
 
 import psutil
 
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 
 SHARE = 0.8  # of what is free now; the rest is for everything else on the machine
 

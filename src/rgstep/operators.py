@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rgstep.arguments import InputError
 from rgstep.compiled import count_bits, helper, kernel
 from rgstep.ensemble import Source, pieces
-from rgstep.errors import InputError
 from rgstep.ising import OPERATORS
 from rgstep.lattice import first_not_unit
 from rgstep.packed import PackedSpins, pack

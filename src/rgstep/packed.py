@@ -18,8 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import ArrayLike, DTypeLike
 
-from rgstep.arguments import checked, optional, shown, whole
-from rgstep.errors import InputError
+from rgstep.arguments import InputError, checked, optional, shown, whole
 from rgstep.lattice import as_lattice, as_spins, as_vectors
 from rgstep.types import Field, Samples
 

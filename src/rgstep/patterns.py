@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import fft
 
-from rgstep.arguments import FLAG, checked
+from rgstep.arguments import FLAG, InputError, checked
 from rgstep.correlators import MapLike, Means, measure
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate
 from rgstep.lattice import shells
 from rgstep.nets import localisation

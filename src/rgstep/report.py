@@ -17,8 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from rgstep.arguments import FLAG, PATH, PLAIN, checked, instance, mapping
-from rgstep.errors import InputError
+from rgstep.arguments import FLAG, PATH, PLAIN, InputError, checked, instance, mapping
 from rgstep.estimates import Estimate
 from rgstep.files import file_name, output_folder, read_arrays, write_arrays
 from rgstep.instruments import DECIDING, INSTRUMENTS

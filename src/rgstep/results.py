@@ -1,14 +1,27 @@
-"""What the instruments say of one map: measured numbers, whether they pass, and why."""
+"""What is said of one map: measured numbers, whether they meet their criteria, and the verdict.
+
+A criterion asks whether a number lies in a band. The answer is yes or no where the number is more than two standard
+errors inside or outside, and "undecided" between, with the number of samples that would decide. Bands are constants,
+or lie about the value that the majority rule has on the same configurations, so that effects of the lattice's size
+cancel. Each band and its reason: docs/verdict.md.
+"""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from rgstep.estimates import Estimate
 
+RG_STEP = "RG step"
+LOCAL = "local coarse graining, not near a fixed point"
+FEATURES = "feature extractor, not RG"
+UNDECIDED = "undecided"
+SIGMAS = 2.0  # standard errors that a number must be from the edge of its band to decide
+LARGEST_FORECAST = 1000.0  # times as many samples: beyond, none would decide
 NOT_JUDGED = "not judged"
 
 
@@ -77,3 +90,206 @@ def arrays_of(maps: Mapping[str, MapReport], row: str, needed: str) -> dict[str,
 def finite(value: Any) -> float | None:
     """Return a finite number as a float, everything else as None (JSON has no NaN)."""
     return float(value) if value is not None and math.isfinite(value) else None
+
+
+# --- criteria
+
+Rows = Mapping[str, Diagnostic]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The side L of the spins' lattice, the factor b of the map, and whether its h is other than ±1."""
+
+    side: int
+    block: int
+    real: bool = False
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A band for one quantity of a row; `[n]` in its name stands for every level from `first` on.
+
+    `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
+    on the same configurations. Levels of a smaller side than `side` are left out. A number outside its band fails the
+    row, or leaves it undecided (`doubt`). Where h is real, `of_real` stands for `quantity` ("": none).
+    """
+
+    quantity: str
+    low: float
+    high: float
+    about: Literal["value", "majority"] = "value"
+    first: int = 0
+    side: int = 0
+    doubt: bool = False
+    of_real: str | None = None
+
+    def wanted(self, scale: Scale) -> str:
+        """Return the quantity that the criterion looks at, `[n]` for levels, "" for none."""
+        return self.of_real if scale.real and self.of_real is not None else self.quantity
+
+    def matches(self, name: str, scale: Scale) -> bool:
+        """Whether the criterion applies to a quantity of its row."""
+        pattern = re.escape(self.wanted(scale)).replace(r"\[n\]", r"\[(\d+)\]")
+        match = re.fullmatch(pattern, name)
+        level = int(match[1]) if match and match.groups() else self.first
+        return match is not None and level >= self.first and scale.side >= self.side * scale.block**level
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A measured number and the band that it is held against."""
+
+    quantity: str
+    estimate: Estimate
+    low: float
+    high: float
+    doubt: bool = False
+
+    @property
+    def room(self) -> float:
+        """How far inside the band the number lies; negative outside."""
+        value = float(self.estimate.value)
+        return min(value - self.low, self.high - value)
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the number lies in the band; None within two standard errors of an edge, or without an error."""
+        error = float(self.estimate.error)
+        if not (math.isfinite(self.room) and math.isfinite(error)) or abs(self.room) < SIGMAS * error:
+            return None
+        if self.room < 0 and self.doubt:
+            return None
+        return self.room >= 0
+
+    def needed(self, samples: int) -> float:
+        """Return how many samples would put the number two standard errors from the edge, if it stays where it is."""
+        if not self.room:
+            return math.inf
+        return samples * (SIGMAS * float(self.estimate.error) / self.room) ** 2
+
+    def sentence(self, samples: int) -> str:
+        """Return the comparison in words."""
+        band = f"[{self.low:.4g}, {self.high:.4g}]".replace("[-inf, ", "(−∞, ").replace(", inf]", ", ∞)")
+        number, error = f"{self.quantity} = {self.estimate}", float(self.estimate.error)
+        if math.isnan(self.room):
+            return f"{self.quantity} could not be measured"
+        if not (math.isfinite(self.room) and math.isfinite(error)):
+            return f"{number}, no error bar: more samples may give one"
+        if self.doubt and self.room < 0:
+            return f"{number}, outside {band}: not enough is seen of the units with {samples:,} samples"
+        if self.passed is None:
+            needed = self.needed(samples)
+            if not math.isfinite(needed) or needed > LARGEST_FORECAST * samples:
+                return f"{number}, at the edge of {band}: no number of samples in reach decides"
+            return f"{number}, too near an edge of {band}: about {rounded(needed)} samples would decide"
+        how = "inside" if self.passed else "outside"
+        return f"{number}, {how} {band}" + (f" by {abs(self.room) / error:.0f} σ" if error > 0 else "")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rows of a map say together, and the rows that decided it."""
+
+    name: str
+    rows: Sequence[str]
+    reason: str
+
+
+def rounded(count: float) -> str:
+    """Return a number of samples to one digit, rounded up."""
+    unit = 10.0 ** math.floor(math.log10(count))
+    return f"{math.ceil(count / unit) * unit:,.0f}"
+
+
+def comparisons(
+    criteria: Sequence[Criterion], measured: Diagnostic, reference: Diagnostic | None, scale: Scale
+) -> Iterator[Comparison]:
+    """Yield the comparisons of one row: every criterion, at every level that was measured."""
+    for criterion in criteria:
+        for name, quantity in measured.estimates.items():
+            if not criterion.matches(name, scale):
+                continue
+            low, high, estimate = criterion.low, criterion.high, quantity.estimate
+            if criterion.about == "majority":
+                if reference is None or name not in reference.estimates:
+                    continue
+                centre = reference.estimates[name].estimate
+                low, high = low + float(centre.value), high + float(centre.value)
+                estimate = replace(estimate, error=math.hypot(float(estimate.error), float(centre.error)))
+            yield Comparison(name, estimate, low, high, criterion.doubt)
+
+
+def lacking(criteria: Sequence[Criterion], measured: Diagnostic, scale: Scale) -> Iterator[Comparison]:
+    """Yield a comparison without a number for each quantity that every map must have and this one has not."""
+    for criterion in criteria:
+        name = criterion.wanted(scale)
+        if name and not name.endswith("[n]") and name not in measured.estimates:
+            yield Comparison(name, Estimate(math.nan, math.nan), criterion.low, criterion.high)
+
+
+def apply(
+    criteria: Sequence[Criterion], measured: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale
+) -> Diagnostic:
+    """Return a row with its criteria applied: failed if one number is outside its band, passed if all are inside.
+
+    Args:
+        criteria: of the row; without any it is returned as it is.
+        measured: the row without criteria.
+        reference: the same row of the majority rule on the same configurations; None where there is none.
+        samples: the number of configurations.
+        scale: of the lattice and the map.
+    """
+    if not criteria:
+        return measured
+    found = list(comparisons(criteria, measured, reference, scale))
+    if not found:
+        none = (
+            f"nothing that a criterion looks at was measured at L = {scale.side}, b = {scale.block} from {samples:,} "
+            "samples: more samples, a larger lattice or a map with places would give it"
+        )
+        return replace(measured, why=f"{none}; {measured.why}")
+    found += lacking(criteria, measured, scale)
+    outcomes = [c.passed for c in found]
+    passed = False if False in outcomes else None if None in outcomes else True
+    telling = [c for c in found if c.passed is passed]
+    shown = telling if passed is not True else [min(telling, key=margin)]
+    return replace(measured, passed=passed, why="; ".join([*(c.sentence(samples) for c in shown), measured.why]))
+
+
+def margin(comparison: Comparison) -> float:
+    """Return by how many standard errors a number is inside its band."""
+    error = float(comparison.estimate.error)
+    return comparison.room / error if error > 0 else math.inf
+
+
+def conclusion(rows: Rows, locality: Collection[str], fixed_point: Collection[str]) -> Verdict:
+    """Return the verdict on rows whose criteria have been applied.
+
+    A map that fails a row of locality extracts features; one that passes them and fails a row of the fixed point
+    coarse-grains locally; an RG step passes all. Whatever is needed and undecided leaves the verdict undecided.
+
+    Args:
+        rows: by name.
+        locality: the names of the rows that ask whether h is local.
+        fixed_point: of those that ask whether iteration stays near a fixed point.
+    """
+    if (sampling := rows.get("sampling")) and sampling.passed is False:
+        return Verdict(NOT_JUDGED, ("sampling",), f"the configurations are not to be trusted: {sampling.why}")
+    for names, verdict in ((locality, FEATURES), (fixed_point, LOCAL)):
+        outcomes = {name: rows[name].passed for name in names if name in rows}
+        failed = [name for name, passed in outcomes.items() if passed is False]
+        if failed:
+            return Verdict(verdict, failed, said(rows, failed))
+        unknown = [name for name in names if outcomes.get(name) is None]
+        if unknown:
+            return Verdict(UNDECIDED, unknown, said(rows, unknown))
+    every = [*locality, *fixed_point]
+    return Verdict(RG_STEP, every, said(rows, every))
+
+
+def said(rows: Rows, names: Sequence[str]) -> str:
+    """Return what the rows that decided say, the first clause of each."""
+    return "; ".join(
+        f"{name}: {rows[name].why.partition(';')[0] if name in rows else 'not measured'}" for name in names
+    )

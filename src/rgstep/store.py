@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import FLAG, PATH, checked
+from rgstep.arguments import FLAG, PATH, InputError, checked
 from rgstep.ensemble import ENSEMBLE, Ensemble
-from rgstep.errors import InputError
 from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import Ising, ising
 from rgstep.nets.conversion import load_rbms

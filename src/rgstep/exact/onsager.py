@@ -15,8 +15,7 @@ import math
 
 import scipy  # its parts load when first used; sampling needs none of them
 
-from rgstep.arguments import is_whole
-from rgstep.errors import InputError
+from rgstep.arguments import InputError, is_whole
 
 CRITICAL_COUPLING = 0.5 * math.log1p(math.sqrt(2.0))
 """K_c = ½ ln(1 + √2), where sinh 2K = 1."""

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Int64
 from numpy.typing import ArrayLike
 
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 from rgstep.exact.onsager import EXPANSION, EXPANSION_LIMIT, check_coupling, check_size, expansion
 
 # Here the terms dropped by the hot expansion, 5 K² of c, equal the rounding of the products, 1e-16 / K of u.

@@ -14,17 +14,16 @@ import numpy as np
 
 from rgstep import gauge
 from rgstep.adapters import as_floats
+from rgstep.arguments import InputError
 from rgstep.blocking import Majority
 from rgstep.correlators import Moments, measure
-from rgstep.criteria import Criterion
 from rgstep.ensemble import Ensemble, Level, Source, is_spin, pieces, read
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate
 from rgstep.gauge import Gauge, Written
 from rgstep.ising import Ising
 from rgstep.nets.rbm import RBM
 from rgstep.operators import Sums, sums
-from rgstep.results import Diagnostic, Quantity
+from rgstep.results import Criterion, Diagnostic, Quantity
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress, Rng, Samples
 

@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 
 from rgstep import memory
-from rgstep.arguments import is_number, require_positive
+from rgstep.arguments import InputError, is_number, require_positive
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, jackknife
 from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.ising import Ising

@@ -13,13 +13,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from rgstep.criteria import Criterion
 from rgstep.drawing import Axes, Plate, aside, legend_above, look, sheet, text, whole_ticks
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.instruments.base import NO_PLACES, Instrument, Row, Subject
 from rgstep.ising import Ising
 from rgstep.operators import EVEN_TERMS, Sums
-from rgstep.results import Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 
 FEW_SAMPLES = 200  # below, the errors of errors are too large to be quoted without a word
 PANELS = {"U4": r"$U_4 = 1 - \langle m^4\rangle / 3\langle m^2\rangle^2$", "nn": r"$\langle h h'\rangle$, neighbours"}

@@ -29,16 +29,15 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
+from rgstep.arguments import InputError
 from rgstep.compiled import kernel
 from rgstep.correlators import given
-from rgstep.criteria import Criterion
 from rgstep.drawing import ABOVE, Axes, Plate, aside, look, sheet, text
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
-from rgstep.errors import InputError
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife, with_rest
 from rgstep.instruments import pairwise
 from rgstep.instruments.base import SMALLEST_SIDE, Instrument, Row, Subject, signs
-from rgstep.results import Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 from rgstep.types import Rng, Samples
 
 KINDS = ("nn", "nnn", "20", "21", "22", "plaquette")

@@ -34,12 +34,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, psi
 
-from rgstep.arguments import require_positive
+from rgstep.arguments import InputError, require_positive
 from rgstep.compiled import kernel
 from rgstep.correlators import given
 from rgstep.drawing import ABOVE, COLOURS, Axes, Plate, bars, sheet, text
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, Groups, grouped_mean, jackknife
 from rgstep.gauge import Gauge
 from rgstep.instruments.base import Instrument, Row, Subject, of_all

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rgstep.arguments import InputError
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.lattice import as_vectors

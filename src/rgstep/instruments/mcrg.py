@@ -15,15 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rgstep.criteria import Criterion
+from rgstep.arguments import InputError
 from rgstep.drawing import Axes, Plate, aside, legend_above, look, sheet, text, whole_ticks
 from rgstep.ensemble import Source
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
 from rgstep.instruments.base import NO_PLACES, SMALLEST_SIDE, Instrument, Row, Subject
 from rgstep.ising import OPERATORS, Ising, Sector
 from rgstep.operators import Sums, sums
-from rgstep.results import Diagnostic, MapReport, Quantity
+from rgstep.results import Criterion, Diagnostic, MapReport, Quantity
 
 ROUNDING = 1e-12  # of y: an error below is that of floating-point numbers
 SINGULAR_CONDITION = 1e10  # of the operators' correlation matrix, which has 10³ … 10⁵ at T_c

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 from rgstep.estimates import Estimate, Groups, jackknife
 from rgstep.lattice import shells
 

@@ -15,8 +15,8 @@ import math
 
 import numpy as np
 
+from rgstep.arguments import InputError
 from rgstep.ensemble import Source
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, estimated
 from rgstep.instruments.base import Instrument, Row, Subject
 from rgstep.instruments.mcrg import hindrance, without_each_group

@@ -28,10 +28,10 @@ from scipy import fft, sparse
 from scipy.special import ndtr
 
 from rgstep import patterns
+from rgstep.arguments import InputError
 from rgstep.correlators import Moments
 from rgstep.correlators import two_point as two_point_of
 from rgstep.ensemble import Source, pieces
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, estimated, group_bounds, scalar
 from rgstep.gauge import Gauge, torus
 from rgstep.lattice import as_vectors

@@ -25,15 +25,14 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from rgstep.arguments import InputError
 from rgstep.correlators import correlation_sums
-from rgstep.criteria import Criterion
 from rgstep.drawing import Axes, Plate, aside, bars, legend_above, look, plain_log_labels, sheet, text
 from rgstep.ensemble import Source, pieces, read
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.instruments.base import NO_PLACES, Instrument, Row, Subject
 from rgstep.ising import Ising
-from rgstep.results import Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 
 NEAREST_FITTED = 2.0  # lattice spacings of h: nearer, the lattice shows (docs/diagnostics/two_point.md)
 SMALLEST_FITTED_SIDE = 4  # on 2×2 there is nothing beyond `NEAREST_FITTED`

@@ -10,7 +10,6 @@ import numpy as np
 
 from rgstep import patterns
 from rgstep.correlators import Means
-from rgstep.criteria import Criterion
 from rgstep.drawing import PICTURES, Axes, Figure, Plate, legend_above, look, sheet, text
 from rgstep.estimates import Estimate
 from rgstep.files import file_name
@@ -25,7 +24,7 @@ from rgstep.instruments.tiles import (
     geometry,
     tiles_given,
 )
-from rgstep.results import Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 
 NAMED_UNITS = 6  # in a remark
 PICTURES_SHOWN = 64  # h_1 … h_64, as in arXiv:1906.05212

@@ -32,8 +32,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rgstep import memory
-from rgstep.arguments import is_number, is_whole, require_positive, require_seed
-from rgstep.errors import InputError
+from rgstep.arguments import InputError, is_number, is_whole, require_positive, require_seed
 from rgstep.estimates import Estimate
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.nets.rbm import RBM, Weights, gibbs_steps, inputs_h_from_v, inputs_v_from_h, log_2cosh, signs

@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import PROGRESS, SEED, checked, each, real, whole
+from rgstep.arguments import PROGRESS, SEED, InputError, checked, each, real, whole
 from rgstep.ensemble import ENSEMBLE, Ensemble
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, bracket, grouped_mean
 from rgstep.ising import Ising
 from rgstep.nets.annealing import QUANTILE_95, LogPartition, NotConverged, log_partition_interval

@@ -22,8 +22,7 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from rgstep.arguments import is_whole, require_positive
-from rgstep.errors import InputError
+from rgstep.arguments import InputError, is_whole, require_positive
 from rgstep.estimates import Estimate, group_bounds, jackknife
 from rgstep.nets.rbm import RBM, Weights, log_2cosh
 from rgstep.nets.tempering import LadderState, Seed, as_key, from_independent, require_acceptance, stacked, temper

@@ -21,9 +21,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.arguments import PATH, checked, is_whole, optional, whole
-from rgstep.arrays import read_reals
-from rgstep.errors import InputError
+from rgstep.arguments import PATH, InputError, checked, is_whole, optional, read_reals, whole
 from rgstep.nets.rbm import NETWORK, RBM
 
 # Of archives of rbms: the model_type of {0,1} units on both layers, the group of the parameters after n updates, their

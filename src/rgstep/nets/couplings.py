@@ -30,8 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rgstep import memory
-from rgstep.arguments import require_positive, unknown_name
-from rgstep.errors import InputError
+from rgstep.arguments import InputError, require_positive, unknown_name
 from rgstep.estimates import Estimate
 from rgstep.nets.localisation import localisation, require_square
 from rgstep.nets.rbm import RBM

@@ -35,10 +35,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.arguments import is_whole, require_positive, require_seed
+from rgstep.arguments import InputError, is_whole, require_positive, require_seed
 from rgstep.certificate import Check
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, autocorrelation_time, group_bounds, grouped_mean, rank_sum_score
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.nets.curves import axis_distances

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rgstep.errors import InputError
+from rgstep.arguments import InputError
 from rgstep.nets.rbm import RBM, Weights
 
 LOCALISED_SHARE = 0.1  # a unit is localised if its participation ratio is below this share of the sites

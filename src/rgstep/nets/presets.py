@@ -13,6 +13,7 @@ from rgstep.arguments import (
     FLAG,
     LARGEST_PARAMETER,
     SCALE,
+    InputError,
     broken,
     checked,
     is_number,
@@ -21,7 +22,6 @@ from rgstep.arguments import (
     unknown_name,
     whole,
 )
-from rgstep.errors import InputError
 
 OPTIMISERS = ("sgd", "momentum", "adam")
 

@@ -28,18 +28,20 @@ import numpy as np
 
 from rgstep import memory
 from rgstep.arguments import (
+    CONFIGURATIONS,
     COUNT,
     GENERATOR,
+    PARAMETERS,
     PLAIN,
+    REALS,
     SCALE,
     SEED,
+    InputError,
     checked,
     instance,
     mapping,
 )
-from rgstep.arrays import CONFIGURATIONS, PARAMETERS, REALS
 from rgstep.blocking import signs_with_mean
-from rgstep.errors import InputError
 from rgstep.lattice import as_vectors
 from rgstep.nets import products
 from rgstep.types import Field, Rng, Samples, Spins

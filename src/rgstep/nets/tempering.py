@@ -24,8 +24,7 @@ import numpy as np
 from scipy.special import erfcinv
 
 from rgstep import memory
-from rgstep.arguments import is_number, require_positive, require_seed
-from rgstep.errors import InputError
+from rgstep.arguments import InputError, is_number, require_positive, require_seed
 from rgstep.estimates import Estimate, autocorrelation_time, grouped_mean
 from rgstep.nets.rbm import RBM, Weights, gibbs_steps, log_2cosh, uniform
 from rgstep.types import Field, Progress, Rng, Spins

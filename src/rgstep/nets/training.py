@@ -21,8 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rgstep import memory
-from rgstep.arguments import COUNT, PATH, PROGRESS, SEEDS, checked, optional, whole
-from rgstep.errors import InputError
+from rgstep.arguments import COUNT, PATH, PROGRESS, SEEDS, InputError, checked, optional, whole
 from rgstep.files import check_folder, read_arrays, write_arrays
 from rgstep.nets.batches import BatchSource, Data, batch_source, spins_of_bits
 from rgstep.nets.conversion import to_spin

@@ -18,7 +18,6 @@ import numpy as np
 
 from rgstep.ising import Ising
 from rgstep.samplers import multispin
-from rgstep.samplers.chains import KINDS
 from rgstep.samplers.multispin import WORD
 from rgstep.samplers.rng import ONES, heat_bath_law
 
@@ -39,11 +38,10 @@ def samples_per_group(size: int) -> int:
     return SAMPLES_PER_TRIPLE * WORD * width(size)
 
 
-def expected_seconds(system: Ising, samples: int) -> float:
-    """Return the model's estimate of the time that samples take on one core."""
-    meeting = MEETING_TAUS * KINDS["heat-bath"].tau(system)
+def expected_seconds(system: Ising, samples: int, tau: float) -> float:
+    """Return the model's estimate of the time that samples take on one core; `tau` is that of the heat bath."""
     waiting = samples + 8 * WORD * width(system.size)
-    return 2.0 * meeting * system.size**2 * NANOSECONDS * 1e-9 * waiting
+    return 2.0 * MEETING_TAUS * tau * system.size**2 * NANOSECONDS * 1e-9 * waiting
 
 
 class Triples(multispin.Replicas):
@@ -68,11 +66,14 @@ class Triples(multispin.Replicas):
         return np.unpackbits((~apart).view(np.uint8), bitorder="little").astype(bool)
 
 
-def sweeps_per_map(system: Ising, source: np.random.SeedSequence) -> int:
-    """Return the number of sweeps B of a map that costs least, B over the share of triples that meet within B."""
+def sweeps_per_map(system: Ising, source: np.random.SeedSequence, tau: float) -> int:
+    """Return the number of sweeps B of a map that costs least, B over the share of triples that meet within B.
+
+    `tau` is the autocorrelation time of the heat bath in sweeps: it sets how often the triples are looked at.
+    """
     triples = Triples(system, source)
     triples.restart()
-    step = max(1, math.ceil(MEETING_TAUS * KINDS["heat-bath"].tau(system) / CHECKS_PER_MEETING))
+    step = max(1, math.ceil(MEETING_TAUS * tau / CHECKS_PER_MEETING))
     cheapest, best, swept = math.inf, step, 0
     while swept < 2 * best or math.isinf(cheapest):
         triples.advance(step)

@@ -35,23 +35,23 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from rgstep.arguments import COUNT, PROGRESS, SEED, broken, checked, number_in, optional
+from rgstep.arguments import COUNT, PROGRESS, SEED, InputError, broken, checked, number_in, optional
 from rgstep.ensemble import Ensemble
-from rgstep.errors import InputError
 from rgstep.estimates import Estimate, autocorrelation_time, rank_sum_score
 from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, TEMPERATURE, Ising
 from rgstep.packed import PackedSpins
 from rgstep.samplers import perfect
-from rgstep.samplers.chains import KINDS, Chains
-from rgstep.samplers.request import (
+from rgstep.samplers.chains import (
     BURN_IN_TAUS,
     EXTRA_SWEEPS,
     KERNEL,
+    KINDS,
     MODE,
     PILOT_READS,
     SPACING_TAUS,
     THIN_GROUPS,
     TIME_LIMIT,
+    Chains,
     Request,
     check,
     check_room,
@@ -236,7 +236,7 @@ def make_perfect(request: Request, out: np.ndarray, report: Reporter) -> Work[di
     """Fill `out` with perfect samples."""
     system, seed = request.system, request.seed
     source = seed_sequence(system, seed, Purpose.PILOT, what="exact")
-    (sweeps,) = yield [Job(partial(perfect.sweeps_per_map, system, source))]
+    (sweeps,) = yield [Job(partial(perfect.sweeps_per_map, system, source, request.kind.tau(system)))]
     report.note = f"maps of {sweeps} sweeps"
     jobs = []
     for group, part in enumerate(in_groups(out, perfect.samples_per_group(system.size))):

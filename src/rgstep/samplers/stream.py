@@ -15,8 +15,7 @@ import numpy as np
 from rgstep import memory
 from rgstep.arguments import SEED, checked, real, whole
 from rgstep.ising import TEMPERATURE
-from rgstep.samplers.chains import Chains
-from rgstep.samplers.request import BURN_IN_TAUS, EXTRA_SWEEPS, check, sampled_side
+from rgstep.samplers.chains import BURN_IN_TAUS, EXTRA_SWEEPS, Chains, check, sampled_side
 from rgstep.samplers.rng import Purpose
 from rgstep.samplers.sample import closed_form, pilot, run_all
 
