@@ -118,6 +118,7 @@ MUTANTS = [
     Mutant("(1 + math.tanh(pair_coupling)) / 2", "math.tanh(pair_coupling)", "decoy"),
     Mutant("math.sqrt(2) * (1 - 2 / math.pi)", "math.sqrt(2) * (1 - 1 / math.pi)", "mcrg"),
     Mutant("-2 * ensemble.system.coupling * (v * field)", "-ensemble.system.coupling * (v * field)", "report"),
+    Mutant("DEVIATIONS = 6.5", "DEVIATIONS = 3.0", "couplings"),
     # block rules and lattice
     Mutant("np.tanh(np.float32(weight) *", "np.tanh(np.float32(2 * weight) *", "blocking"),
     Mutant("first = -((self.width - self.block) // 2)", "first = 0", "blocking"),
@@ -166,6 +167,10 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "src"
         shutil.copytree(ROOT / "src", source)  # with what is compiled
+        files = sorted({name for mutant in chosen for name in mutant.tests.split()})
+        if run(files, source) != 0:
+            say(f"tests fail without any mutant: run them first, {' '.join(files)}")
+            return 1
         outcomes = [outcome(mutant, source) for mutant in chosen]
     say(", ".join(f"{outcomes.count(name)} {name}" for name in sorted(set(outcomes))))
     return len(outcomes) - outcomes.count("killed")
