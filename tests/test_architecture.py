@@ -147,7 +147,7 @@ def test_imports_point_down(module):
     ("module", "source", "found"),
     [
         ("lattice", "from rgstep.ising import energy", ["ising"]),
-        ("lattice", "from rgstep import ising, errors", ["ising"]),
+        ("lattice", "from rgstep import ising, arguments", ["ising"]),
         ("lattice", "import rgstep.cli", ["cli"]),
         ("lattice", "from rgstep.lattice import shells", ["lattice"]),
         ("lattice", "def f():\n    if 1:\n        from rgstep.store import load_rbm", ["store"]),

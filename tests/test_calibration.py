@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rgstep import battery
+from rgstep import battery, results
 from rgstep.estimates import Estimate
 from rgstep.instruments import INSTRUMENTS
 from rgstep.results import Diagnostic, Quantity

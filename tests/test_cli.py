@@ -203,7 +203,16 @@ def numbers(folder):
 
 
 def test_the_same_seed_gives_the_same_numbers(compared, run, no_page):
-    """In another process, networks and user's maps too."""
+    """In another process, of user's maps too."""
+    Path("maps.py").write_text(MAPS)
+    assert run("compare", *LIGHT, "--seed", 3, "--map", "maps.py:corner", "--out", "out", "--quiet").exit_code == 0
+    maps, others = (numbers(folder)["maps"] for folder in ("out", compared[0] / "out"))
+    assert {*LIGHT_MAPS, "corner"} <= set(maps) <= set(others)
+    assert all(maps[name] == others[name] for name in maps)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_numbers_of_networks(compared, run, no_page):
     Path("maps.py").write_text(MAPS)
     arguments = [*TINY, "--seed", 3, "--map", "rbm_koch2020", "--map", "maps.py:corner"]
     assert run("compare", *arguments, "--out", "out", "--quiet").exit_code == 0
@@ -218,6 +227,7 @@ def test_another_seed_gives_other_numbers(compared, run, no_page):
     assert all(maps[name] != others[name] for name in maps)
 
 
+@pytest.mark.slow
 def test_several_seeds_train_several_networks(run, no_page):
     result = run("compare", *TINY, "--map", "koch2020", "--seeds", 2, "--out", "out", "--json", "--quiet")
     maps = json.loads(result.stdout)["maps"]
@@ -255,6 +265,20 @@ def page_at(run, temperature):
 def test_any_temperature_gives_a_page(run, temperature):
     """At both ends of the scale, too."""
     page_at(run, temperature)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_smallest_lattice_gives_a_page(run):
+    tiny = ["--size", "4", "--samples", "200", "--map", "majority"]
+    result = run("compare", *tiny, "--out", "out", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert without_nan(Path("out") / "report.html")
+
+
+def without_nan(page):
+    """Whether no number on a page is none."""
+    return "nan" not in page.read_text(encoding="utf-8").lower().replace("nanometre", "")
 
 
 @pytest.mark.slow
@@ -423,9 +447,8 @@ def test_an_interrupt_at_any_stage_leaves_nothing(tmp_path, delay):
 # --- the other verbs
 
 
-@pytest.mark.usefixtures("no_figures")
-def test_sample_train_and_report(run):
-    """A file of configurations, a network from it, a page drawn again."""
+def test_sample_and_train(run):
+    """A file of configurations, and a network from it."""
     sampled = run("sample", "e.npz", "--size", 8, "--samples", 100, "--temperature", 2.5, "--seed", 4, "--json")
     assert sampled.exit_code == 0, sampled.stderr
     assert json.loads(sampled.stdout)["samples"] == 100
@@ -435,7 +458,11 @@ def test_sample_train_and_report(run):
     summary = json.loads(trained.stdout)
     assert (summary["preset"], summary["steps"]) == ("koch2020", 100)
     assert rg.load("r.npz").hidden == 4
-    rg.judge(rg.load("e.npz"), {"majority": rg.Majority()}).save("out")
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_page_is_drawn_again(run, critical8):
+    rg.judge(critical8, {"majority": rg.Majority()}).save("out")
     drawn = run("report", "out")
     assert drawn.exit_code == 0, drawn.stderr
     assert "majority" in drawn.stdout
@@ -460,6 +487,7 @@ def test_a_network_goes_on_where_it_was(run):
     assert "another folder" in other.stderr
 
 
+@pytest.mark.slow
 def test_a_network_is_assessed_and_measured(run, no_page):
     """And then a map of a comparison."""
     rg.save_rbm("r.npz", rg.train_rbm(rg.sample(4, 3.0, 50), 4, preset="veiga2020", steps=20))
@@ -533,13 +561,14 @@ def test_wrong_usage_is_one_line_of_the_command_itself(typed, rule):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_controls_of_the_training_and_decoys_stand_beside_the_network(run, no_figures):
     """On the smallest lattice, whose page shows no number that is none."""
     flags = ["--control", "permuted", "--control", "gaussian", "--decoy", "--map", "koch2020", "--quiet"]
     result = run("compare", "--size", "4", "--samples", "200", "--steps", "20", *flags, "--out", "out")
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
-    assert "nan" not in (Path("out") / "report.html").read_text(encoding="utf-8").lower().replace("nanometre", "")
+    assert without_nan(Path("out") / "report.html")
     maps = rg.load("out").maps
     kinds = {name: maps[f"rbm_koch2020{name}"].kind for name in ("", "@permuted", "@gaussian", "@untrained")}
     assert kinds == {"": "judged", "@permuted": "control", "@gaussian": "control", "@untrained": "control"}

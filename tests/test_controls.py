@@ -8,7 +8,7 @@ import pytest
 import reference
 
 import rgstep as rg
-from rgstep import controls
+from rgstep import controls, results
 from rgstep.arguments import InputError
 from rgstep.blocking import (
     Average,

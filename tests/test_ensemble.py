@@ -286,7 +286,7 @@ def test_specific_heat_of_all_states(rng):
 def test_specific_heat_has_no_bias_of_order_one_over_n(rng):
     """By single samples the jackknife's correction is exact: K² N times the variance with n − 1."""
     energies = rng.normal(size=30)
-    assert specific_heat(energies, 4, 0.5, groups=30).value == pytest.approx(0.25 * 16 * energies.var(ddof=1))
+    assert specific_heat(energies, 4, 0.5).value == pytest.approx(0.25 * 16 * energies.var(ddof=1))
 
 
 def test_c_is_checked_from_a_hundred_excitations_on():

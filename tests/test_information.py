@@ -256,7 +256,7 @@ def test_the_lower_bound_is_none_of_its_own_fit():
     """Coins know nothing: 33 weights fitted to 600 of them are worth 0.02 on these, and less than 0 on others."""
     rng = np.random.default_rng(3)
     v, h = (rng.choice(np.array([-1, 1], np.int8), (50, side, side)) for side in (8, 4))
-    assert inf.lower_bound(v, h).value < 0
+    assert inf.lower_bound(v, h, np.random.default_rng(0)).value < 0
 
 
 def test_the_lower_bound_sees_far_spins_that_the_count_does_not():
