@@ -80,6 +80,7 @@ def test_the_intervals_do_not_cover_a_base_that_lacks_a_unit(hundred, units):
     assert covered(hundred, lambda rbm, exact: exact + units * np.log(2)) < 30
 
 
+@pytest.mark.slow
 def test_repeated_intervals_cover_at_their_rate_and_errors_are_right():
     """40 seeds on one network: at least 95 % but for chance, and both estimates z-distributed."""
     rbm, runs = network(12, 8, 0.4), 40
@@ -312,12 +313,13 @@ def test_small_networks_are_summed(visible, hidden):
     assert str(found) == f"ln Z = {found.low:.10g} (exact)"
 
 
+@pytest.mark.usefixtures("as_users_run")
 @pytest.mark.parametrize(("visible", "hidden"), [(26, 27), (64, 24), (1024, 256)])
 def test_large_networks_are_annealed(visible, hidden, monkeypatch):
     """More than 25 units in the smaller layer, or a sum that would take minutes; what was asked for is passed on."""
     asked = {"temperatures": 50, "chains": 60, "wanted": 0.1, "start": None, "sweeps": 5, "progress": None}
     monkeypatch.setattr(annealing, "annealed_log_partition", lambda rbm, seed, **settings: (seed, settings))
-    assert log_partition_interval.__wrapped__(untrained_rbm(visible, hidden), 3, **asked) == (3, asked)
+    assert log_partition_interval(untrained_rbm(visible, hidden), 3, **asked) == (3, asked)
 
 
 # --- bad input

@@ -93,6 +93,7 @@ def test_three_ways_to_ln_z_agree(tmp_path):
     assert abs(float(found.bennett.value) - off) > 4.5 * float(found.bennett.error)
 
 
+@pytest.mark.slow
 def test_checkpoints_too_far_apart_are_a_note(tmp_path):
     data = rg.sample(SIZE, 1.5, 500, seed=1)
     near, far = rg.untrained_rbm(16, 6), replace(rg.untrained_rbm(16, 6, seed=1, weights_sd=3.0), origin={"steps": 5})

@@ -104,6 +104,7 @@ def test_a_run_that_was_cut_ends_on_the_same_bits(tmp_path, changes):
     assert_same(*cut_and_resumed(tmp_path, **changes))
 
 
+@pytest.mark.slow
 def test_several_networks_go_on_together(tmp_path):
     resumed, whole = cut_and_resumed(tmp_path, seed=[3, 1])
     for one, other in zip(resumed, whole, strict=True):

@@ -235,6 +235,7 @@ def test_several_seeds_train_several_networks(run, no_page):
     assert [name.partition("~")[0] for name in maps].count("rbm_untrained") == 2
 
 
+@pytest.mark.slow
 def test_two_maps_of_one_name_are_both_measured(run, no_page):
     """Also a user's map called like one of ours, or like a file of the report."""
     Path("deep").mkdir()

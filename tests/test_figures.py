@@ -463,6 +463,7 @@ def test_a_monitored_network_has_its_own_plate(critical8):
     np.testing.assert_array_equal(line.get_ydata(), readings["u_model"][1:])
 
 
+@pytest.mark.slow
 def test_drawing_reports_its_progress_with_many_networks(critical8, tmp_path, monkeypatch):
     data = rg.ensemble_from_array(critical8.spins[:64], rg.CRITICAL_TEMPERATURE, {"source": "<test>"})
     start = rg.untrained_rbm(64, 4)
@@ -513,6 +514,7 @@ OF_OLD = {  # every figure that the version which wrote it drew
 }
 
 
+@pytest.mark.slow
 def test_the_page_of_a_report_of_schema_1_is_drawn_again(tmp_path):
     """`rgstep report` on a folder that the version before wrote: all its figures, and the numbers as they were."""
     shutil.copytree(OLD, tmp_path / "old")
@@ -523,6 +525,15 @@ def test_the_page_of_a_report_of_schema_1_is_drawn_again(tmp_path):
     text = (tmp_path / "old/report.html").read_text(encoding="utf-8")
     assert all(f'alt="{name}"' in text for name in OF_OLD)
     assert (tmp_path / "old/report.json").read_bytes() == before
+
+
+def test_the_page_of_a_report_of_schema_1_is_written_again(tmp_path, monkeypatch):
+    """Without the figures, which take seconds."""
+    monkeypatch.setattr(page, "plates_of", lambda report, row: iter(()))
+    shutil.copytree(OLD, tmp_path / "old")
+    report = redraw(tmp_path / "old")
+    text = (tmp_path / "old/report.html").read_text(encoding="utf-8")
+    assert all(entry.verdict in text and name in text for name, entry in report.maps.items())
 
 
 def test_figures_of_a_report_of_schema_1_show_its_numbers():

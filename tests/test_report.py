@@ -497,6 +497,7 @@ def test_a_report_of_schema_1_opens_with_its_arrays_under_their_rows():
         assert names <= found[row], row
 
 
+@pytest.mark.slow
 def test_names_of_schema_1_are_those_of_today(critical8):
     """What is measured today has every name that a figure may look for: an old name without a new one shows here."""
     ensemble = rg.ensemble_from_array(critical8.spins[:200], rg.CRITICAL_TEMPERATURE)

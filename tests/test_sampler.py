@@ -25,6 +25,8 @@ from rgstep.samplers.chains import KINDS
 from rgstep.samplers.rng import Purpose, seed_sequence, words
 from rgstep.samplers.sample import Job, run_all
 
+pytestmark = pytest.mark.usefixtures("as_users_run")  # the checks of types take most of the time here
+
 TC = rg.CRITICAL_TEMPERATURE
 MADE = [*((kernel, mode) for kernel in KINDS for mode in ("iid", "thin")), ("auto", "exact")]
 """Every kernel and mode."""

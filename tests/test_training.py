@@ -323,6 +323,7 @@ def test_bad_lists_of_seeds_are_refused(data, seeds):
         train(data, seed=seeds)
 
 
+@pytest.mark.slow
 def test_one_program_serves_k_steps_and_seed(data):
     """Compiled once in a run, in particular: what goes out of a compiled loop has the types of what goes in."""
     for settings_ in ({"chains": 21, "method": "pcd"}, {"batch": 49}):

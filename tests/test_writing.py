@@ -16,6 +16,8 @@ from rgstep.instruments import DECIDING, vh_pattern
 from rgstep.results import FEATURES
 from rgstep.streams import stream
 
+pytestmark = pytest.mark.usefixtures("as_users_run")  # the checks of types take most of the time here
+
 SIZE = 8
 LATTICE_IS_CHANCE = ("random_tiling", "far_majority")  # their centres say nothing of the lattice, which is not turned
 

@@ -11,6 +11,8 @@ from rgstep.exact import torus
 from rgstep.ising import Ising
 from rgstep.samplers.chains import KINDS
 
+pytestmark = pytest.mark.usefixtures("as_users_run")  # the checks of types take most of the time here
+
 TC = rg.CRITICAL_TEMPERATURE
 LOCAL = {  # size → temperatures; at T = 1 smaller lattices have too few excitations
     4: (1.5, 1.8, TC, 4.0),
