@@ -401,3 +401,9 @@ def test_the_tangent_fails_where_an_operator_is_wrong(critical16):
     u = tangent.of_sums(wrong, sums(h))
     assert abs(u.value[1] / tangent.TANGENT[1] - 1) > 0.1
     assert abs(u.value[1] - tangent.TANGENT[1]) > 5 * u.error[1]
+
+
+def test_a_negative_or_complex_eigenvalue_is_no_exponent():
+    """ln |λ| of λ = −½ is a number too, and none of scaling."""
+    eigenvalues = np.array([2.0, 0.5, 0.0, -0.5, -2.0, 0.5 + 0.4j])
+    np.testing.assert_array_equal(mcrg.turns(eigenvalues), [False, False, True, True, True, True])
