@@ -95,7 +95,7 @@ MUTANTS = [
     Mutant("max(length - np.trace(spread), 0.0)", "length", "hamiltonian"),
     Mutant("mean(first * second) - mean(first)", "mean(first * first) - mean(first)", "hamiltonian"),
     Mutant("J = 2.0 * symmetric(beta) - 0.5 * (halves[0] + halves[1])", "J = symmetric(beta)", "hamiltonian"),
-    Mutant("0.5 * np.linalg.solve(hessian, (missed", "0.25 * np.linalg.solve(hessian, (missed", "hamiltonian"),
+    Mutant("0.5 * np.tanh(K @ u.T)", "0.5 * np.tanh(K @ u.T / 2)", "hamiltonian"),
     Mutant("return K * rise - error * bell,", "return np.abs(K),", "hamiltonian"),
     Mutant("entropy = np.log1p(odds) + 2 * a * odds", "entropy = np.log1p(odds) + a * odds", "entropy"),
     Mutant("entropy[:, counted].mean(", "entropy.mean(", "entropy"),
