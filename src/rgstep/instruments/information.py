@@ -396,7 +396,7 @@ def measure(subject: Subject) -> Row:
     if size >= block + 2 * RING_WIDTH:
         rng = subject.rng("units that the lower bound on the information reads")
         estimates["I_hE_wide"] = lower_bound(ensemble, h, rng, block=block, places=places)
-    remarks = [*about(subject, block, counts), *remarks(estimates, counts), *warnings(h, gauge, counts, estimates)]
+    remarks = [*about(subject, block, counts), *in_words(estimates, counts), *warnings(h, gauge, counts, estimates)]
     if "I_ratio" in estimates and not stands_out(estimates["I_VE"]):
         del estimates["I_ratio"]
     return Diagnostic(None, "; ".join(remarks), of_all(estimates)), {"places": places.astype(np.int32)}
@@ -443,7 +443,7 @@ def about(subject: Subject, block: int, counts: Counts) -> list[str]:
     return lines
 
 
-def remarks(estimates: Mapping[str, Estimate], counts: Counts) -> list[str]:
+def in_words(estimates: Mapping[str, Estimate], counts: Counts) -> list[str]:
     """Return in words whether h knows more of the rest than its tile does."""
     lines = []
     if "I_hE_wide" in estimates:
