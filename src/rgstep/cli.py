@@ -1,4 +1,4 @@
-"""The command line: each verb parses, calls one function, prints. Exit status 0 done, 2 bad input, 1 our failure."""
+"""The command line: each command parses, calls one function, prints. Exit status 0 done, 2 bad input, 1 our failure."""
 
 import json
 import os

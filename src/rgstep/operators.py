@@ -1,4 +1,4 @@
-"""How much of each short-range interaction does a configuration hold?
+"""Sums of products of neighbouring spins: the short-ranged operators of a Hamiltonian, counted in bits.
 
 Sums over the torus of products of neighbouring spins, over all sites and all orientations (terms a site in brackets):
 

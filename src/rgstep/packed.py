@@ -1,4 +1,4 @@
-"""Where do a million configurations fit? In bits: 128 bytes each at L = 32, eight spins a byte.
+"""Configurations as bits, eight spins a byte: 128 bytes each at L = 32.
 
 Configuration k is row k of a table of bytes, its lattice rows end to end, the first site in the highest bit, 1 = up;
 what is left of the last byte is 0. That is NumPy's `packbits`, and what the files hold. Energy and magnetisation are

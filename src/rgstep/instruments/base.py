@@ -31,7 +31,7 @@ Arrays: TypeAlias = Mapping[str, np.ndarray]
 Row: TypeAlias = tuple[Diagnostic, Arrays]  # the numbers of one instrument for one map, and what its figures show
 Axes: TypeAlias = Any  # of matplotlib, which is loaded when the page is drawn and not before
 SMALLEST_SIDE = 4  # of a level: on 2×2 all couplings but one coincide
-TRIAL = 64  # configurations whose E[h | v] and E[h | −v] tell the origin of h
+ORIGIN_SAMPLES = 64  # configurations whose E[h | v] and E[h | −v] tell the origin of h
 ANSWERS_AGREE = 1e-3  # of the largest h: what a network may differ by when it is asked the same twice
 NO_PLACES = "not measured: h has no places; return (sample, l, l), or as many units as fill a square lattice"
 
@@ -271,7 +271,7 @@ def take_step(
 
 def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[Written, Samples]:
     """Return a map and a draw of its h for each sample, both written from the origin of h; int8 where all are ±1."""
-    v = read(source, 0, TRIAL)
+    v = read(source, 0, ORIGIN_SAMPLES)
     of_v, of_flipped = np.split(asked_twice(coarse, np.concatenate([v, -v]), name), 2)
     raw = draw(source, coarse, rng)
     origin = gauge.origin_of(raw, of_v, of_flipped)

@@ -7,7 +7,7 @@ For ±1 units that are independent given v, with means m_a = E[h_a | v] and H₂
 Units that depend on each other given v have less: the number is then an upper bound. A rule without coins has 0; the
 majority rule with random ties has ln 2 · P(tie), 0.0591 on the infinite lattice at T_c.
 
-The ladder s: the machine whose inputs x_a = Σ_i W_ia v_i + b_a are s times as large, m_a = tanh(s x_a); at s = ∞, h_a =
+The ladder s: the network whose inputs x_a = Σ_i W_ia v_i + b_a are s times as large, m_a = tanh(s x_a); at s = ∞, h_a =
 sign x_a. A noisy block spin becomes the majority rule on the way (Swendsen 1984 has the noisy one); a filter that is no
 block spin stays one.
 """
@@ -284,8 +284,8 @@ def block_spins(axes: Axes, maps: Mapping[str, MapReport], quantity: str) -> Non
 INSTRUMENT = Instrument(
     name=ROW,
     question=(
-        "It tells how much of h is a coin of the map's own, per unit, and whether making the map less noisy moves the "
-        "couplings of h towards those of block spins. It cannot tell whether what is left is a block spin: decimation, "
+        "It tells how much of h the map itself draws at random, per unit, and whether making the map less noisy moves "
+        "the couplings of h towards those of block spins. It cannot tell whether what is left is a block spin: decimation, "
         "a random tiling and an average all have little noise or none."
     ),
     measure=measure,

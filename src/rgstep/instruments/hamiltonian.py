@@ -1,4 +1,4 @@
-"""Is the Hamiltonian of the coarse variables local, and does it come to rest?
+"""Is the Hamiltonian of the coarse variables local, and does it stay the same from level to level?
 
 **Couplings by pseudolikelihood.** For translation-invariant couplings of ±1 variables on a torus, H = −Σ_α K_α S_α over
 pairs (1,0), (1,1), (2,0), (2,1), (2,2) and the plaquette,

@@ -1,10 +1,10 @@
-"""How far is a machine's own law of the spins from the Ising model's? The Kadanoff gap.
+"""How far is a network's own law of the spins from the Ising model's? The Kadanoff gap.
 
 A coarse graining p(h | v) keeps the law of the spins: Σ_h p(h | v) = 1, so that summing p(v, h) = p(h | v) p(v) over
 h gives back e^{−K E(v)}/Z. Mehta and Schwab (arXiv:1410.3831) asked this of an RBM, Σ_h e^{−E(v, h)} ∝ e^{−K E(v)}.
 With F its free energy and x = −K E(v), the regression over configurations,
 
-    −F(v) = const + slope · x(v) + residual,    slope = 1 and residual = 0 if the machine has the Ising law,
+    −F(v) = const + slope · x(v) + residual,    slope = 1 and residual = 0 if the network has the Ising law,
 
 says how far it is from that. Its p(h | v) is normalised whatever its weights are, so the gap measures the generative
 fit, not whether h is a block spin. With d = −F − x, KL(p_Ising ‖ p_RBM) = Var(d)/2 to second order in d.
@@ -39,7 +39,7 @@ def gap(rbm: RBM, ensemble: Ensemble) -> Mapping[str, Estimate]:
     explained     the share of Var(F) that the energy accounts for, its squared correlation with x; left out as slope
 
     Args:
-        rbm: a machine with L² visible units.
+        rbm: a network with L² visible units.
         ensemble: independent configurations of the Ising model of side L.
 
     Raises:

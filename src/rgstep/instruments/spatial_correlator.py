@@ -1,4 +1,4 @@
-"""How fast does each picture ⟨v h_a⟩ forget itself over the lattice? Spatial correlators of pictures and of weights.
+"""How does the spatial correlator of each picture ⟨v h_a⟩, and of each unit's weights, decay with distance?
 
 C_a(d) = Σ_x P_a(x) P_a(x+d) / Σ_x P_a(x)², averaged over units and directions (`patterns`), as drawn in
 arXiv:1906.05212.
@@ -112,8 +112,8 @@ def momentum_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]], order
 INSTRUMENT = Instrument(
     name="spatial_correlator",
     question=(
-        "How far the picture of a unit is like itself, moved over the lattice. It describes what a picture looks like; "
-        "any filter of critical data has a decaying curve."
+        "How alike a picture and the same picture shifted by some distance are. It describes what a picture looks "
+        "like; any filter of critical data has a decaying curve."
     ),
     measure=measure,
     figures="rgstep.instruments.spatial_correlator:figures",

@@ -299,7 +299,7 @@ def merged(moments: Moments, groups: int) -> list[np.ndarray]:
 def coefficients(v: Source, moments: Moments, two_point: np.ndarray, units: np.ndarray) -> np.ndarray:
     """Return β of some units from each group of samples, float32 `(group, unit, L, L)`, by control variates."""
     first = np.zeros((len(units), moments.size, moments.size), np.float32)  # β⁰
-    level = 2 * math.log(moments.size**2)  # noise passes at a site or less of a picture (Donoho and Johnstone 1994)
+    level = 2 * math.log(moments.size**2)  # one site or so of pure noise is above (Donoho and Johnstone 1994)
     for _ in range(1 if len(v) > ONE_ROUND else 2):
         rough = gathered(
             improved(v, moments, two_point, units, first, ROUGH_GROUPS), len(merged(moments, ROUGH_GROUPS))

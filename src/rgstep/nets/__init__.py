@@ -1,1 +1,1 @@
-"""Networks as coarse grainings: the restricted Boltzmann machine, its training, and adapters for a user's own."""
+"""Networks as coarse grainings: the restricted Boltzmann machine, its training, and the law that it learned."""

@@ -1,6 +1,6 @@
-"""Neighbours of a ladder compared through D = F_{l+1} − F_l: the ratio of their partition functions, their overlap.
+"""Two neighbours on a ladder of networks: the ratio of their partition functions, and their overlap.
 
-With n configurations of each of the two networks, x = ln Z_{l+1} − ln Z_l solves
+With n configurations of each of the two and D = F_{l+1} − F_l, x = ln Z_{l+1} − ln Z_l solves
 
     Σ_{v of l} 1 / (1 + exp(D(v) + x)) = Σ_{v of l+1} 1 / (1 + exp(−D(v) − x)),
 
