@@ -285,8 +285,8 @@ INSTRUMENT = Instrument(
     name=ROW,
     question=(
         "It tells how much of h the map itself draws at random, per unit, and whether making the map less noisy moves "
-        "the couplings of h towards those of block spins. It cannot tell whether what is left is a block spin: decimation, "
-        "a random tiling and an average all have little noise or none."
+        "the couplings of h towards those of block spins. It cannot tell whether what is left is a block spin: "
+        "decimation, a random tiling and an average all have little noise or none."
     ),
     measure=measure,
     headline={"entropy": "H"},
