@@ -491,7 +491,7 @@ def test_a_network_goes_on_where_it_was(run):
 @pytest.mark.slow
 def test_a_network_is_assessed_and_measured(run, no_page):
     """And then a map of a comparison."""
-    rg.save_rbm("r.npz", rg.train_rbm(rg.sample(4, 3.0, 50), 4, preset="veiga2020", steps=20))
+    rg.save("r.npz", rg.train_rbm(rg.sample(4, 3.0, 50), 4, preset="veiga2020", steps=20))
     answer = run("assess", "r.npz", "--temperature", 3, "--samples", 200)
     assert answer.exit_code == 0, answer.stderr
     assert "KL(Ising ‖ RBM)" in answer.stdout
