@@ -32,7 +32,7 @@ from rgstep.report import load_report
 from rgstep.store import load_ensemble, load_rbm, save_ensemble, save_rbm
 
 LONGEST = 500  # characters of a message
-QUICK = 2500  # calls of the fast test
+QUICK = 1500  # calls of the fast test
 
 
 # --- what no one should give

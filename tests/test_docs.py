@@ -12,7 +12,12 @@ import rgstep
 ROOT = Path(__file__).parent.parent
 PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "README.md"]
 PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
-LONG = {"README.md", "docs/networks.md", "docs/diagnostics/decoy.md"}  # they train networks: more than two seconds
+LONG = {
+    "README.md",
+    "docs/networks.md",
+    "docs/diagnostics/decoy.md",
+    "docs/diagnostics/controls.md",
+}  # over two seconds
 
 
 def code_blocks(text: str) -> list[tuple[str, str]]:

@@ -93,7 +93,7 @@ METHODS = {
     "trajectory": {"method": "pcd", "tempering": "trajectory", "levels": 4, "chains": 50},
     "without biases": {"method": "pcd", "biases": False},
 }
-SLOW = ("CD-4", "centred", "temperature", "trajectory", "without biases")
+SLOW = ("CD-1", "CD-4", "centred", "temperature", "trajectory", "without biases")
 
 
 @pytest.mark.parametrize("name", [pytest.param(m, marks=pytest.mark.slow if m in SLOW else ()) for m in METHODS])
