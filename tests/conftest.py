@@ -23,7 +23,7 @@ def pytest_configure(config):
     """Set what the workers and all subprocesses inherit.
 
     Each worker has a core of its own, so BLAS takes one thread. What JAX has compiled in one process is read in the
-    others: two workers then take 234 s instead of 267 s.
+    others.
     """
     if not hasattr(config, "workerinput"):
         config.compiled = tempfile.TemporaryDirectory()

@@ -72,7 +72,7 @@ MUTANTS = [
         "if self.doubt:\n            return None",
         "criteria",
     ),
-    Mutant("if outcomes.get(name) is None]", "if outcomes.get(name, True) is None]", "criteria"),
+    Mutant("if passed.get(name) is None]", "if passed.get(name, True) is None]", "criteria"),
     Mutant("same_side = (n - r) * (t - r) > 0", "same_side = (n - r) * (t - r) < 0", "claims"),
     Mutant("share = (0.0 if same_side else 2.0)", "share = (0.0 if same_side else 1.0)", "claims"),
     Mutant("SIGMAS = 3.0", "SIGMAS = 10.0", "claims"),

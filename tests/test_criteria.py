@@ -12,7 +12,7 @@ from rgstep.battery import conclude, decide
 from rgstep.controls import HAND_MADE, KNOWN
 from rgstep.estimates import Estimate
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
-from rgstep.results import Comparison, Criterion, Diagnostic, Quantity, apply, conclusion
+from rgstep.results import Criterion, Diagnostic, Outcome, Quantity, apply, conclusion
 
 SCALE = results.Scale(16, 2)
 
@@ -36,25 +36,25 @@ def diagnostic(passed=None, why="x", **estimates):
     ],
 )
 def test_a_number_is_inside_outside_or_at_the_edge(value, error, passed):
-    assert Comparison("x", Estimate(value, error), 0.0, 1.0).passed is passed
+    assert Outcome("x", Estimate(value, error), 0.0, 1.0).passed is passed
 
 
 def test_undecided_says_how_many_samples_decide():
     """Two standard errors must fit into the distance to the edge: 0.1 / 0.05, so 16 times the samples."""
-    comparison = Comparison("x", Estimate(0.95, 0.1), 0.0, 1.0)
+    comparison = Outcome("x", Estimate(0.95, 0.1), 0.0, 1.0)
     assert comparison.needed(1000) == pytest.approx(16_000)
     assert "about 20,000 samples would decide" in comparison.sentence(1000)
-    at_the_edge = Comparison("x", Estimate(1.0, 0.1), 0.0, 1.0)
+    at_the_edge = Outcome("x", Estimate(1.0, 0.1), 0.0, 1.0)
     assert "no number of samples" in at_the_edge.sentence(1000)
-    assert Comparison("x", Estimate(0.95, 0.1 / 4.01), 0.0, 1.0).passed is True
+    assert Outcome("x", Estimate(0.95, 0.1 / 4.01), 0.0, 1.0).passed is True
 
 
 def test_units_that_cannot_be_seen_are_a_doubt_and_no_failure():
-    assert Comparison("faint_units", Estimate(1.0, 0.0), -math.inf, 0.1).passed is False
-    doubtful = Comparison("faint_units", Estimate(1.0, 0.0), -math.inf, 0.1, doubt=True)
+    assert Outcome("faint_units", Estimate(1.0, 0.0), -math.inf, 0.1).passed is False
+    doubtful = Outcome("faint_units", Estimate(1.0, 0.0), -math.inf, 0.1, doubt=True)
     assert doubtful.passed is None
     assert "with 200 samples" in doubtful.sentence(200)
-    assert Comparison("faint_units", Estimate(0.0, 0.0), -math.inf, 0.1, doubt=True).passed is True
+    assert Outcome("faint_units", Estimate(0.0, 0.0), -math.inf, 0.1, doubt=True).passed is True
 
 
 def test_levels_are_matched_by_their_number():

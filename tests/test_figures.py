@@ -486,13 +486,13 @@ def test_a_saved_report_gives_the_same_page(small, tmp_path, monkeypatch):
     assert texts[0] == texts[1]
 
 
-def test_every_row_that_has_figures_names_a_function_of_its_own():
-    named = {name: instrument.figures for name, instrument in INSTRUMENTS.items() if instrument.figures}
-    assert named.keys() == INSTRUMENTS.keys() - {"kadanoff_gap", "decoy", "tangent"}
-    for name, where in named.items():
-        module, _, function = where.partition(":")
-        assert module == INSTRUMENTS[name].measure.__module__
-        draw = getattr(importlib.import_module(module), function)
+def test_figures_stand_beside_the_measurement_and_headlines_have_a_legend():
+    drawn = {name: instrument.figures for name, instrument in INSTRUMENTS.items() if instrument.figures}
+    assert drawn.keys() == INSTRUMENTS.keys() - {"kadanoff_gap", "decoy", "tangent"}
+    for instrument in INSTRUMENTS.values():
+        assert all(label in instrument.legend for label in instrument.headline.values())
+    for name, draw in drawn.items():
+        assert draw.__module__ == INSTRUMENTS[name].measure.__module__
         if name not in ("sampling", "spatial_correlator"):  # which every map has
             assert list(draw({})) == []
 

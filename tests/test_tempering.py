@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import network, states
-from scipy.special import erfc, logsumexp
+from scipy.special import logsumexp
 from scipy.stats import chi2
 
 from rgstep import RBM, InputError, memory
@@ -16,7 +16,6 @@ from rgstep.nets.tempering import (
     LadderState,
     Tempered,
     attempts,
-    choose_betas,
     exchange,
     free_energies,
     ladder_state,
@@ -409,32 +408,6 @@ def test_ladders_hold_the_networks_given():
     np.testing.assert_array_equal(run.w, np.stack([0 * rbm.weights, rbm.weights, other.weights]))
     np.testing.assert_array_equal(run.a, np.stack([rbm.visible_bias, rbm.visible_bias, other.visible_bias]))
     assert len(trajectory_ladder(levels_of(rbm, (0, 1))).w) == 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("rbm", "gaps"), [(network(24, 8, 0.9), None), (network(24, 8, 0.02), 1)])
-def test_betas_are_chosen_for_equal_acceptance(rbm, gaps):
-    betas = choose_betas(rbm, 0, 0.3)
-    assert (betas[0], betas[-1]) == (0, 1)
-    assert (np.diff(betas) > 0).all()
-    if gaps is not None:
-        assert len(betas) == gaps + 1
-        return
-    rates = np.asarray(temper(temperature_ladder(rbm, betas), 1, chains=64, steps=400).acceptances.value)
-    assert len(betas) > 3
-    assert rates.min() > 0.2
-    assert rates.max() < 0.55
-    even = np.linspace(0, 1, len(betas))
-    spread = np.asarray(temper(temperature_ladder(rbm, even), 1, chains=64, steps=400).acceptances.value)
-    assert np.ptp(spread) > 2 * np.ptp(rates)
-
-
-def test_betas_are_placed_exactly_where_acceptance_is_gaussian():
-    """A = erfc(c Δβ) from uneven β: the result is even, with as many gaps as A = 0.3 asks for."""
-    betas = np.array([0, 0.3, 0.4, 0.8, 1.0])
-    placed = tempering.equalised(betas, erfc(2.5 * np.diff(betas)), 0.3)
-    np.testing.assert_allclose(placed, np.linspace(0, 1, 5), atol=1e-12)
-    assert erfc(2.5 / 4) > 0.3 > erfc(2.5 / 3)
 
 
 # --- what is refused

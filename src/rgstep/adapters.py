@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import InputError, not_finite
+from rgstep.arguments import InputError, first_line, not_finite, to_numpy
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 
@@ -147,18 +147,6 @@ def checked(h: np.ndarray, samples: int, subject: str) -> Samples:
 def as_floats(h: np.ndarray) -> Field:
     """Return h as floats; float32 unless it is wider already."""
     return h.astype(np.result_type(h.dtype, np.float32), copy=False) if h.dtype.kind == "f" else h.astype(np.float32)
-
-
-def to_numpy(values: Any) -> np.ndarray:
-    """Return an array of NumPy, JAX or PyTorch (on any device, with or without gradients) as a NumPy array."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-    return np.asarray(values)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message."""
-    return (str(error).strip().splitlines() or ["no message"])[0]
 
 
 def place(error: BaseException) -> str:

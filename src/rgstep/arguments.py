@@ -359,6 +359,16 @@ SCALE: Rule = real(f"must be a finite number ≥ 0, at most {LARGEST_PARAMETER:g
 # --- arrays
 
 
+def to_numpy(values: Any) -> np.ndarray:
+    """Return an array of NumPy, JAX or PyTorch (on any device, with or without gradients) as a NumPy array."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+def first_line(error: BaseException, otherwise: str = "no message") -> str:
+    """Return the first line of an exception's message."""
+    return next(iter(str(error).strip().splitlines()), otherwise)
+
+
 def read_array(name: str, value: object) -> np.ndarray:
     """Check an array of numbers, of NumPy, JAX or PyTorch or in nested lists; one with gradients gives its values."""
     if isinstance(value, np.ma.MaskedArray):
@@ -370,9 +380,9 @@ def read_array(name: str, value: object) -> np.ndarray:
         raise broken(name, value, "must be an array of numbers")
     else:
         try:
-            found = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+            found = to_numpy(value)
         except Exception as error:  # lists of unequal lengths, tensors without values
-            reason = shown((str(error).strip().splitlines() or ["it cannot be read"])[0])
+            reason = shown(first_line(error, "it cannot be read"))
             message = f"{name} is no array of numbers: {reason[1:-1]}"
             raise InputError(message) from error
     return found

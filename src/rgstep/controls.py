@@ -53,16 +53,16 @@ LADDER = (0.1, 0.25, 0.5, 1.0, 2.0)  # weights of the Bernoulli block: from litt
 
 HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
     {
-        "average": lambda block: Average(block),
-        "majority": lambda block: Majority(block),
-        "decimation": lambda block: Decimation(block),
+        "average": Average,
+        "majority": Majority,
+        "decimation": Decimation,
         "bernoulli": lambda block: BernoulliBlock(block=block),
         **{f"bernoulli_{weight}": partial(BernoulliBlock, weight) for weight in LADDER},
-        "cross_majority": lambda block: CrossMajority(block),
+        "cross_majority": CrossMajority,
         "window_majority": lambda block: WindowMajority(2 * block, block),
         "scrambled_majority": lambda block: Scrambled(Majority(block)),
-        "random_tiling": lambda block: RandomTiling(block),
-        "far_majority": lambda block: FarMajority(block),
+        "random_tiling": RandomTiling,
+        "far_majority": FarMajority,
     }
 )
 HAND_MADE_CLASSES = tuple({type(make(2)) for make in HAND_MADE.values()} - {Scrambled})

@@ -37,7 +37,7 @@ from scipy import fft
 from scipy.optimize import linear_sum_assignment
 
 from rgstep.arguments import InputError
-from rgstep.ensemble import compact, is_spin, pieces
+from rgstep.ensemble import compact, pieces
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
@@ -95,7 +95,7 @@ def origin_of(h: np.ndarray, of_v: Field, of_flipped: Field) -> Origin:
     """Return the origin and scale of a map.
 
     Args:
-        h: draws for many configurations, `(sample, …)`, as the map writes them.
+        h: draws for many configurations, `(sample, …)`, as the map writes them; those of type int8 are ±1.
         of_v: E[h | v] of a few configurations, `(sample, …)`.
         of_flipped: E[h | −v] of the same.
     """
@@ -119,7 +119,7 @@ def two_values(h: Samples) -> tuple[np.ndarray, np.ndarray] | None:
     The difference must be that of all units: with few samples real variables may take two values each, but not so. A
     unit that takes one value counts as one of ±1: its other value is that of the units that take two.
     """
-    if all(is_spin(part) for _, part in pieces(h)):
+    if h.dtype == np.int8:  # all are ±1
         return np.zeros(h.shape[1:]), np.ones(h.shape[1:])
     low, high = h.min(axis=0).astype(np.float64), h.max(axis=0).astype(np.float64)
     centre, scale, moves = (low + high) / 2, (high - low) / 2, high > low

@@ -99,17 +99,17 @@ class Comparison:
         steps: updates of every training, instead of the preset's own.
     """
 
-    size: int = 32
-    temperature: float = CRITICAL_TEMPERATURE
-    samples: int = 20_000
-    block: int = 2
-    seed: int = 0
-    maps: Sequence[str] = ("rbm_default", "rbm_koch2020")
-    seeds: int = 1
-    hidden: int | None = None
-    steps: int | None = None
-    controls: Sequence[str] = ()
-    decoy: bool = False
+    size: int
+    temperature: float
+    samples: int
+    block: int
+    seed: int
+    maps: Sequence[str]
+    seeds: int
+    hidden: int | None
+    steps: int | None
+    controls: Sequence[str]
+    decoy: bool
 
     @property
     def units(self) -> int:

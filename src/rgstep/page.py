@@ -1,7 +1,6 @@
 """Figures and page of a report: from its numbers to `figures/` and one self-contained `report.html`."""
 
 import base64
-import importlib
 import io
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -12,7 +11,7 @@ import jinja2
 
 from rgstep.claims import family, findings
 from rgstep.drawing import Plate
-from rgstep.instruments import INSTRUMENTS
+from rgstep.instruments import FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.report import Report, headline, mark
 from rgstep.results import MapReport, Quantity
 from rgstep.types import Progress
@@ -37,6 +36,8 @@ def write_page(report: Report, folder: Path, progress: Progress | None = None) -
         ],
         mark=mark,
         instruments=INSTRUMENTS.values(),
+        locality=LOCALITY,
+        fixed_point=FIXED_POINT,
         plates=shown,
         findings=findings(report),
     )
@@ -56,10 +57,9 @@ def drawn(report: Report, name: str, folder: Path) -> list[list[dict[str, str]]]
 
 def plates_of(report: Report, name: str) -> Iterator[Plate]:
     """Yield the figures of one instrument."""
-    where = INSTRUMENTS[name].figures
-    if where is not None and any(name in entry.diagnostics for entry in report.maps.values()):
-        module, _, function = where.partition(":")
-        yield from getattr(importlib.import_module(module), function)(leading(report))
+    figures = INSTRUMENTS[name].figures
+    if figures is not None and any(name in entry.diagnostics for entry in report.maps.values()):
+        yield from figures(leading(report))
 
 
 def save(plate: Plate, folder: Path) -> str:
@@ -92,14 +92,12 @@ def heading(row: str) -> str:
 
 def score(quantity: Quantity) -> str:
     """Return how many standard errors a number is from its exact value, empty where one is not known."""
-    value, error = float(quantity.estimate.value), float(quantity.estimate.error)
-    return "" if quantity.exact is None or not error > 0 else f"{(value - quantity.exact) / error:+.1f}"
+    return "" if quantity.z is None else f"{quantity.z:+.1f}"
 
 
 def leading(report: Report) -> Mapping[str, MapReport]:
     """Return the maps without the further seeds of a network: the ones whose pictures are drawn."""
-    first: dict[str, MapReport] = {}
-    for name, entry in report.maps.items():
-        if family(name) not in {family(other) for other in first}:
-            first[name] = entry
-    return first
+    first: dict[str, str] = {}
+    for name in report.maps:
+        first.setdefault(family(name), name)
+    return {name: report.maps[name] for name in first.values()}

@@ -44,8 +44,6 @@ PREFIXES_OF_SCHEMA_1 = {  # of the others; what has none of these belongs to vh_
     "history_": "training/",
     "": "vh_pattern/",
 }
-
-
 ROWS = mapping("give the rows of each map by its name", instance(MapReport, "give what rgstep.judge returned"))
 
 

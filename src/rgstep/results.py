@@ -32,6 +32,12 @@ class Quantity:
     estimate: Estimate
     exact: float | None = None
 
+    @property
+    def z(self) -> float | None:
+        """How many standard errors the number is from its exact value; None where that or the error is not known."""
+        value, error = float(self.estimate.value), float(self.estimate.error)
+        return (value - self.exact) / error if self.exact is not None and error > 0 else None
+
     def to_dict(self) -> dict[str, float | None]:
         """Return value, error and exact; what is not finite is null."""
         return {
@@ -137,7 +143,7 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Outcome:
     """A measured number and the band that it is held against."""
 
     quantity: str
@@ -169,7 +175,7 @@ class Comparison:
         return samples * (SIGMAS * float(self.estimate.error) / self.room) ** 2
 
     def sentence(self, samples: int) -> str:
-        """Return the comparison in words."""
+        """Return the outcome in words."""
         band = f"[{self.low:.4g}, {self.high:.4g}]".replace("[-inf, ", "(−∞, ").replace(", inf]", ", ∞)")
         number, error = f"{self.quantity} = {self.estimate}", float(self.estimate.error)
         if math.isnan(self.room):
@@ -202,10 +208,10 @@ def rounded(count: float) -> str:
     return f"{math.ceil(count / unit) * unit:,.0f}"
 
 
-def comparisons(
+def outcomes(
     criteria: Sequence[Criterion], measured: Diagnostic, reference: Diagnostic | None, scale: Scale
-) -> Iterator[Comparison]:
-    """Yield the comparisons of one row: every criterion, at every level that was measured."""
+) -> Iterator[Outcome]:
+    """Yield the outcomes of one row: every criterion, at every level that was measured."""
     for criterion in criteria:
         for name, quantity in measured.estimates.items():
             if not criterion.matches(name, scale):
@@ -217,15 +223,15 @@ def comparisons(
                 centre = reference.estimates[name].estimate
                 low, high = low + float(centre.value), high + float(centre.value)
                 estimate = replace(estimate, error=math.hypot(float(estimate.error), float(centre.error)))
-            yield Comparison(name, estimate, low, high, criterion.doubt)
+            yield Outcome(name, estimate, low, high, criterion.doubt)
 
 
-def lacking(criteria: Sequence[Criterion], measured: Diagnostic, scale: Scale) -> Iterator[Comparison]:
-    """Yield a comparison without a number for each quantity that every map must have and this one has not."""
+def lacking(criteria: Sequence[Criterion], measured: Diagnostic, scale: Scale) -> Iterator[Outcome]:
+    """Yield an outcome without a number for each quantity that every map must have and this one has not."""
     for criterion in criteria:
         name = criterion.wanted(scale)
         if name and not name.endswith("[n]") and name not in measured.estimates:
-            yield Comparison(name, Estimate(math.nan, math.nan), criterion.low, criterion.high)
+            yield Outcome(name, Estimate(math.nan, math.nan), criterion.low, criterion.high)
 
 
 def apply(
@@ -242,7 +248,7 @@ def apply(
     """
     if not criteria:
         return measured
-    found = list(comparisons(criteria, measured, reference, scale))
+    found = list(outcomes(criteria, measured, reference, scale))
     if not found:
         none = (
             f"nothing that a criterion looks at was measured at L = {scale.side}, b = {scale.block} from {samples:,} "
@@ -250,17 +256,19 @@ def apply(
         )
         return replace(measured, why=f"{none}; {measured.why}")
     found += lacking(criteria, measured, scale)
-    outcomes = [c.passed for c in found]
-    passed = False if False in outcomes else None if None in outcomes else True
-    telling = [c for c in found if c.passed is passed]
+    answers = [outcome.passed for outcome in found]
+    passed = False if False in answers else None if None in answers else True
+    telling = [outcome for outcome in found if outcome.passed is passed]
     shown = telling if passed is not True else [min(telling, key=margin)]
-    return replace(measured, passed=passed, why="; ".join([*(c.sentence(samples) for c in shown), measured.why]))
+    return replace(
+        measured, passed=passed, why="; ".join([*(outcome.sentence(samples) for outcome in shown), measured.why])
+    )
 
 
-def margin(comparison: Comparison) -> float:
+def margin(outcome: Outcome) -> float:
     """Return by how many standard errors a number is inside its band."""
-    error = float(comparison.estimate.error)
-    return comparison.room / error if error > 0 else math.inf
+    error = float(outcome.estimate.error)
+    return outcome.room / error if error > 0 else math.inf
 
 
 def conclusion(rows: Rows, locality: Collection[str], fixed_point: Collection[str]) -> Verdict:
@@ -277,11 +285,11 @@ def conclusion(rows: Rows, locality: Collection[str], fixed_point: Collection[st
     if (sampling := rows.get("sampling")) and sampling.passed is False:
         return Verdict(NOT_JUDGED, ("sampling",), f"the configurations are not to be trusted: {sampling.why}")
     for names, verdict in ((locality, FEATURES), (fixed_point, LOCAL)):
-        outcomes = {name: rows[name].passed for name in names if name in rows}
-        failed = [name for name, passed in outcomes.items() if passed is False]
+        passed = {name: rows[name].passed for name in names if name in rows}
+        failed = [name for name, answer in passed.items() if answer is False]
         if failed:
             return Verdict(verdict, failed, said(rows, failed))
-        unknown = [name for name in names if outcomes.get(name) is None]
+        unknown = [name for name in names if passed.get(name) is None]
         if unknown:
             return Verdict(UNDECIDED, unknown, said(rows, unknown))
     every = [*locality, *fixed_point]

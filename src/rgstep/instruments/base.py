@@ -5,7 +5,7 @@ for a dense network. Level n + 1 is the map applied to level n, for maps that ta
 of a sequence applied to it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -17,13 +17,14 @@ from rgstep.adapters import as_floats
 from rgstep.arguments import InputError
 from rgstep.blocking import Majority
 from rgstep.correlators import Moments, measure
+from rgstep.drawing import Plate
 from rgstep.ensemble import Ensemble, Level, Source, is_spin, pieces, read
 from rgstep.estimates import Estimate
 from rgstep.gauge import Gauge, Written
 from rgstep.ising import Ising
 from rgstep.nets.rbm import RBM
 from rgstep.operators import Sums, sums
-from rgstep.results import Criterion, Diagnostic, Quantity
+from rgstep.results import Criterion, Diagnostic, MapReport, Quantity
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress, Rng, Samples
 
@@ -47,7 +48,8 @@ class Instrument:
         headline: the quantities that the table shows, with short labels.
         criteria: the bands that its quantities are held against.
         decides: what the verdict needs the row for, if anything.
-        figures: "module:function" that yields the figures of all maps, `drawing.Plate`; only the page imports it.
+        figures: yields the figures of all maps by name; only the page calls it, and matplotlib is loaded then.
+        legend: what the labels of the headline stand for, for the page.
     """
 
     name: str
@@ -56,7 +58,8 @@ class Instrument:
     headline: Mapping[str, str] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
     decides: Literal["locality", "fixed point"] | None = None
-    figures: str | None = None
+    figures: Callable[[Mapping[str, MapReport]], Iterator[Plate]] | None = None
+    legend: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -203,7 +203,7 @@ def last(curve: Estimate, trained: Sequence[RBM], name: str, sites: int) -> Esti
 
 
 def exact_model(system: Ising, pair_coupling: float = PAIR_COUPLING) -> dict[str, float]:
-    """Return share and per_site of the machine with a hidden unit for each bond and each pair, W = ½ arcosh e^{2K}.
+    """Return share and per_site of the network with a hidden unit for each bond and each pair, W = ½ arcosh e^{2K}.
 
     Its law is exact: 2 cosh(W(s + s′)) ∝ e^{K s s′} for cosh 2W = e^{2K}. At T = 0, where its weights diverge, 0 and 0.
     """

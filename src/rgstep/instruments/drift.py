@@ -186,11 +186,15 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     headline={"delta_m[0]": "Δ_m", "U4_drift[1]": "ΔU₄"},
+    legend=(
+        "Δ_m: how h's magnetisation is rescaled in the first step (1/8 at the fixed point), ΔU₄: how its Binder "
+        "cumulant changes"
+    ),
     criteria=(
         Criterion("U4_drift[n]", -0.006, 0.03, "majority", first=1, side=8),
         Criterion("delta_m[0]", 0.05, math.inf, of_real=""),
         Criterion("delta_m[n]", 0.095, 0.16, first=1, side=16, of_real=""),
     ),
     decides="fixed point",
-    figures="rgstep.instruments.drift:figures",
+    figures=figures,
 )

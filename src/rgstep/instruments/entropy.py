@@ -290,5 +290,6 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     headline={"entropy": "H"},
-    figures="rgstep.instruments.entropy:figures",
+    legend="H: entropy of a unit given the spins, in nats",
+    figures=figures,
 )

@@ -523,10 +523,11 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     headline={"K_nn[1]": "K", "locality_q[1]": "Q"},
+    legend="K, Q: nearest-neighbour coupling of h, and the share of its pair couplings beyond the diagonal",
     criteria=(
         Criterion("locality_q[1]", -math.inf, 0.3),
         Criterion("stationarity[n]", -math.inf, 0.2, first=1, side=16, of_real=""),
     ),
     decides="fixed point",
-    figures="rgstep.instruments.hamiltonian:figures",
+    figures=figures,
 )

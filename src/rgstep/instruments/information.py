@@ -548,5 +548,6 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     headline={"I_ratio": "I"},
-    figures="rgstep.instruments.information:figures",
+    legend="I: I(h:E)/I(V:E)",
+    figures=figures,
 )

@@ -329,6 +329,10 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     headline={"y_t[0]": "y_t", "y_h[0]": "y_h"},
+    legend=(
+        "y_t, y_h: exponents of the first step (1 and 15/8 at the fixed point of a large lattice), of a real h those "
+        "of its sign"
+    ),
     criteria=(
         Criterion("y_h[0]", -math.inf, 1.92, of_real="y_h_sign[0]"),
         Criterion("y_h[n]", 1.84, 1.895, first=1, of_real="y_h_sign[n]"),
@@ -336,5 +340,5 @@ INSTRUMENT = Instrument(
         Criterion("y_t[n]", 0.9, 1.1, first=1, side=16, of_real="y_t_sign[n]"),
     ),
     decides="fixed point",
-    figures="rgstep.instruments.mcrg:figures",
+    figures=figures,
 )

@@ -31,11 +31,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     """Yield the distributions of u and m of the configurations, and the z-scores of the checks."""
     entry = next(iter(maps.values()))
     row, arrays = entry.diagnostics["sampling"], entry.arrays["sampling"]
-    scores = {
-        name.replace("_", " "): (float(q.estimate.value) - q.exact) / float(q.estimate.error)
-        for name, q in row.estimates.items()
-        if q.exact is not None and q.estimate.error > 0
-    }
+    scores = {name.replace("_", " "): q.z for name, q in row.estimates.items() if q.z is not None}
     energy, energies = row.estimates["u"].exact, arrays["energies"]
     with sheet(1, 3, size=(10.2, 3.2)) as (figure, (left, middle, right)):
         left.hist(energies, bins=energy_bins(energies, int(arrays["sites"])), density=True, color=COLOURS[5])
@@ -69,5 +65,5 @@ INSTRUMENT = Instrument(
         "chains started cold. z is a distance in standard errors."
     ),
     measure=measure,
-    figures="rgstep.instruments.sampling:figures",
+    figures=figures,
 )

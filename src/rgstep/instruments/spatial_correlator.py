@@ -116,5 +116,5 @@ INSTRUMENT = Instrument(
         "like; any filter of critical data has a decaying curve."
     ),
     measure=measure,
-    figures="rgstep.instruments.spatial_correlator:figures",
+    figures=figures,
 )

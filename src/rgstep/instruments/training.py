@@ -187,5 +187,6 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     headline={"kl_per_spin": "KL"},
-    figures="rgstep.instruments.training:figures",
+    legend="KL: divergence of the network's law from the exact Ising law per spin",
+    figures=figures,
 )

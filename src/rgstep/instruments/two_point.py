@@ -283,7 +283,8 @@ def remarks(subject: Subject, curves: Sequence[Curve]) -> list[str]:
     """Return what limits the numbers, in clauses."""
     says = []
     if subject.found:
-        says.append(f"places found from the pictures, those of units off by {subject.gauge.residual:.2f} spacings rms")
+        off, by_chance = subject.gauge.residual, subject.gauge.expected_at_random
+        says.append(f"places found from the pictures, units off by {off:.2f} spacings rms, {by_chance:.2f} by chance")
         if subject.gauge.constant:
             says.append(f"{len(subject.gauge.constant)} constant units do not count")
     for n, found in enumerate(curves):
@@ -357,7 +358,8 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     headline={"shape_deviation": "δ"},
+    legend="δ: relative deviation of h's two-point function from the torus function of the critical point",
     criteria=(Criterion("shape_deviation", -math.inf, 0.006),),
     decides="locality",
-    figures="rgstep.instruments.two_point:figures",
+    figures=figures,
 )

@@ -55,11 +55,11 @@ OF_TILES = (
 def measure(subject: Subject) -> Row:
     """Return what the pictures look like, and the geometry of the coefficients behind them."""
     quantities, arrays = of_pictures(subject)
-    found = of_coefficients(subject)
-    remarks = [*found[2], *of_writing(subject), "the pictures ⟨v h⟩ beside the tiles decide nothing"]
+    of_tiles, behind, says = of_coefficients(subject)
+    remarks = [*says, *of_writing(subject), "the pictures ⟨v h⟩ beside the tiles decide nothing"]
     if masks_of(subject) is None:
         remarks.append("the units have no given places, so own block, adjacent and farthest are not defined")
-    return Diagnostic(None, "; ".join(remarks), {**quantities, **found[0]}), {**arrays, **found[1]}
+    return Diagnostic(None, "; ".join(remarks), {**quantities, **of_tiles}), {**arrays, **behind}
 
 
 def of_pictures(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarray]]:
@@ -268,6 +268,7 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     headline={"core_share": "core"},
+    legend="core: share of a unit's inputs within two coarse spacings of their centre",
     criteria=(
         Criterion("core_share", 0.7, math.inf),
         Criterion("extended_units", -math.inf, 0.1),
@@ -277,5 +278,5 @@ INSTRUMENT = Instrument(
         Criterion("coverage", 0.1, math.inf),
     ),
     decides="locality",
-    figures="rgstep.instruments.vh_pattern:figures",
+    figures=figures,
 )

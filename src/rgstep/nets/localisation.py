@@ -35,7 +35,7 @@ class Localisation:
         participation: `(hidden,)`, in sites; 0 for a unit without weights.
         centroid: `(hidden, 2)`, row and column in lattice spacings, 0 ≤ centroid < L; 0 along an axis without one.
         resultant: `(hidden,)`, between 0 and 1: how much the centroid means.
-        spread: `(hidden,)`, in lattice spacings; `uniform_spread(L)` for equal weights.
+        spread: `(hidden,)`, in lattice spacings; √((L² + 2)/6) for equal weights on an even lattice.
         sites: the number N of sites.
     """
 
@@ -130,14 +130,6 @@ def along(marginal: Any, xp: Any) -> tuple[Any, Any, Any]:
     step = place[:, None] - centroid
     step = step - size * xp.round(step / size)
     return centroid, resultant, (marginal * step**2).sum(axis=0)
-
-
-def uniform_spread(size: int) -> float:
-    """Return the spread of equal weights on all sites, about a site: √((L² + 2)/6) for even L, √((L² − 1)/6) for odd.
-
-    At L = 32 it is 13.08.
-    """
-    return math.sqrt((size**2 + 2 if size % 2 == 0 else size**2 - 1) / 6)
 
 
 def square_side(visible: int) -> int:

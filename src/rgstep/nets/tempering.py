@@ -12,7 +12,6 @@ Decelle, Furtlehner, Rosset, Seoane 2024, arXiv:2405.15376). Where W = 0 a Gibbs
 each with its own copy of all levels, do not exchange with one another: errors here come from their scatter.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,18 +20,15 @@ from typing import NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import erfcinv
 
 from rgstep import memory
 from rgstep.arguments import InputError, is_number, require_positive, require_seed
 from rgstep.estimates import Estimate, autocorrelation_time, grouped_mean
 from rgstep.nets.rbm import RBM, Weights, gibbs_steps, log_2cosh, uniform
-from rgstep.types import Field, Progress, Rng, Spins
+from rgstep.types import Progress, Rng, Spins
 
 STEPS_IN_LOOP = 100  # steps in one compiled loop, at most
 STEPS_BEFORE_CUT = 400  # chains × steps without one accepted exchange of a pair, from which the ladder counts as cut
-PILOT_RUNS = 15  # in the choice of temperatures, at most: halved so often [0, 1] has gaps of 2^−15
-PLACING_RUNS = 3  # those of them after which the β are moved to equal acceptance
 FROM_FIRST, FROM_LAST = 1, 2  # the end of the ladder where a configuration was last; 0 before it was at the first
 Seed: TypeAlias = int | Rng | jax.Array  # a seed, a generator, or a JAX key
 
@@ -337,62 +333,6 @@ def require_exchange(accepted: np.ndarray) -> None:
     if closed.size:
         message = f"0 exchanges between levels {closed[0]} and {closed[0] + 1} were accepted: put levels between them"
         raise InputError(message)
-
-
-def choose_betas(
-    rbm: RBM,
-    seed: Seed,
-    acceptance: float = 0.3,
-    *,
-    chains: int = 64,
-    steps: int = 200,
-    progress: Progress | None = None,
-) -> Field:
-    """Return β of a temperature ladder from 0 to 1 with about equal acceptance, `acceptance` or a little more.
-
-    Gaps of [0, 1] are halved until no measured acceptance A lies below the one wanted. Then, three times over, the sum
-    of erfc⁻¹(A) is cut into equal parts: for Gaussian energies A = erfc(c Δβ) (Predescu et al. 2004).
-
-    Args:
-        rbm: the network of the last level.
-        seed: decides the chains of the pilot runs.
-        acceptance: wanted between neighbours, between 0 and 1.
-        chains: chains of the pilot runs.
-        steps: steps of each, at least two, and as many before it for the chains to settle.
-        progress: called after each pilot run with the number of levels.
-
-    Raises:
-        InputError: for a bad acceptance, or if halving does not reach it.
-    """
-    require_acceptance(acceptance)
-    key, betas, placed, steps = as_key(seed), np.array([0.0, 1.0]), 0, max(2, require_positive("steps", steps))
-    state = fair_spins(temperature_ladder(rbm, betas), require_positive("chains", chains), key)
-    for turn in range(PILOT_RUNS):
-        ladder = temperature_ladder(rbm, betas)
-        settled = temper(ladder, key, chains=chains, steps=steps, start=state, allow_cut=True)
-        run = temper(ladder, key, chains=chains, steps=steps, start=settled.state, allow_cut=True)
-        rates = np.asarray(run.acceptances.value)
-        if progress:
-            progress("choosing temperatures", turn + 1, PILOT_RUNS, f"{len(betas)} levels")
-        if placed == PLACING_RUNS:
-            return betas
-        if not placed and (rates < acceptance).any():
-            finer = np.sort(np.append(betas, ((betas[1:] + betas[:-1]) / 2)[rates < acceptance]))
-        else:
-            finer, placed = equalised(betas, rates, acceptance), placed + 1
-        nearest = ladder_state(run.state.v[np.searchsorted(betas, finer)])
-        state, betas = nearest._replace(step=run.state.step), finer
-    message = (
-        f"acceptance = {acceptance} not reached by halving [0, 1] {PILOT_RUNS} times: ask for less, or take more steps"
-    )
-    raise InputError(message)
-
-
-def equalised(betas: np.ndarray, rates: np.ndarray, acceptance: float) -> np.ndarray:
-    """Return as few β as reach the acceptance, at equal distances in erfc⁻¹ of the rates measured between `betas`."""
-    position = np.append(0.0, np.cumsum(erfcinv(np.clip(rates, 1e-6, 1 - 1e-6))))
-    gaps = max(1, math.ceil(position[-1] / float(erfcinv(acceptance))))
-    return np.asarray(np.interp(np.linspace(0, position[-1], gaps + 1), position, betas))
 
 
 def require_acceptance(acceptance: object) -> None:
