@@ -23,14 +23,13 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from rgstep.arguments import InputError, is_whole, require_positive
-from rgstep.estimates import Estimate, group_bounds, jackknife
+from rgstep.estimates import GROUPS, Estimate, group_bounds, jackknife
 from rgstep.nets.rbm import RBM, Weights, log_2cosh
 from rgstep.nets.tempering import LadderState, Seed, as_key, from_independent, require_acceptance, stacked, temper
 from rgstep.types import Progress, Spins
 
 Differences = Float[np.ndarray, "pair 2 *draw chain"]  # D at configurations of the lower and of the upper level
 
-JACKKNIFE_GROUPS = 64  # of chains, at most
 FEWEST_CHAINS = 8  # from which an error is given
 FEWEST_ACCEPTED = 10  # exchanges expected among the draws of a pair, below which its ratio is refused
 DRAWS_FOR_CHOICE = 10  # configurations of a chain and level from which the choice of checkpoints is made
@@ -174,7 +173,7 @@ def summed(found: Differences) -> Estimate:
     def total(part: Differences) -> float:
         return sum(log_ratio(of_lower, of_upper) for of_lower, of_upper in part)
 
-    bounds = group_bounds(found.shape[3], JACKKNIFE_GROUPS)
+    bounds = group_bounds(found.shape[3], GROUPS)
     return jackknife(total(found), (total(np.delete(found, np.s_[a:b], axis=3)) for a, b in bounds))
 
 

@@ -38,7 +38,7 @@ from numpy.typing import ArrayLike
 from rgstep.arguments import InputError, is_whole, require_positive, require_seed
 from rgstep.certificate import Check
 from rgstep.ensemble import Ensemble
-from rgstep.estimates import Estimate, autocorrelation_time, group_bounds, grouped_mean, rank_sum_score
+from rgstep.estimates import GROUPS, Estimate, autocorrelation_time, group_bounds, grouped_mean, rank_sum_score
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.nets.curves import axis_distances
 from rgstep.nets.localisation import square_side
@@ -437,7 +437,7 @@ def distance(x: np.ndarray, known: np.ndarray, unit: np.ndarray) -> Estimate:
     """
     but_m = np.arange(x.shape[1]) != 1
     x, y = ((values / unit)[:, but_m] for values in (x, known))
-    groups = np.stack([y[a:b].mean(axis=0) for a, b in group_bounds(len(y), 64)])
+    groups = np.stack([y[a:b].mean(axis=0) for a, b in group_bounds(len(y), GROUPS)])
     noise = np.cov(x.T) / len(x) + np.cov(groups.T) / len(groups)
     delta = x.mean(axis=0) - y.mean(axis=0)
     squares = float((noise**2).sum())
