@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 
 from rgstep import results
@@ -15,9 +16,10 @@ from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.report import Report
-from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Rows, Scale, Verdict
+from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Rows, Scale, Verdict
 from rgstep.types import Progress
 
+ONE_STEP = "whose next is not known: what one step can carry, coherence, tiles, gain, couplings and G, is that of an RG step"
 MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
 
 
@@ -110,9 +112,13 @@ def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tu
         return rows, Verdict(NOT_JUDGED, (), reason)
     beside = reference(subject.block) if subject.block else {}
     samples = len(subject.ensemble)
-    scale = Scale(system.size, subject.block or system.size, subject.real)
+    steps = max(1, len(subject.levels) - 1)
+    scale = Scale(system.size, subject.block or system.size, subject.real, steps)
     decided = {name: decide(name, row, beside.get(name), samples, scale) for name, row in rows.items()}
-    return decided, conclude(decided)
+    verdict = conclude(decided)
+    if verdict.name == RG_STEP and steps == 1:
+        verdict = replace(verdict, reason=f"by one step, {ONE_STEP}; {verdict.reason}")
+    return decided, verdict
 
 
 def decide(name: str, row: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale) -> Diagnostic:

@@ -140,6 +140,11 @@ class Written:
     inner: CoarseGraining
     origin: Origin
 
+    @property
+    def real(self) -> bool:
+        """Whether h takes other values than ±1."""
+        return not self.origin.spins
+
     def mean_h(self, v: Samples) -> Field:
         """Return E[h | v]."""
         return self.origin.apply(self.inner.mean_h(v))
@@ -184,6 +189,11 @@ class Gauge:
     def side(self) -> int:
         """The side l of the coarse lattice; 0 where there is none."""
         return 0 if self.order is None else math.isqrt(len(self.order))
+
+    @property
+    def tiles(self) -> bool:
+        """Whether the units came as a square lattice that tiles the fine one."""
+        return self.given and self.side > 0 and self.size % self.side == 0
 
     @property
     def constant(self) -> tuple[int, ...]:

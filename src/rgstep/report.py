@@ -175,6 +175,8 @@ def load_report(directory: str | Path) -> Report:
                 diagnostics=read_rows(entry["diagnostics"]),
                 arrays=by_row(arrays, text["schema"], origin),
                 reason=str(entry.get("reason", "")),
+                fate=entry.get("fate"),
+                fate_reason=str(entry.get("fate_reason", "")),
             )
         return Report(origin, maps)
     except FileNotFoundError as error:

@@ -1,14 +1,16 @@
 """What is said of one map: measured numbers, whether they meet their criteria, and the verdict.
 
-A criterion asks whether a number lies in a band. The answer is yes or no where the number is more than two standard
-errors inside or outside, and "undecided" between, with the number of samples that would decide. Bands are constants,
-or lie about the value that the majority rule has on the same configurations, so that effects of the lattice's size
-cancel. Each band and its reason: docs/verdict.md.
+A criterion asks whether a number lies in a band. The answer is yes where the number is more than two standard errors
+inside, no where it is more than three outside, and "undecided" between, with the number of samples that would decide.
+A map passes only if all its numbers do, so that one wrong number of a wrong map suffices, with the chance of a single
+comparison, 2.3 %. It fails by any of some 25: three standard errors are the two of one comparison for so many (Šidák
+1967). Bands are constants, shrink with the lattice, or lie about the value that the majority rule has on the same
+configurations. Each band and its reason: docs/verdict.md.
 """
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,7 +22,9 @@ RG_STEP = "RG step"
 LOCAL = "local coarse graining, not near a fixed point"
 FEATURES = "feature extractor, not RG"
 UNDECIDED = "undecided"
-SIGMAS = 2.0  # standard errors that a number must be from the edge of its band to decide
+PASSES = 2.0  # standard errors inside its band from which on a number passes
+FAILS = 3.0  # and outside, from which on it fails: 1 − (1 − 0.00135)^25 = 3.3 %
+FATES = ("reaches the fixed point", "washes out", "leads elsewhere")
 LARGEST_FORECAST = 1000.0  # times as many samples: beyond, none would decide
 NOT_JUDGED = "not judged"
 
@@ -49,11 +53,15 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One row of the battery for one map: `passed` is None where no criterion applies, or where it is undecided."""
+    """One row of the battery for one map: `passed` is None where no criterion applies, or where it is undecided.
+
+    `asked` is False where all its criteria are for levels that the map does not have; the verdict does without the row.
+    """
 
     passed: bool | None
     why: str
     estimates: Mapping[str, Quantity]
+    asked: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain values."""
@@ -65,8 +73,8 @@ class Diagnostic:
 class MapReport:
     """All rows for one map; `kind` is "control" or "judged", `about` says what the map is in a few words.
 
-    `reason` says which rows decided the verdict, and how. `arrays` holds what the figures show, by the names of the
-    rows.
+    `reason` says which rows decided the verdict, and how. `fate` is what iteration leads to, one of `FATES` or None,
+    and `fate_reason` says why. `arrays` holds what the figures show, by the names of the rows.
     """
 
     verdict: str
@@ -75,6 +83,8 @@ class MapReport:
     diagnostics: Mapping[str, Diagnostic]
     arrays: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     reason: str = ""
+    fate: str | None = None
+    fate_reason: str = ""
 
     def estimates(self, row: str) -> Mapping[str, Quantity]:
         """Return the quantities of a row, none where the map has no such row."""
@@ -83,7 +93,14 @@ class MapReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the map's rows as plain values."""
         rows = {name: row.to_dict() for name, row in self.diagnostics.items()}
-        words = {"verdict": self.verdict, "reason": self.reason, "kind": self.kind, "about": self.about}
+        words = {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "fate": self.fate,
+            "fate_reason": self.fate_reason,
+            "kind": self.kind,
+            "about": self.about,
+        }
         return {**words, "diagnostics": rows}
 
 
@@ -105,11 +122,12 @@ Rows = Mapping[str, Diagnostic]
 
 @dataclass(frozen=True)
 class Scale:
-    """The side L of the spins' lattice, the factor b of the map, and whether its h is other than ±1."""
+    """The side L of the spins' lattice, the factor b of the map, whether its h is other than ±1, and how many steps it has."""
 
     side: int
     block: int
     real: bool = False
+    steps: int = 1
 
 
 @dataclass(frozen=True)
@@ -117,8 +135,10 @@ class Criterion:
     """A band for one quantity of a row; `[n]` in its name stands for every level from `first` on.
 
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
-    on the same configurations. Levels of a smaller side than `side` are left out. A number outside its band fails the
-    row, or leaves it undecided (`doubt`). Where h is real, `of_real` stands for `quantity` ("": none).
+    on the same configurations. With `shrinking`, low and high are divided by the side of the first coarse lattice.
+    Levels of a smaller side than `side` are left out, and with `last` all but the last that is left: a map is judged
+    where it has arrived. A number outside its band fails the row, or leaves it undecided (`doubt`). A quantity that is
+    not `needed` may be missing. Where h is real, `of_real` stands for `quantity` ("": none).
     """
 
     quantity: str
@@ -129,6 +149,9 @@ class Criterion:
     side: int = 0
     doubt: bool = False
     of_real: str | None = None
+    shrinking: bool = False
+    last: bool = False
+    needed: bool = True
 
     def wanted(self, scale: Scale) -> str:
         """Return the quantity that the criterion looks at, `[n]` for levels, "" for none."""
@@ -140,6 +163,21 @@ class Criterion:
         match = re.fullmatch(pattern, name)
         level = int(match[1]) if match and match.groups() else self.first
         return match is not None and level >= self.first and scale.side >= self.side * scale.block**level
+
+    def among(self, names: Iterable[str], scale: Scale) -> list[str]:
+        """Return the quantities that the criterion looks at, in the order of their levels."""
+        found = [name for name in names if self.matches(name, scale)]
+        return found[-1:] if self.last else found
+
+    def asked(self, scale: Scale) -> bool:
+        """Whether the map has the levels that the criterion is for."""
+        later = self.first >= 1 and "[n]" in self.wanted(scale)
+        return not later or (scale.steps > self.first and scale.side >= self.side * scale.block**self.first)
+
+    def band(self, scale: Scale) -> tuple[float, float]:
+        """Return low and high for a lattice."""
+        unit = scale.block / scale.side if self.shrinking else 1.0
+        return self.low * unit, self.high * unit
 
 
 @dataclass(frozen=True)
@@ -160,19 +198,20 @@ class Outcome:
 
     @property
     def passed(self) -> bool | None:
-        """Whether the number lies in the band; None within two standard errors of an edge, or without an error."""
+        """Whether the number lies in the band; None too near an edge for its error, or without an error."""
         error = float(self.estimate.error)
-        if not (math.isfinite(self.room) and math.isfinite(error)) or abs(self.room) < SIGMAS * error:
+        if not (math.isfinite(self.room) and math.isfinite(error)):
             return None
-        if self.room < 0 and self.doubt:
-            return None
-        return self.room >= 0
+        if self.room >= 0:
+            return True if self.room >= PASSES * error else None
+        return None if self.doubt or -self.room < FAILS * error else False
 
     def needed(self, samples: int) -> float:
-        """Return how many samples would put the number two standard errors from the edge, if it stays where it is."""
+        """Return how many samples would put the number far enough from the edge, if it stays where it is."""
         if not self.room:
             return math.inf
-        return samples * (SIGMAS * float(self.estimate.error) / self.room) ** 2
+        sigmas = PASSES if self.room > 0 else FAILS
+        return samples * (sigmas * float(self.estimate.error) / self.room) ** 2
 
     def sentence(self, samples: int) -> str:
         """Return the outcome in words."""
@@ -181,7 +220,7 @@ class Outcome:
         if math.isnan(self.room):
             return f"{self.quantity} could not be measured"
         if not (math.isfinite(self.room) and math.isfinite(error)):
-            return f"{number}, no error bar: more samples may give one"
+            return f"{number}, without an error bar"
         if self.doubt and self.room < 0:
             return f"{number}, outside {band}: not enough is seen of the units with {samples:,} samples"
         if self.passed is None:
@@ -213,10 +252,8 @@ def outcomes(
 ) -> Iterator[Outcome]:
     """Yield the outcomes of one row: every criterion, at every level that was measured."""
     for criterion in criteria:
-        for name, quantity in measured.estimates.items():
-            if not criterion.matches(name, scale):
-                continue
-            low, high, estimate = criterion.low, criterion.high, quantity.estimate
+        for name in criterion.among(measured.estimates, scale):
+            (low, high), estimate = criterion.band(scale), measured.estimates[name].estimate
             if criterion.about == "majority":
                 if reference is None or name not in reference.estimates:
                     continue
@@ -230,8 +267,8 @@ def lacking(criteria: Sequence[Criterion], measured: Diagnostic, scale: Scale) -
     """Yield an outcome without a number for each quantity that every map must have and this one has not."""
     for criterion in criteria:
         name = criterion.wanted(scale)
-        if name and not name.endswith("[n]") and name not in measured.estimates:
-            yield Outcome(name, Estimate(math.nan, math.nan), criterion.low, criterion.high)
+        if name and criterion.needed and not name.endswith("[n]") and name not in measured.estimates:
+            yield Outcome(name, Estimate(math.nan, math.nan), *criterion.band(scale))
 
 
 def apply(
@@ -249,6 +286,8 @@ def apply(
     if not criteria:
         return measured
     found = list(outcomes(criteria, measured, reference, scale))
+    if not found and not any(criterion.asked(scale) for criterion in criteria):
+        return replace(measured, asked=False, why=f"not asked of {counted(scale.steps)}; {measured.why}")
     if not found:
         none = (
             f"nothing that a criterion looks at was measured at L = {scale.side}, b = {scale.block} from {samples:,} "
@@ -265,6 +304,11 @@ def apply(
     )
 
 
+def counted(steps: int) -> str:
+    """Return a number of steps in words."""
+    return "one step" if steps == 1 else f"{steps} steps at this size"
+
+
 def margin(outcome: Outcome) -> float:
     """Return by how many standard errors a number is inside its band."""
     error = float(outcome.estimate.error)
@@ -272,10 +316,11 @@ def margin(outcome: Outcome) -> float:
 
 
 def conclusion(rows: Rows, locality: Collection[str], fixed_point: Collection[str]) -> Verdict:
-    """Return the verdict on rows whose criteria have been applied.
+    """Return the verdict on rows whose criteria have been applied, all of them heard before any is left undecided.
 
-    A map that fails a row of locality extracts features; one that passes them and fails a row of the fixed point
-    coarse-grains locally; an RG step passes all. Whatever is needed and undecided leaves the verdict undecided.
+    A map that fails a row of locality extracts features; one that fails a row of the fixed point alone coarse-grains
+    locally, or at any rate is no RG step; an RG step passes all. What is needed and undecided leaves the verdict
+    undecided only if no row fails.
 
     Args:
         rows: by name.
@@ -285,14 +330,11 @@ def conclusion(rows: Rows, locality: Collection[str], fixed_point: Collection[st
     if (sampling := rows.get("sampling")) and sampling.passed is False:
         return Verdict(NOT_JUDGED, ("sampling",), f"the configurations are not to be trusted: {sampling.why}")
     for names, verdict in ((locality, FEATURES), (fixed_point, LOCAL)):
-        passed = {name: rows[name].passed for name in names if name in rows}
-        failed = [name for name, answer in passed.items() if answer is False]
-        if failed:
+        if failed := [name for name in names if name in rows and rows[name].passed is False]:
             return Verdict(verdict, failed, said(rows, failed))
-        unknown = [name for name in names if passed.get(name) is None]
-        if unknown:
-            return Verdict(UNDECIDED, unknown, said(rows, unknown))
-    every = [*locality, *fixed_point]
+    every = [name for name in (*locality, *fixed_point) if name not in rows or rows[name].asked]
+    if unknown := [name for name in every if name not in rows or rows[name].passed is None]:
+        return Verdict(UNDECIDED, unknown, said(rows, unknown))
     return Verdict(RG_STEP, every, said(rows, every))
 
 

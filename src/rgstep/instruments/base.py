@@ -5,6 +5,7 @@ for a dense network. Level n + 1 is the map applied to level n, for maps that ta
 of a sequence applied to it.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,7 @@ from rgstep.ensemble import Ensemble, Level, Source, is_spin, pieces, read
 from rgstep.estimates import Estimate
 from rgstep.gauge import Gauge, Written
 from rgstep.ising import Ising
+from rgstep.lattice import as_vectors
 from rgstep.nets.rbm import RBM
 from rgstep.operators import Sums, sums
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity
@@ -33,6 +35,9 @@ Row: TypeAlias = tuple[Diagnostic, Arrays]  # the numbers of one instrument for 
 Axes: TypeAlias = Any  # of matplotlib, which is loaded when the page is drawn and not before
 SMALLEST_SIDE = 4  # of a level: on 2×2 all couplings but one coincide
 ORIGIN_SAMPLES = 64  # configurations whose E[h | v] and E[h | −v] tell the origin of h
+CONSISTENT_SAMPLES = 8192  # on which draws are held against their mean
+INCONSISTENT = 5.0  # standard errors
+UNSEEN = 2.0  # events that may have been missed by chance
 ANSWERS_AGREE = 1e-3  # of the largest h: what a network may differ by when it is asked the same twice
 NO_PLACES = "not measured: h has no places; return (sample, l, l), or as many units as fill a square lattice"
 
@@ -165,6 +170,24 @@ class Subject:
         return self.placed is not None and self.placed.dtype != np.int8
 
     @cached_property
+    def translation(self) -> float:
+        """How far the map is from commuting with translations, ½⟨|E[h | Tv] − T E[h | v]|²⟩/⟨|E[h | v]|²⟩.
+
+        T moves v by a block and h by a site, along rows and columns; for units that came as a lattice that tiles.
+        """
+        v = read(self.ensemble, 0, ORIGIN_SAMPLES)
+
+        def h_of(spins: Samples) -> np.ndarray:
+            return self.gauge.apply(self.coarse.mean_h(spins)).astype(np.float64)
+
+        here = h_of(v)
+        block = self.system.size // here.shape[1]
+        moved = [h_of(np.ascontiguousarray(np.roll(v, block, axis))) for axis in (1, 2)]
+        differ = sum(float(((h - np.roll(here, 1, axis)) ** 2).mean()) for axis, h in zip((1, 2), moved, strict=True))
+        power = float((here**2).mean())
+        return differ / 4 / power if power > 0 else 0.0
+
+    @cached_property
     def levels(self) -> Sequence[Level]:
         """Lattice-valued variables level by level, the configurations first, down to a side of 4.
 
@@ -273,12 +296,20 @@ def take_step(
 
 
 def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[Written, Samples]:
-    """Return a map and a draw of its h for each sample, both written from the origin of h; int8 where all are ±1."""
+    """Return a map and a draw of its h for each sample, both written from the origin of h; int8 where all are ±1.
+
+    Raises:
+        InputError: for a map that raises, answers nonsense, or does not answer each v for itself and always alike, or
+            whose draws are not of the mean that it states.
+    """
     v = read(source, 0, ORIGIN_SAMPLES)
     of_v, of_flipped = np.split(asked_twice(coarse, np.concatenate([v, -v]), name), 2)
+    drawn_twice(coarse, v, of_v.shape[1:], name)
     raw = draw(source, coarse, rng)
     origin = gauge.origin_of(raw, of_v, of_flipped)
-    return Written(coarse, origin), raw if raw.dtype == np.int8 else origin.apply_to_draws(raw)
+    written, hidden = Written(coarse, origin), raw if raw.dtype == np.int8 else origin.apply_to_draws(raw)
+    require_consistent(source, written, hidden, name)
+    return written, hidden
 
 
 def turned_alike(source: Source, coarse: Written, h: Samples, like: Gauge) -> Samples:
@@ -300,14 +331,83 @@ def turned_alike(source: Source, coarse: Written, h: Samples, like: Gauge) -> Sa
 
 
 def asked_twice(coarse: CoarseGraining, v: Samples, name: str) -> np.ndarray:
-    """Return E[h | v], or raise `InputError` for a map that draws h where it should give its mean."""
-    h = coarse.mean_h(v)
-    if not np.allclose(h, coarse.mean_h(v), rtol=0, atol=ANSWERS_AGREE * float(np.abs(h).max())):
+    """Return E[h | v], asked for all samples and again for each half: each v is to be answered for itself.
+
+    Raises:
+        InputError: if the answers differ, in shape or in value.
+    """
+    h, half = coarse.mean_h(v), len(v) // 2
+    parts = [coarse.mean_h(part) for part in (v[:half], v[half:])]
+    if any(part.shape[1:] != h.shape[1:] for part in parts):
+        shapes = " and ".join(str(x.shape) for x in (h, *parts))
+        message = f"map {name!r} returns shapes {shapes} for {len(v)}, {half} and {len(v) - half} configurations: h of one "
+        raise InputError(message + "configuration must have one shape, whatever it is asked with")
+    if not np.allclose(h, np.concatenate(parts), rtol=0, atol=ANSWERS_AGREE * float(np.abs(h).max())):
         message = (
-            f"map {name!r} answers the same v in two ways: draw h in sample_h(v, rng), return E[h | v] in mean_h(v)"
+            f"map {name!r} answers the same v in two ways: draw h in sample_h(v, rng), return E[h | v] in mean_h(v), "
+            "and let the answer depend on nothing but v (no counters, no statistics of the batch)"
         )
         raise InputError(message)
     return h
+
+
+def drawn_twice(coarse: CoarseGraining, v: Samples, shape: tuple[int, ...], name: str) -> None:
+    """Ask for draws of the same v with the same random numbers twice.
+
+    Raises:
+        InputError: if they differ, or have another shape than the mean.
+    """
+    first, second = (coarse.sample_h(v, stream(0, "draws of the same v")) for _ in range(2))
+    if first.shape[1:] != shape:
+        message = (
+            f"map {name!r}: sample_h returns h of shape {first.shape[1:]}, mean_h of shape {shape}: both must be those of "
+            "the same units"
+        )
+        raise InputError(message)
+    if first.shape != second.shape or not np.array_equal(first, second):
+        message = (
+            f"map {name!r} draws the same v in two ways from the same random numbers: sample_h(v, rng) must draw from rng "
+            "alone, and keep nothing from one call to the next"
+        )
+        raise InputError(message)
+
+
+def require_consistent(source: Source, written: Written, hidden: Samples, name: str) -> None:
+    """Check that the draws of h have the mean that the map states: E[(h − E[h|v]) f(v)] = 0 for f = 1 and f = E[h|v].
+
+    Raises:
+        InputError: where that is off by more than five standard errors over all units, or, allowing for their number,
+            for one of them.
+    """
+    stop, terms = min(len(hidden), CONSISTENT_SAMPLES), []
+    for start, v in pieces(source, 0, stop):
+        mean = as_vectors(written.mean_h(v)).astype(np.float64)
+        off = as_vectors(hidden[start : start + len(v)]) - mean
+        spread = np.maximum(1 - mean**2, 0.0) if not written.real else off**2
+        if not written.real and float(np.abs(mean).max()) > 1 + ANSWERS_AGREE:
+            low, high = written.origin.centre - written.origin.scale, written.origin.centre + written.origin.scale
+            message = (
+                f"map {name!r}: sample_h draws {low.flat[0]:g} and {high.flat[0]:g}, and mean_h is not between them: return "
+                "the mean of what is drawn"
+            )
+            raise InputError(message)
+        terms.append([(off * f, spread * f**2, np.abs(f)) for f in (np.ones_like(mean), mean)])
+    for which, f in enumerate(("1", "E[h|v]")):
+        off, spread, size = (np.concatenate([part[which][k] for part in terms]) for k in range(3))
+        if not off.any():
+            continue
+        unseen = UNSEEN * np.abs(off).max()  # that a rare event has not occurred yet
+        each = np.abs(off.sum(axis=0)) / np.sqrt(spread.sum(axis=0) + unseen**2)
+        total = off.sum(axis=1)
+        rare = UNSEEN * 2 * size.sum(axis=1).max() if not written.real else UNSEEN * np.abs(total).max()
+        every = abs(total.sum()) / math.sqrt(max(float((total**2).sum()), float(spread.sum())) + rare**2)
+        most = float(each.max())
+        if every > INCONSISTENT or most > math.hypot(INCONSISTENT, math.sqrt(2 * math.log(2 * off.shape[1]))):
+            message = (
+                f"map {name!r}: sample_h does not draw from a law of mean mean_h: E[(h − E[h|v]) f(v)] with f = {f} is "
+                f"{max(every, most):.0f} standard errors from 0; let both methods speak of the same p(h | v)"
+            )
+            raise InputError(message)
 
 
 def pictures_of(moments: Moments) -> np.ndarray:

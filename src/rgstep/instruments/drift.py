@@ -191,9 +191,10 @@ INSTRUMENT = Instrument(
         "cumulant changes"
     ),
     criteria=(
-        Criterion("U4_drift[n]", -0.006, 0.03, "majority", first=1, side=8),
-        Criterion("delta_m[0]", 0.05, math.inf, of_real=""),
-        Criterion("delta_m[n]", 0.095, 0.16, first=1, side=16, of_real=""),
+        Criterion("U4_drift[n]", -0.04, 0.04, "majority", first=1, side=8, last=True),
+        Criterion(
+            "delta_m[n]", Ising.DELTA_SIGMA - 0.05, Ising.DELTA_SIGMA + 0.05, first=1, side=16, last=True, of_real=""
+        ),
     ),
     decides="fixed point",
     figures=figures,

@@ -526,7 +526,7 @@ INSTRUMENT = Instrument(
     legend="K, Q: nearest-neighbour coupling of h, and the share of its pair couplings beyond the diagonal",
     criteria=(
         Criterion("locality_q[1]", -math.inf, 0.3),
-        Criterion("stationarity[n]", -math.inf, 0.2, first=1, side=16, of_real=""),
+        Criterion("stationarity[n]", -math.inf, 0.25, first=1, side=16, last=True, of_real=""),
     ),
     decides="fixed point",
     figures=figures,

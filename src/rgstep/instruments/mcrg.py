@@ -334,10 +334,8 @@ INSTRUMENT = Instrument(
         "of its sign"
     ),
     criteria=(
-        Criterion("y_h[0]", -math.inf, 1.92, of_real="y_h_sign[0]"),
-        Criterion("y_h[n]", 1.84, 1.895, first=1, of_real="y_h_sign[n]"),
-        Criterion("y_t[0]", 0.8, 1.1, of_real="y_t_sign[0]"),
-        Criterion("y_t[n]", 0.9, 1.1, first=1, side=16, of_real="y_t_sign[n]"),
+        Criterion("y_h[n]", Ising.Y_H - 0.075, Ising.Y_H + 0.075, first=1, side=8, last=True, of_real="y_h_sign[n]"),
+        Criterion("y_t[n]", Ising.Y_T - 0.15, Ising.Y_T + 0.15, first=1, side=16, last=True, of_real="y_t_sign[n]"),
     ),
     decides="fixed point",
     figures=figures,

@@ -359,7 +359,7 @@ INSTRUMENT = Instrument(
     measure=measure,
     headline={"shape_deviation": "δ"},
     legend="δ: relative deviation of h's two-point function from the torus function of the critical point",
-    criteria=(Criterion("shape_deviation", -math.inf, 0.006),),
+    criteria=(Criterion("shape_deviation", -math.inf, 0.2, shrinking=True),),
     decides="locality",
     figures=figures,
 )

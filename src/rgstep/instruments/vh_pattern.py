@@ -13,6 +13,7 @@ from rgstep.correlators import Means
 from rgstep.drawing import PICTURES, Axes, Figure, Plate, legend_above, look, sheet, text
 from rgstep.estimates import Estimate
 from rgstep.files import file_name
+from rgstep.gauge import centres
 from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.instruments.tiles import (
     FEWEST_SAMPLES,
@@ -20,12 +21,16 @@ from rgstep.instruments.tiles import (
     SEEN_SHARE,
     Geometry,
     block_of,
+    common_geometry,
     core_radius,
+    crowded,
     geometry,
-    tiles_given,
+    share_above,
 )
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 
+MOST_OTHERS = 0.1  # share of units that may be other than local tiles of their own
+ALIKE = 0.01  # of the power of E[h | v] that a translation may leave over, for one picture to stand for all
 NAMED_UNITS = 6  # in a remark
 PICTURES_SHOWN = 64  # h_1 … h_64, as in arXiv:1906.05212
 MARKERS_ON_CURVE = 10
@@ -87,7 +92,7 @@ def of_pictures(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.nda
 def masks_of(subject: Subject) -> patterns.Masks | None:
     """Return the masks of a map whose units sit on a coarse lattice that tiles the fine one, None for any other."""
     gauge = subject.gauge
-    if gauge.site is None or not tiles_given(gauge):
+    if gauge.site is None or not gauge.tiles:
         return None
     of_unit = gauge.site[:, 0] * gauge.side + gauge.site[:, 1]
     return patterns.Masks(*(mask[of_unit] for mask in patterns.block_masks(gauge.size, gauge.side)))
@@ -114,7 +119,33 @@ def of_coefficients(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np
         ("unit_core_share", found.core),
     ):
         arrays |= {name: np.asarray(estimate.value), f"{name}_error": np.asarray(estimate.error)}
-    return of_all(found.quantities), arrays, list(of_geometry(found, subject))
+    quantities = {**found.quantities, "crowded_units": crowding(subject)}
+    return of_all({**quantities, **of_all_alike(subject)}), arrays, list(of_geometry(found, subject))
+
+
+def crowding(subject: Subject) -> Estimate:
+    """Return the share of units that sit where another does, with the error of centres found on half of the samples."""
+    gauge, parts = subject.gauge, subject.moments.groups.vh
+    spacing = subject.system.size / math.sqrt(len(gauge.sign))
+    halves = [parts[k::2].mean(axis=0).reshape(subject.pictures.shape) for k in (0, 1)]
+    found = [crowded(centres(half, spacing)[0], gauge.alive, gauge.size) for half in halves]
+    share = crowded(gauge.centre, gauge.alive, gauge.size)
+    return Estimate(share, abs(found[0] - found[1]) / 2)
+
+
+def of_all_alike(subject: Subject) -> dict[str, Estimate]:
+    """Return what the mean picture says of all units, for a map that commutes with translations; nothing for any other."""
+    if not subject.gauge.tiles or subject.translation > ALIKE:
+        return {}
+    found = common_geometry(subject.ensemble, subject.moments, subject.gauge)
+    core, unseen = found["core_share"], not np.isfinite(found["core_share"].value)
+    if unseen:
+        return {"faint_units": Estimate(1.0, 0.0)}
+    shares = {
+        name: share_above(Estimate(np.array([core.value]), np.array([core.error])), sign)
+        for name, sign in (("local_units", 1), ("extended_units", -1))
+    }
+    return {**found, **shares, "faint_units": Estimate(0.0, 0.0)}
 
 
 def of_geometry(found: Geometry, subject: Subject) -> Iterator[str]:
@@ -135,7 +166,7 @@ def of_geometry(found: Geometry, subject: Subject) -> Iterator[str]:
             yield f"{len(units)} of {len(found.beta)} units {what} and left out ({named})"
     if math.isinf(subject.system.coupling):
         yield "at T = 0 all spins are one, and every reading of them does as well: β is the one that is spread evenly"
-    if not tiles_given(subject.gauge):
+    if not subject.gauge.tiles:
         yield "no given places: equivariance shifts each picture by its own tile, found from it, its sign put right"
     if "core_share" not in found.quantities:
         yield f"fewer than {SEEN_SHARE:.0%} of the units have coefficients above the noise: take more samples"
@@ -270,12 +301,11 @@ INSTRUMENT = Instrument(
     headline={"core_share": "core"},
     legend="core: share of a unit's inputs within two coarse spacings of their centre",
     criteria=(
-        Criterion("core_share", 0.7, math.inf),
-        Criterion("extended_units", -math.inf, 0.1),
-        Criterion("local_units", 0.9, math.inf, doubt=True),
+        Criterion("extended_units", -math.inf, MOST_OTHERS),
+        Criterion("local_units", 1 - MOST_OTHERS, math.inf, doubt=True),
+        Criterion("crowded_units", -math.inf, MOST_OTHERS),
         Criterion("constant_units", -math.inf, 0.5),
-        Criterion("faint_units", -math.inf, 0.1, doubt=True),
-        Criterion("coverage", 0.1, math.inf),
+        Criterion("faint_units", -math.inf, MOST_OTHERS, doubt=True),
     ),
     decides="locality",
     figures=figures,

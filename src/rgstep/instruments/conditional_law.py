@@ -1,0 +1,106 @@
+"""Are the units drawn one by one, given v? Two draws of h for the same v.
+
+For two draws h, h' of the same v, d = (h − h')/√2 has the covariance of h given v,
+
+    ⟨d_a d_b⟩ = ⟨Cov(h_a, h_b | v)⟩ = 0        for a ≠ b, exactly, where units are drawn independently given v,
+
+whatever the map and its windows. So is the spectrum C(k) = ⟨|Σ_a d_a e^{ikx_a}|²⟩/N_h − ⟨d_a²⟩ for every k. A coin that
+flips, moves or exchanges all of h with probability p makes C(k) = φ S(k), S(k) the spectrum of h itself and φ = 4p(1 − p),
+2p, …; noise that neighbouring units share makes C level at small k. Two numbers are taken:
+
+    shared_0 = l^{7/4} (C(0) − C(2π/l)) / (S(0) − S(2π/l)),        shared_1 = l^{7/4} × the slope of C on S over all k ≠ 0,
+
+both 0 for independent draws and for noise of short range. l^{7/4} makes them noise for one unit in place of a share: S(0)
+is about l^{7/4}, and a noise that exceeds the whole variance of a unit has to be shared by many of them.
+"""
+
+import math
+
+import numpy as np
+from scipy import fft
+
+from rgstep.ensemble import pieces
+from rgstep.estimates import Groups, estimated
+from rgstep.instruments.base import Instrument, Row, Subject
+from rgstep.instruments.coherence import EXPONENT
+from rgstep.results import Criterion, Diagnostic, Quantity
+from rgstep.types import Samples
+
+MOST_SHARED = 1.0  # of the variance of a unit
+
+
+def spectrum(x: Samples) -> np.ndarray:
+    """Return Σ over samples of |Σ_a x_a e^{ikx_a}|²/N_h, `(row, half the columns)`, of `(sample, l, l)`."""
+    power = np.abs(fft.rfft2(x.astype(np.float32))) ** 2
+    return np.asarray(power.sum(axis=0, dtype=np.float64) / x[0].size)
+
+
+def numbers(C: np.ndarray, S: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the shared parts from the spectra C and S of all sets, `(set, row, half the columns)`."""
+    side = C.shape[1]
+    scale = side**EXPONENT
+    twice = np.full(C.shape[2], 2.0)  # waves that the half spectrum stands for twice
+    twice[0] = 1.0
+    if side % 2 == 0:
+        twice[-1] = 1.0
+    weight = np.tile(twice, (side, 1)).ravel()[1:]
+    flat_C, flat_S = C.reshape(len(C), -1)[:, 1:], S.reshape(len(S), -1)[:, 1:]
+    centred = flat_S - (flat_S @ weight / weight.sum())[:, None]
+    slope = ((flat_C * centred) @ weight) / ((centred**2) @ weight)
+    longest = [(x[:, 0, 1] + x[:, 1, 0]) / 2 for x in (C, S)]
+    at_zero = (C[:, 0, 0] - longest[0]) / (S[:, 0, 0] - longest[1])
+    return {"shared_0": scale * at_zero, "shared_1": scale * slope}
+
+
+def of_sets(subject: Subject) -> dict[str, np.ndarray]:
+    """Return the row's numbers of all samples, then without each group."""
+    rng, placed = subject.rng("h again", 1), subject.placed
+    groups, of_d, of_h, own = Groups.of(len(subject.ensemble)), [], [], []
+    sign = subject.gauge.sign
+    for bounds in groups.bounds:
+        sums = [np.zeros(()), np.zeros(()), 0.0]
+        for start, v in pieces(subject.ensemble, *bounds):
+            h = subject.hidden[start : start + len(v)]
+            d = (h.astype(np.float32) - subject.coarse.sample_h(v, rng)) / np.float32(math.sqrt(2))
+            sums[2] += float((d.astype(np.float64) ** 2).sum()) / d[0].size
+            for i, x in enumerate((d, h)):
+                if placed is not None:
+                    sums[i] = sums[i] + spectrum(subject.gauge.apply(x))
+                else:
+                    total = x.reshape(len(x), -1) @ sign.astype(np.float32)
+                    sums[i] = sums[i] + float(total @ total) / len(sign)
+        of_d.append(sums[0])
+        of_h.append(sums[1])
+        own.append(sums[2])
+    alone = groups.over_counts(np.array(own))
+    C, S = groups.over_counts(np.stack(of_d)), groups.over_counts(np.stack(of_h))
+    C = C - alone.reshape(-1, *(1,) * (C.ndim - 1))
+    if placed is None:
+        return {"shared_0": len(sign) ** (EXPONENT / 2) * C / S}
+    return numbers(C, S)
+
+
+def measure(subject: Subject) -> Row:
+    """Return what units share beyond v, from a second draw of h for every configuration."""
+    if not subject.gauge.alive.any():
+        return Diagnostic(None, "not measured: every unit is constant", {}), {}
+    found = {name: sets for name, sets in of_sets(subject).items() if np.isfinite(sets[0])}
+    quantities = {name: Quantity(estimated(sets), 0.0) for name, sets in found.items()}
+    says = "h drawn twice for every v: what units share of the difference, at k = 0 and over all waves, times l^(7/4)"
+    return Diagnostic(None, says, quantities), {}
+
+
+INSTRUMENT = Instrument(
+    name="conditional_law",
+    question=(
+        "Whether the units of h are drawn one by one given v. Two draws for the same v differ by what each unit throws "
+        "for itself, and a coin thrown for the whole lattice shows at once, exactly and whatever the units read. A map "
+        "that draws nothing passes: what it does to a whole lattice, row coherence sees."
+    ),
+    measure=measure,
+    criteria=(
+        Criterion("shared_0", -MOST_SHARED, MOST_SHARED),
+        Criterion("shared_1", -MOST_SHARED, MOST_SHARED, needed=False),
+    ),
+    decides="locality",
+)
