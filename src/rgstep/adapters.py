@@ -88,14 +88,66 @@ class Checked:
         return checked(h, len(v), f"map {self.name!r} returned")
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Recorded:
+    """The h of each configuration as an array, all that is left of a map: it answers for no other v."""
+
+    h: np.ndarray  # (sample, unit) or (sample, l, l)
+    name: str
+
+    def mean_h(self, v: Samples) -> Field:
+        """Refuse: there is no map to ask."""
+        message = f"{self.name!r} is an array of h and no map: it cannot be asked for the h of other configurations"
+        raise InputError(message)
+
+    def sample_h(self, v: Samples, rng: Rng) -> Samples:
+        """Refuse: there is no map to ask."""
+        return self.mean_h(v)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Channel:
+    """One channel of a map whose h is `(sample, channel, l, l)`."""
+
+    inner: CoarseGraining
+    channel: int
+
+    def mean_h(self, v: Samples) -> Any:
+        """Return E[h | v] of the channel."""
+        return to_numpy(self.inner.mean_h(v))[:, self.channel]
+
+    def sample_h(self, v: Samples, rng: Rng) -> Any:
+        """Return a draw of the channel."""
+        return to_numpy(self.inner.sample_h(v, rng))[:, self.channel]
+
+
+def by_channel(value: object, v: Samples) -> list[CoarseGraining]:
+    """Return the channels of a map whose h has four axes, `(sample, channel, l, l)`; an empty list for any other.
+
+    A map that raises has none: `Checked` says what is wrong when it is asked in earnest.
+    """
+    if isinstance(value, np.ndarray):
+        return [Recorded(value[:, c], "h") for c in range(value.shape[1])] if value.ndim == 4 else []
+    if isinstance(value, type | Recorded) or not (isinstance(value, CoarseGraining) or callable(value)):
+        return []
+    inner = value if isinstance(value, CoarseGraining) else Function(value)
+    try:
+        shape = to_numpy(inner.mean_h(v)).shape
+    except (Exception, SystemExit):
+        return []
+    return [Channel(inner, c) for c in range(shape[1])] if len(shape) == 4 else []
+
+
 def as_map(value: object, name: str) -> CoarseGraining:
-    """Return an object with `mean_h` and `sample_h`, or a function v → h, as a checked coarse graining.
+    """Return an object with `mean_h` and `sample_h`, a function v → h, or an array of h, as a checked coarse graining.
 
     Raises:
         InputError: if it is neither.
     """
-    if isinstance(value, Checked):
+    if isinstance(value, Checked | Recorded):
         return value
+    if isinstance(value, np.ndarray):
+        return Recorded(checked(value, len(value) if value.ndim else 0, f"map {name!r} is"), name)
     if isinstance(value, type):
         message = f"map {name!r} is the class {value.__name__}: give an instance, {value.__name__}()"
         raise InputError(message)
@@ -105,7 +157,7 @@ def as_map(value: object, name: str) -> CoarseGraining:
         return Checked(Function(value), name)
     message = (
         f"map {name!r} is a {type(value).__name__}: expected an object with mean_h(v) and sample_h(v, rng), "
-        f"or a function v -> h"
+        f"a function v -> h, or an array of h, one for each configuration"
     )
     raise InputError(message)
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from rgstep import results
-from rgstep.adapters import as_maps
+from rgstep.adapters import as_maps, by_channel
 from rgstep.arguments import PROGRESS, SEED, checked, mapping
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
 from rgstep.ensemble import ENSEMBLE, Ensemble
+from rgstep.fate import Fate, fate
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
 from rgstep.ising import CRITICAL_TEMPERATURE
@@ -19,7 +20,10 @@ from rgstep.report import Report
 from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Rows, Scale, Verdict
 from rgstep.types import Progress
 
-ONE_STEP = "whose next is not known: what one step can carry, coherence, tiles, gain, couplings and G, is that of an RG step"
+ONE_STEP = (
+    "the next not being known: coherence, tiles, gain, couplings and G, which one step can carry, are an RG step's"
+)
+NO_MAP = "not measured: it needs the map, asked for h of other configurations, and an array of h was given"
 MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
 
 
@@ -36,7 +40,8 @@ def judge(
     Args:
         ensemble: the configurations.
         maps: a name for each coarse graining or function v → h; for a sequence of them, each is applied to the h of
-            the one before.
+            the one before. An array of h, one for each configuration, gets all rows that need no map. A map whose h has
+            channels, `(sample, channel, l, l)`, is judged channel by channel.
         seed: decides every draw of h.
         progress: called as the work goes on.
 
@@ -51,7 +56,10 @@ def judge(
         beside = [i.name for i in INSTRUMENTS.values() if any(c.about == "majority" for c in i.criteria)]
         return measure_map(ensemble, "majority", Majority(block), seed, beside)
 
-    entries = {name: judge_map(ensemble, name, given, seed, reference, progress) for name, given in maps.items()}
+    entries = {
+        name: judge_map(ensemble, name, given, seed, reference, progress)
+        for name, given in one_by_one(ensemble, maps).items()
+    }
     origin = {
         "version": version("rgstep"),
         "command": "rgstep.judge",
@@ -67,6 +75,15 @@ def judge(
     return Report(origin, entries)
 
 
+def one_by_one(ensemble: Ensemble, maps: Mapping[str, object]) -> dict[str, object]:
+    """Return the maps by name, one whose h has channels as one map for each: mine[0], mine[1], …."""
+    found: dict[str, object] = {}
+    for name, given in maps.items():
+        channels = by_channel(given, ensemble.unpack(0, 2))
+        found |= {f"{name}[{c}]": channel for c, channel in enumerate(channels)} if channels else {name: given}
+    return found
+
+
 def judge_map(
     ensemble: Ensemble,
     name: str,
@@ -80,7 +97,8 @@ def judge_map(
     found = measured(subject, INSTRUMENTS, progress)
     arrays = {row: dict(more) for row, (_, more) in found.items() if more}
     rows, verdict = judged({row: diagnostic for row, (diagnostic, _) in found.items()}, subject, reference)
-    return MapReport(verdict.name, kind(given), about(given), rows, arrays, verdict.reason)
+    led = Fate(None, verdict.reason) if verdict.name == NOT_JUDGED else fate(rows, LOCALITY)
+    return MapReport(verdict.name, kind(given), about(given), rows, arrays, verdict.reason, *led)
 
 
 def measure_map(
@@ -93,11 +111,14 @@ def measure_map(
 
 def measured(subject: Subject, rows: Collection[str], progress: Progress | None) -> dict[str, Row]:
     """Return the rows that apply to a map."""
-    found = {}
+    found: dict[str, Row] = {}
     for done, name in enumerate(rows):
         if progress:
             progress(f"battery of {subject.name}", done, len(rows), name)
-        if (answer := INSTRUMENTS[name].measure(subject)) is not None:
+        instrument = INSTRUMENTS[name]
+        if instrument.needs_map and subject.recorded:
+            found[name] = Diagnostic(None, NO_MAP, {}), {}
+        elif (answer := instrument.measure(subject)) is not None:
             found[name] = answer
     if progress:
         progress(f"battery of {subject.name}", len(rows), len(rows))

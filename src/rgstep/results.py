@@ -122,7 +122,7 @@ Rows = Mapping[str, Diagnostic]
 
 @dataclass(frozen=True)
 class Scale:
-    """The side L of the spins' lattice, the factor b of the map, whether its h is other than ±1, and how many steps it has."""
+    """The side L of the spins' lattice, the factor b of a map, whether its h is other than ±1, and how many steps."""
 
     side: int
     block: int
@@ -288,6 +288,8 @@ def apply(
     found = list(outcomes(criteria, measured, reference, scale))
     if not found and not any(criterion.asked(scale) for criterion in criteria):
         return replace(measured, asked=False, why=f"not asked of {counted(scale.steps)}; {measured.why}")
+    if not found and not measured.estimates:
+        return measured
     if not found:
         none = (
             f"nothing that a criterion looks at was measured at L = {scale.side}, b = {scale.block} from {samples:,} "

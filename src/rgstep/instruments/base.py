@@ -14,12 +14,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from rgstep import gauge
-from rgstep.adapters import as_floats
+from rgstep.adapters import Recorded, as_floats
 from rgstep.arguments import InputError
 from rgstep.blocking import Majority
 from rgstep.correlators import Moments, measure
 from rgstep.drawing import Plate
-from rgstep.ensemble import Ensemble, Level, Source, is_spin, pieces, read
+from rgstep.ensemble import Ensemble, Level, Source, compact, is_spin, pieces, read
 from rgstep.estimates import Estimate
 from rgstep.gauge import Gauge, Written
 from rgstep.ising import Ising
@@ -53,6 +53,7 @@ class Instrument:
         headline: the quantities that the table shows, with short labels.
         criteria: the bands that its quantities are held against.
         decides: what the verdict needs the row for, if anything.
+        needs_map: whether the map must answer for other configurations than those that are given.
         figures: yields the figures of all maps by name; only the page calls it, and matplotlib is loaded then.
         legend: what the labels of the headline stand for, for the page.
     """
@@ -63,6 +64,7 @@ class Instrument:
     headline: Mapping[str, str] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
     decides: Literal["locality", "fixed point"] | None = None
+    needs_map: bool = False
     figures: Callable[[Mapping[str, MapReport]], Iterator[Plate]] | None = None
     legend: str = ""
 
@@ -115,6 +117,11 @@ class Subject:
     def system(self) -> Ising:
         """The model that the configurations are of."""
         return self.ensemble.system
+
+    @property
+    def recorded(self) -> bool:
+        """Whether h was given as an array, so that there is no map to ask."""
+        return isinstance(self.maps[0], Recorded)
 
     @property
     def coarse(self) -> Written:
@@ -248,7 +255,13 @@ class Subject:
         if len(self.maps) > 1:
             return self.of_sequence(level, number, purpose)
         block = self.moments.size / self.moments.hidden_shape[0]
-        if not self.gauge.given or block <= 1 or level.side / block < SMALLEST_SIDE or level.side % block:
+        if (
+            self.recorded
+            or not self.gauge.given
+            or block <= 1
+            or level.side / block < SMALLEST_SIDE
+            or level.side % block
+        ):
             return None
         try:
             coarse, h = drawn(level, self.maps[0], self.rng(purpose, number), self.name)
@@ -279,7 +292,12 @@ def prepare(
     Raises:
         InputError: for a map that raises, answers nonsense, or answers the same v in two ways.
     """
-    first = take_step(ensemble, maps[0], stream(seed, "h", 1), name, progress)
+    one = maps[0]
+    if isinstance(one, Recorded):
+        coarse, hidden = written(ensemble, one)
+        first = step_of(ensemble, hidden, coarse, hidden, name, progress)
+    else:
+        first = take_step(ensemble, one, stream(seed, "h", 1), name, progress)
     return Subject(ensemble, maps, original, first, name, seed)
 
 
@@ -288,10 +306,40 @@ def take_step(
 ) -> Step:
     """Return what a map makes of a level: its draws, written from their origin, and the gauge of its units."""
     written, hidden = drawn(source, coarse, rng, name)
-    moments = measure(source, written, name=name, progress=progress)
-    means, given = moments.all(), len(moments.hidden_shape) == 2
-    clear = clear_signs(means.vh.sum(axis=1), means.hh * means.mm, len(source))
-    found = gauge.find(pictures_of(moments), means.hh - means.h**2, given=given, clear=clear)
+    return step_of(source, written, written, hidden, name, progress)
+
+
+def written(ensemble: Ensemble, recorded: Recorded) -> tuple[Written, Samples]:
+    """Return h that was given as an array, written from its origin: the middle of two values, or the mean of others.
+
+    Raises:
+        InputError: if it has not one row for each configuration.
+    """
+    h = recorded.h
+    if len(h) != len(ensemble):
+        message = (
+            f"h of {recorded.name!r} has {len(h)} rows for {len(ensemble)} configurations: one row for each is needed"
+        )
+        raise InputError(message)
+    plain = compact(h) if is_spin(h) else as_floats(h)
+    mean = plain.mean(axis=0, dtype=np.float64)[None]
+    origin = gauge.origin_of(plain, mean, mean)
+    return Written(recorded, origin), plain if plain.dtype == np.int8 else origin.apply_to_draws(plain)
+
+
+def step_of(
+    source: Ensemble | Level,
+    means: Written | Samples,
+    written: Written,
+    hidden: Samples,
+    name: str,
+    progress: Progress | None,
+) -> Step:
+    """Return a step from a map, or from given h, with its draws and the gauge of its units."""
+    moments = measure(source, means, name=name, progress=progress)
+    every, given = moments.all(), len(moments.hidden_shape) == 2
+    clear = clear_signs(every.vh.sum(axis=1), every.hh * every.mm, len(source))
+    found = gauge.find(pictures_of(moments), every.hh - every.h**2, given=given, clear=clear)
     return Step(written, hidden, moments, found)
 
 
@@ -340,8 +388,11 @@ def asked_twice(coarse: CoarseGraining, v: Samples, name: str) -> np.ndarray:
     parts = [coarse.mean_h(part) for part in (v[:half], v[half:])]
     if any(part.shape[1:] != h.shape[1:] for part in parts):
         shapes = " and ".join(str(x.shape) for x in (h, *parts))
-        message = f"map {name!r} returns shapes {shapes} for {len(v)}, {half} and {len(v) - half} configurations: h of one "
-        raise InputError(message + "configuration must have one shape, whatever it is asked with")
+        message = (
+            f"map {name!r} returns shapes {shapes} for {len(v)}, {half} and {len(v) - half} configurations: h of one "
+            "configuration must have one shape, whatever it is asked with"
+        )
+        raise InputError(message)
     if not np.allclose(h, np.concatenate(parts), rtol=0, atol=ANSWERS_AGREE * float(np.abs(h).max())):
         message = (
             f"map {name!r} answers the same v in two ways: draw h in sample_h(v, rng), return E[h | v] in mean_h(v), "
@@ -360,14 +411,14 @@ def drawn_twice(coarse: CoarseGraining, v: Samples, shape: tuple[int, ...], name
     first, second = (coarse.sample_h(v, stream(0, "draws of the same v")) for _ in range(2))
     if first.shape[1:] != shape:
         message = (
-            f"map {name!r}: sample_h returns h of shape {first.shape[1:]}, mean_h of shape {shape}: both must be those of "
-            "the same units"
+            f"map {name!r}: sample_h returns h of shape {first.shape[1:]}, mean_h of shape {shape}: both must be those "
+            "of the same units"
         )
         raise InputError(message)
     if first.shape != second.shape or not np.array_equal(first, second):
         message = (
-            f"map {name!r} draws the same v in two ways from the same random numbers: sample_h(v, rng) must draw from rng "
-            "alone, and keep nothing from one call to the next"
+            f"map {name!r} draws the same v in two ways from the same random numbers: sample_h(v, rng) must draw from "
+            "rng alone, and keep nothing from one call to the next"
         )
         raise InputError(message)
 
@@ -387,8 +438,8 @@ def require_consistent(source: Source, written: Written, hidden: Samples, name: 
         if not written.real and float(np.abs(mean).max()) > 1 + ANSWERS_AGREE:
             low, high = written.origin.centre - written.origin.scale, written.origin.centre + written.origin.scale
             message = (
-                f"map {name!r}: sample_h draws {low.flat[0]:g} and {high.flat[0]:g}, and mean_h is not between them: return "
-                "the mean of what is drawn"
+                f"map {name!r}: sample_h draws {low.flat[0]:g} and {high.flat[0]:g}, and mean_h is not between them: "
+                "return the mean of what is drawn"
             )
             raise InputError(message)
         terms.append([(off * f, spread * f**2, np.abs(f)) for f in (np.ones_like(mean), mean)])

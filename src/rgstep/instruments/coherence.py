@@ -4,22 +4,23 @@ With h_k and v_k the Fourier components of wave vector k, by sites, and l the si
 
     ρ(k)² = |⟨h_k v_k*⟩|² / ⟨|h_k|²⟩⟨|v_k|²⟩,   ω(k) = l^{7/4} (1 − ρ(k)²),   ν(k) = l² ⟨|v_k|²⟩ (1/ρ(k)² − 1):
 
-h_k is A(k) (v_k + n_k) with a noise n_k that has no part in v_k, and ν is its spectrum, for one coarse site, in units of
-v's own field.
+h_k is A(k) (v_k + n_k) with a noise n_k that has no part in v_k, and ν is its spectrum, for one coarse site, in units
+of v's own field.
 
 **What a local map must give.** The spin is the one odd primary field of the Ising fixed point (Belavin, Polyakov and
-Zamolodchikov 1984): a local odd function of v near x is A σ(x) + derivatives of σ + a remainder that correlates over a
-short range alone. A derivative is a factor at wave number k, so that all long-ranged correlation of h is in v_k, and the
-remainder is white at long wavelengths:
+Zamolodchikov 1984): a local odd function of v near x is A σ(x) + derivatives of σ + a remainder that correlates over
+a short range alone. A derivative is a factor at wave number k, so that all long-ranged correlation of h is in v_k, and
+the remainder is white at long wavelengths:
 
     ν(2π/l) / ν(0) → 1,        1 − ρ(k)² ∝ l^{−7/4},        ω → a constant of the map,
 
-with corrections of the order (range/l)². What is not local is red: a part f of the samples whose h is that of another v,
-or is flipped, moved or turned as a whole, adds f-fold the spectrum of the field itself, ⟨|v_k|²⟩, which is some 34 times
-larger at k = 0 than at 2π/l and grows as l^{7/4} beside the noise. Flips and other v spoil k = 0, moves and turns 2π/l.
+with corrections of the order (range/l)². What is not local is red: a part f of the samples whose h is that of another
+v, or is flipped, moved or turned as a whole, adds f-fold the spectrum of the field itself, ⟨|v_k|²⟩, which is some 34
+times larger at k = 0 than at 2π/l and grows as l^{7/4} beside the noise. Flips and other v spoil k = 0, moves and turns
+2π/l.
 
-Units at irregular places mix wave vectors a little; ρ² is therefore the share of h_k that all waves of v up to √2 · 2π/l
-explain together, the same thing for a map that commutes with translations.
+Units at irregular places mix wave vectors a little; ρ² is therefore the share of h_k that all waves of v up to
+√2 · 2π/l explain together, the same thing for a map that commutes with translations.
 """
 
 import math
@@ -39,9 +40,9 @@ EXPONENT = 7 / 4  # ⟨|v_k|²⟩ at k ~ 1/l grows as l^(2 − 2Δ_σ)
 LEAST_NOISE = 0.02  # ν below which it does not matter; the majority rule of 2×2 blocks has 0.105
 ROUNDING = 1e-10  # of ρ²
 CAPTION = (
-    "The noise ν(k) that each map adds to the field of its own configurations, at k = 0, at 2π/l along rows and columns, "
-    "and on the diagonal; bars: one standard error. A local map gives a level line. A part of h that is not of its own v, "
-    "or is flipped, moved or turned as a whole, lifts one end."
+    "The noise ν(k) that each map adds to the field of its own configurations, at k = 0, at 2π/l along rows and "
+    "columns and on the diagonals; bars: one standard error. A local map gives a level line. A part of h that is not "
+    "of its own v, or is flipped, moved or turned as a whole, lifts one end."
 )
 
 
@@ -102,7 +103,8 @@ def numbers(rho2: np.ndarray, power: np.ndarray, units: int) -> dict[str, np.nda
     found = {"rho_0": np.sqrt(rho2[:, 0]), "omega_0": side**EXPONENT * (1 - rho2[:, 0]), "noise_0": noise[:, 0]}
     if rho2.shape[1] > 1:
         along = rho2[:, 1:3].mean(axis=1)
-        found |= {"rho_1": np.sqrt(along), "omega_1": side**EXPONENT * (1 - along), "noise_1": noise[:, 1:3].mean(axis=1)}
+        found |= {"rho_1": np.sqrt(along), "omega_1": side**EXPONENT * (1 - along)}
+        found["noise_1"] = noise[:, 1:3].mean(axis=1)
         for name, wave in (("rows", 1), ("columns", 2)):
             with np.errstate(invalid="ignore"):
                 found[f"noise_ratio_{name}"] = (noise[:, wave] + LEAST_NOISE) / (noise[:, 0] + LEAST_NOISE)

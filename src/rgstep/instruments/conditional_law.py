@@ -5,13 +5,14 @@ For two draws h, h' of the same v, d = (h − h')/√2 has the covariance of h g
     ⟨d_a d_b⟩ = ⟨Cov(h_a, h_b | v)⟩ = 0        for a ≠ b, exactly, where units are drawn independently given v,
 
 whatever the map and its windows. So is the spectrum C(k) = ⟨|Σ_a d_a e^{ikx_a}|²⟩/N_h − ⟨d_a²⟩ for every k. A coin that
-flips, moves or exchanges all of h with probability p makes C(k) = φ S(k), S(k) the spectrum of h itself and φ = 4p(1 − p),
-2p, …; noise that neighbouring units share makes C level at small k. Two numbers are taken:
+flips, moves or exchanges all of h with probability p makes C(k) = φ S(k), S(k) the spectrum of h itself and
+φ = 4p(1 − p), 2p, …; noise that neighbouring units share makes C level at small k. Two numbers are taken:
 
-    shared_0 = l^{7/4} (C(0) − C(2π/l)) / (S(0) − S(2π/l)),        shared_1 = l^{7/4} × the slope of C on S over all k ≠ 0,
+    shared_0 = l^{7/4} (C(0) − C(2π/l)) / (S(0) − S(2π/l)),
+    shared_1 = l^{7/4} × the slope of C on S over all k ≠ 0,
 
-both 0 for independent draws and for noise of short range. l^{7/4} makes them noise for one unit in place of a share: S(0)
-is about l^{7/4}, and a noise that exceeds the whole variance of a unit has to be shared by many of them.
+both 0 for independent draws and for noise of short range. l^{7/4} makes them noise for one unit in place of a share:
+S(0) is about l^{7/4}, and a noise that exceeds the whole variance of a unit has to be shared by many of them.
 """
 
 import math
@@ -52,31 +53,32 @@ def numbers(C: np.ndarray, S: np.ndarray) -> dict[str, np.ndarray]:
     return {"shared_0": scale * at_zero, "shared_1": scale * slope}
 
 
+def power_of(x: Samples, subject: Subject) -> np.ndarray:
+    """Return the spectrum of x, summed over samples; that at k = 0 alone, `()`, where the units have no places."""
+    if subject.placed is not None:
+        return spectrum(subject.gauge.apply(x))
+    total = x.reshape(len(x), -1) @ subject.gauge.sign.astype(np.float32)
+    return np.asarray(total @ total / len(subject.gauge.sign))
+
+
 def of_sets(subject: Subject) -> dict[str, np.ndarray]:
     """Return the row's numbers of all samples, then without each group."""
-    rng, placed = subject.rng("h again", 1), subject.placed
-    groups, of_d, of_h, own = Groups.of(len(subject.ensemble)), [], [], []
-    sign = subject.gauge.sign
+    rng, groups = subject.rng("h again", 1), Groups.of(len(subject.ensemble))
+    kept: tuple[list[np.ndarray], ...] = ([], [], [])
     for bounds in groups.bounds:
-        sums = [np.zeros(()), np.zeros(()), 0.0]
+        sums: list[np.ndarray] = []
         for start, v in pieces(subject.ensemble, *bounds):
             h = subject.hidden[start : start + len(v)]
             d = (h.astype(np.float32) - subject.coarse.sample_h(v, rng)) / np.float32(math.sqrt(2))
-            sums[2] += float((d.astype(np.float64) ** 2).sum()) / d[0].size
-            for i, x in enumerate((d, h)):
-                if placed is not None:
-                    sums[i] = sums[i] + spectrum(subject.gauge.apply(x))
-                else:
-                    total = x.reshape(len(x), -1) @ sign.astype(np.float32)
-                    sums[i] = sums[i] + float(total @ total) / len(sign)
-        of_d.append(sums[0])
-        of_h.append(sums[1])
-        own.append(sums[2])
-    alone = groups.over_counts(np.array(own))
-    C, S = groups.over_counts(np.stack(of_d)), groups.over_counts(np.stack(of_h))
+            own = np.asarray((d.astype(np.float64) ** 2).sum() / d[0].size)
+            part = [power_of(d, subject), power_of(h, subject), own]
+            sums = [x + y for x, y in zip(sums, part, strict=True)] if sums else part
+        for parts, total in zip(kept, sums, strict=True):
+            parts.append(total)
+    C, S, alone = (groups.over_counts(np.stack(parts)) for parts in kept)
     C = C - alone.reshape(-1, *(1,) * (C.ndim - 1))
-    if placed is None:
-        return {"shared_0": len(sign) ** (EXPONENT / 2) * C / S}
+    if subject.placed is None:
+        return {"shared_0": len(subject.gauge.sign) ** (EXPONENT / 2) * C / S}
     return numbers(C, S)
 
 
@@ -98,6 +100,7 @@ INSTRUMENT = Instrument(
         "that draws nothing passes: what it does to a whole lattice, row coherence sees."
     ),
     measure=measure,
+    needs_map=True,
     criteria=(
         Criterion("shared_0", -MOST_SHARED, MOST_SHARED),
         Criterion("shared_1", -MOST_SHARED, MOST_SHARED, needed=False),

@@ -289,6 +289,7 @@ INSTRUMENT = Instrument(
         "decimation, a random tiling and an average all have little noise or none."
     ),
     measure=measure,
+    needs_map=True,
     headline={"entropy": "H"},
     legend="H: entropy of a unit given the spins, in nats",
     figures=figures,

@@ -11,16 +11,16 @@ b^{Δ_σ}. White noise is unstable under the map, so that h cannot wash out unde
 
 (derived here; measured in docs/diagnostics/gain.md). Of maps of a block's sum S = Σ v_i alone, g = E[S E[h | S]] by the
 binomial law of S. For b = 2: majority 3/2; decimation 1, which always washes out; a Bernoulli block of weight w
-½ tanh 4w + tanh 2w, so that w_c = 0.376797; a site and its four neighbours 15/8. Of others g is measured on fair spins,
-from the sites about the place of each unit. `gain_margin` sets g between what it must exceed and what the majority rule of
-the same block has,
+½ tanh 4w + tanh 2w, so that w_c = 0.376797; a site and its four neighbours 15/8. Of others g is measured on fair
+spins, from the sites about the place of each unit. `gain_margin` sets g between what it must exceed and what the
+majority rule of the same block has,
 
     gain_margin = (g − b^{Δ_σ}) / (g_majority − b^{Δ_σ}),        0 at the edge, 1 for the majority rule.
 
-A map above 0 is on its way to the fixed point; one above ½ is nearer to the majority rule than to the edge, and is there
-after a step or two. Windows that overlap have another fixed point of noise, since h of fair spins is correlated: there g is
-a first estimate. Real h are read by their sign. An h that follows v with the same gain from anywhere has it too: whether
-the map is local, other rows say.
+A map above 0 is on its way to the fixed point; one above ½ is nearer to the majority rule than to the edge, and is
+there after a step or two. Windows that overlap have another fixed point of noise, since h of fair spins is correlated:
+there g is a first estimate. Real h are read by their sign. An h that follows v with the same gain from anywhere has it
+too: whether the map is local, other rows say.
 """
 
 import math
@@ -113,7 +113,7 @@ def fair_spins(samples: int, size: int, rng: Rng) -> Samples:
 
 
 def places(subject: Subject) -> np.ndarray:
-    """Return row and column of the site nearest to each unit's place, `(unit, 2)`: its own site where it came with one."""
+    """Return row and column of the site nearest to each unit's place, `(unit, 2)`; its own where it came with one."""
     gauge = subject.gauge
     centre = gauge.centre
     if gauge.site is not None and gauge.tiles:
@@ -184,11 +184,12 @@ def measure(subject: Subject) -> Row:
 INSTRUMENT = Instrument(
     name="gain",
     question=(
-        "Whether a weak field in noise grows or dies under the map, which decides whether iteration can end at the fixed "
-        "point at all. It is measured on fair spins, needs no iteration, and is exact for block rules. It does not ask "
-        "whether the map is local."
+        "Whether a weak field in noise grows or dies under the map, which decides whether iteration can end at the "
+        "fixed point at all. It is measured on fair spins, needs no iteration, and is exact for block rules. It does "
+        "not ask whether the map is local."
     ),
     measure=measure,
+    needs_map=True,
     headline={"gain": "g"},
     legend="g: gain on fair spins; below b^(1/8) = 1.09 (b = 2) h washes out, the majority rule has 1.5",
     criteria=(Criterion("gain_margin", 0.5, math.inf),),

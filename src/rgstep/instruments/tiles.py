@@ -159,14 +159,15 @@ def common_geometry(v: Source, moments: Moments, gauge: Gauge) -> dict[str, Esti
     moved = (row + corner[:, :1]) % size * size + (column + corner[:, 1:]) % size
     weight = gauge.sign * gauge.alive / gauge.alive.sum()
     edges = np.concatenate([[0], np.cumsum(moments.counts)]).astype(int)
-    beta = []
+    parts = []
     for which in merged(moments, GROUPS):
-        share = moments.counts[which] / moments.counts[which].sum()
-        picture = sum(s * (weight @ np.take_along_axis(moments.groups.vh[g], moved, axis=1)) for s, g in zip(share, which, strict=True))
+        picture = np.zeros(size**2)
+        for g in which:
+            picture += moments.counts[g] * (weight @ np.take_along_axis(moments.groups.vh[g], moved, axis=1))
         start, stop = int(edges[which[0]]), int(edges[which[-1] + 1])
-        own = correlation_sums(v, start, stop)[0] / (stop - start)  # of the same samples: the noise of v cancels
-        beta.append(patterns.partial_correlations(np.reshape(picture, (1, size, size)), own))
-    beta = np.stack(beta).astype(np.float32)
+        own = correlation_sums(v, start, stop)[0]  # of the same samples: the noise of v cancels
+        parts.append(patterns.partial_correlations(picture.reshape(1, size, size), own))
+    beta = np.stack(parts).astype(np.float32)
     each, _ = sums_of(beta, placed(beta, moments, np.array([0]), lone(gauge)))
     total = without_rounding(each["total"][:, 0])
     if not total.value > SEEN * total.error:
@@ -183,8 +184,8 @@ def lone(gauge: Gauge) -> Gauge:
 def crowded(centre: np.ndarray, alive: np.ndarray, size: int) -> float:
     """Return the share of units that are alive whose centre is within half a coarse spacing of another's.
 
-    Units of a tiling repel each other; of n centres thrown at random 1 − e^(−π/4) = 0.54 are crowded, and where a share f
-    of the units copies others about 2f.
+    Units of a tiling repel each other; of n centres thrown at random 1 − e^(−π/4) = 0.54 are crowded, and where a share
+    f of the units copies others about 2f.
     """
     at = centre[alive]
     if len(at) < 2:

@@ -134,8 +134,8 @@ def crowding(subject: Subject) -> Estimate:
 
 
 def of_all_alike(subject: Subject) -> dict[str, Estimate]:
-    """Return what the mean picture says of all units, for a map that commutes with translations; nothing for any other."""
-    if not subject.gauge.tiles or subject.translation > ALIKE:
+    """Return what the mean picture says of all units of a map that commutes with translations; nothing for others."""
+    if subject.recorded or not subject.gauge.tiles or subject.translation > ALIKE:
         return {}
     found = common_geometry(subject.ensemble, subject.moments, subject.gauge)
     core, unseen = found["core_share"], not np.isfinite(found["core_share"].value)
