@@ -1,11 +1,12 @@
-"""How often is a verdict wrong, or undecided? Every control, many seeds, three sizes, three numbers of samples.
+"""How often is a verdict wrong, or undecided? Some hundred and forty maps of known answer, by kind.
 
     python docs/calibrate_verdict.py run [L …]      measure, all sizes or these; goes on where it was cut
     python docs/calibrate_verdict.py tables         print the tables of docs/verdict.md
     python docs/calibrate_verdict.py outcomes       print every verdict and row, for tests/data/calibration_outcomes.txt
 
-Each line of docs/calibration.jsonl.gz is one map on one set of configurations: the numbers that the criteria look at,
-with their errors. Verdicts are reached from them anew each time: a change of the criteria needs no new measurement.
+The maps, and which verdicts are right for each: docs/calibration_maps.py. Each line of docs/calibration.jsonl.gz is one
+map on one set of configurations: the numbers that the criteria look at, with their errors. Verdicts are reached from them
+anew each time: a change of the criteria needs no new measurement.
 """
 
 import gzip
@@ -20,14 +21,19 @@ from typing import Any
 
 import rgstep as rg
 from rgstep import results
-from rgstep.battery import conclude, decide, measure_map
-from rgstep.controls import HAND_MADE, KNOWN, UNTRAINED
+from rgstep.adapters import as_maps
+from rgstep.battery import conclude, decide, measured
 from rgstep.estimates import Estimate
-from rgstep.instruments import DECIDING
+from rgstep.fate import fate
+from rgstep.instruments import DECIDING, LOCALITY
+from rgstep.instruments.base import prepare
 from rgstep.results import Diagnostic, Quantity
 
+sys.path.insert(0, str(Path(__file__).parent))
+from calibration_maps import KINDS, MAPS
+
 FILE = Path(__file__).parent / "calibration.jsonl.gz"
-PLAN = {  # (L, samples): how many seeds, in the order of measuring; those that the bands were set on are others
+PLAN = {  # (L, samples): how many seeds, in the order of measuring
     (32, 20_000): 20,
     (16, 20_000): 20,
     (64, 20_000): 20,
@@ -36,18 +42,20 @@ PLAN = {  # (L, samples): how many seeds, in the order of measuring; those that 
     (64, 2_000): 20,
     (16, 100_000): 20,
     (32, 100_000): 20,
-    (64, 100_000): 20,  # ten minutes each
+    (64, 100_000): 20,
 }
 KEPT = re.compile(
-    r"(tile_radius|local_units|extended_units|faint_units|constant_units|coverage|core_share|g_half_ratio|shape_deviation|locality_q|stationarity|K_nnn?|y_[th](_sign)?|U4_drift|delta_m)"
-    r"(\[\d\])?"
+    r"(tile_radius|local_units|extended_units|crowded_units|faint_units|constant_units|core_share|g_half_ratio|gain_edge"
+    r"|shape_deviation|locality_q|stationarity|K_nnn?|y_[th](_sign)?|U4_drift|delta_m|rho_\d|omega_\d|noise_\d|gain"
+    r"|noise_ratio_\w+|shared_\d|field|flip_breaking|translation|gain_margin)(\[\d\])?"
 )
-LEFT_OUT = ("bernoulli", "bernoulli_0.1", "bernoulli_2.0")
 DIGITS = 5
-FIRST = 100  # seed; the bands were set on seeds below 10
-VERDICTS = {results.RG_STEP: "R", results.LOCAL: "L", results.FEATURES: "F", results.UNDECIDED: "U"}
+FIRST = 300  # seed; the bands were set while looking at others below 20
+ERROR = "error"
+VERDICTS = {results.RG_STEP: "R", results.LOCAL: "L", results.FEATURES: "F", results.UNDECIDED: "U", ERROR: "E"}
 PASSED = {True: "+", False: "-", None: "?"}
 ABSENT = "."  # a row that was not measured
+NOT_ASKED = "o"
 Record = dict[str, Any]
 
 
@@ -60,36 +68,38 @@ def records() -> list[Record]:
 
 
 def run(sizes: Sequence[int] = ()) -> None:
-    """Measure what is missing, for all lattice sizes or for some."""
+    """Measure what is missing, for all lattice sizes or for some, the first seed of every set before the second."""
     done: dict[tuple[int, int, int], set[str]] = defaultdict(set)
     for r in records():
         done[r["size"], r["samples"], r["seed"]].add(r["map"])
-    for (size, samples), seeds in PLAN.items():
-        for seed in range(FIRST, FIRST + seeds) if not sizes or size in sizes else ():
-            one_set(size, samples, seed, done[size, samples, seed])
-
-
-def calibration(size: int, seed: int) -> dict[str, object]:
-    """Return the controls by name."""
-    names = [name for name in HAND_MADE if name not in LEFT_OUT]
-    return {**{name: HAND_MADE[name](2) for name in names}, UNTRAINED: rg.untrained_rbm(size**2, size**2 // 4, seed)}
+    for turn in range(max(PLAN.values())):
+        for (size, samples), seeds in PLAN.items():
+            if turn < seeds and (not sizes or size in sizes):
+                one_set(size, samples, FIRST + turn, done[size, samples, FIRST + turn])
 
 
 def one_set(size: int, samples: int, seed: int, done: set[str]) -> None:
-    """Measure every control that is not done on one set of configurations, and add the lines."""
-    clock, controls = time.perf_counter(), calibration(size, seed)
-    if not controls.keys() - done:
+    """Measure every map that is not done on one set of configurations, and add a line for each as it is done."""
+    clock, missing = time.perf_counter(), [name for name in MAPS if name not in done]
+    if not missing:
         return
     ensemble = rg.sample(size, rg.CRITICAL_TEMPERATURE, samples, seed)
-    lines = []
-    for name in [name for name in controls if name not in done]:
-        rows = measure_map(ensemble, name, controls[name], seed, DECIDING)
-        lines.append(
-            json.dumps({"size": size, "samples": samples, "seed": seed, "map": name, "rows": dict(numbers(rows))})
-        )
-    with gzip.open(FILE, "at", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+    for name in missing:
+        line = {"size": size, "samples": samples, "seed": seed, "map": name, **measure(ensemble, name, seed)}
+        with gzip.open(FILE, "at", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
     print(f"L={size} n={samples} seed {seed}: {time.perf_counter() - clock:.0f} s", flush=True)
+
+
+def measure(ensemble: rg.Ensemble, name: str, seed: int) -> Record:
+    """Return the numbers of one map, or the error that it ends in."""
+    try:
+        given = MAPS[name].make(ensemble.system.size)
+        subject = prepare(ensemble, as_maps(given, name), given, name, seed)
+        rows = {row: diagnostic for row, (diagnostic, _) in measured(subject, DECIDING, None).items()}
+    except rg.InputError as error:
+        return {ERROR: str(error)}
+    return {"steps": max(1, len(subject.levels) - 1), "real": subject.real, "rows": dict(numbers(rows))}
 
 
 def numbers(rows: results.Rows) -> Iterator[tuple[str, dict[str, list[float]]]]:
@@ -108,7 +118,7 @@ def numbers(rows: results.Rows) -> Iterator[tuple[str, dict[str, list[float]]]]:
 def judged(record: Record, majority: Record) -> dict[str, Diagnostic]:
     """Return the rows of one line with their criteria applied, beside the majority rule on the same configurations."""
     rows, reference = as_rows(record), as_rows(majority)
-    scale = results.Scale(record["size"], 2, real=record["map"] == "average")
+    scale = results.Scale(record["size"], 2, record["real"], record["steps"])
     return {
         row: decide(row, diagnostic, reference.get(row), record["samples"], scale) for row, diagnostic in rows.items()
     }
@@ -116,6 +126,8 @@ def judged(record: Record, majority: Record) -> dict[str, Diagnostic]:
 
 def verdict(record: Record, majority: Record) -> results.Verdict:
     """Return the verdict on one line."""
+    if ERROR in record:
+        return results.Verdict(ERROR, (), record[ERROR])
     return conclude(judged(record, majority))
 
 
@@ -141,37 +153,59 @@ def outcomes() -> Iterator[str]:
     """
     words: dict[tuple[int, int, str], dict[int, str]] = defaultdict(dict)
     for record, majority in beside_majority(records()):
-        rows = judged(record, majority)
-        letters = [PASSED[rows[row].passed] if row in rows else ABSENT for row in DECIDING]
-        word = VERDICTS[conclude(rows).name] + "".join(letters)
+        word = VERDICTS[verdict(record, majority).name]
+        if ERROR not in record:
+            rows = judged(record, majority)
+            word += "".join(letter(rows.get(row)) for row in DECIDING)
         words[record["size"], record["samples"], record["map"]][record["seed"]] = word
     for (size, samples, name), by_seed in sorted(words.items()):
         yield f"{size} {samples} {name}: {' '.join(by_seed[seed] for seed in sorted(by_seed))}"
 
 
+def letter(row: Diagnostic | None) -> str:
+    """Return what a row came to as a letter."""
+    if row is None:
+        return ABSENT
+    return PASSED[row.passed] if row.asked else NOT_ASKED
+
+
 def tables() -> None:
-    """Print how many verdicts were right, undecided and wrong."""
-    counts: dict[tuple[int, int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    """Print how many verdicts of each kind were right, undecided and wrong, and the fates of the controls."""
+    counts: dict[tuple[int, int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    astray: list[str] = []
     for record, majority in beside_majority(records()):
-        counts[record["size"], record["samples"], record["map"]][verdict(record, majority).name] += 1
+        known, found = MAPS[record["map"]], verdict(record, majority)
+        which = 0 if found.name in known.right else 1 if found.name == results.UNDECIDED else 2
+        counts[record["size"], record["samples"], known.kind][which] += 1
+        if which:
+            place = f"L={record['size']} n={record['samples']} seed {record['seed']} {record['map']}"
+            astray.append(f"{('right', 'undecided', 'WRONG')[which]:10}{place}: {found.name}: {found.reason[:200]}")
     sets = sorted({place[:2] for place in counts}, key=lambda place: place[::-1])
-    names = sorted({place[2] for place in counts}, key=lambda name: (KNOWN[name], name))
-    heads = [f"L = {size}, {samples:,}" for size, samples in sets]
-    print("| control | known answer | " + " | ".join(heads) + " |\n" + "|---" * (2 + len(sets)) + "|")
-    for name in names:
-        cells = [cell(counts.get((*s, name), {}), KNOWN[name]) for s in sets]
-        print(f"| `{name}` | {KNOWN[name]} | " + " | ".join(cells) + " |")
+    print("| kind | right is | " + " | ".join(f"L = {size}, {samples:,}" for size, samples in sets) + " |")
+    print("|---" * (2 + len(sets)) + "|")
+    for kind, right, maps in KINDS:
+        cells = [" / ".join(map(str, counts[(*s, kind)])) for s in sets]
+        print(f"| {kind} ({len(maps)}) | {' or '.join(right)} | " + " | ".join(cells) + " |")
+    totals = [[sum(counts[(*s, kind)][i] for kind, _, _ in KINDS) for i in range(3)] for s in sets]
+    print("| all | | " + " | ".join(" / ".join(map(str, total)) for total in totals) + " |")
+    print("\n".join(astray))
 
 
-def cell(found: dict[str, int], known: str) -> str:
-    """Return right / undecided / wrong."""
-    total, right, undecided = sum(found.values()), found.get(known, 0), found.get(results.UNDECIDED, 0)
-    return f"{right} / {undecided} / {total - right - undecided}" if total else "–"
+def fates() -> Iterator[str]:
+    """Yield how often each map came to each fate."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for record, majority in beside_majority(records()):
+        if ERROR not in record:
+            found[record["map"]][str(fate(judged(record, majority), LOCALITY).name)] += 1
+    for name, counted in found.items():
+        yield f"{name}: {', '.join(f'{fate_} {times}' for fate_, times in counted.items())}"
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["tables"]:
         tables()
+    elif sys.argv[1:2] == ["fates"]:
+        print("\n".join(fates()))
     elif sys.argv[1:2] == ["outcomes"]:
         print("\n".join(outcomes()))
     else:

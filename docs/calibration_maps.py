@@ -2,8 +2,8 @@
 
     python docs/calibration_maps.py          print the kinds, and how many maps each has
 
-A kind has a ladder of strengths, so that the smallest that is found can be read off. Maps are made for a lattice of side
-L; those without places ("dense") have their units in a fixed order with fixed signs.
+A kind has a ladder of strengths, so that the smallest that is found can be read off. Maps are made for a lattice of
+side L; those without places ("dense") have their units in a fixed order with fixed signs.
 """
 
 import math
@@ -15,6 +15,7 @@ import numpy as np
 
 import rgstep as rg
 from rgstep import blocking
+from rgstep.controls import HAND_MADE
 from rgstep.results import FEATURES, LOCAL, RG_STEP
 
 Maker = Callable[[int], Any]
@@ -36,6 +37,7 @@ class Law:
     """Two functions as a map, E[h | v] and a draw, both of lattices; `dense` takes the places away."""
 
     def __init__(self, mean: Callable[..., Any], drawn: Callable[..., Any], dense: bool = False) -> None:
+        """Take the mean and the draw."""
         self.mean, self.drawn, self.dense = mean, drawn, dense
 
     def shaped(self, h: np.ndarray) -> np.ndarray:
@@ -84,9 +86,7 @@ def shifted(p: float, dense: bool = False) -> Law:
         m = majority.mean_h(v)
         return (1 - p) * m + p * m.mean(axis=(1, 2), keepdims=True)
 
-    return Law(
-        mean, lambda v, rng: moved(majority.sample_h(v, rng), coins(v, rng, p).ravel(), rng), dense
-    )
+    return Law(mean, lambda v, rng: moved(majority.sample_h(v, rng), coins(v, rng, p).ravel(), rng), dense)
 
 
 def turned(p: float, dense: bool = False) -> Law:
@@ -192,6 +192,7 @@ class Redrawn:
     """A fraction of the units of a noisy block reads the blocks of other units, and draws by itself; no places."""
 
     def __init__(self, fraction: float, weight: float = 1.0) -> None:
+        """Take the fraction and the weight of the block."""
         self.fraction, self.block = fraction, rg.BernoulliBlock(weight)
 
     def mean_h(self, v: np.ndarray) -> np.ndarray:
@@ -213,13 +214,13 @@ def sums(v: np.ndarray) -> np.ndarray:
     return 4 * average.mean_h(v)
 
 
-def biased(field: float, weight: float = 1.0, dense: bool = False) -> Law:
-    """A Bernoulli block in a field: mean tanh(w S + field)."""
+def biased(field: float, *, places: bool = True) -> Law:
+    """A Bernoulli block in a field: mean tanh(S + field)."""
 
     def mean(v: np.ndarray) -> np.ndarray:
-        return np.tanh(weight * sums(v) + field)
+        return np.tanh(sums(v) + field)
 
-    return Law(mean, lambda v, rng: blocking.signs_with_mean(mean(v), rng), dense)
+    return Law(mean, lambda v, rng: blocking.signs_with_mean(mean(v), rng), not places)
 
 
 def ties_up(v: np.ndarray) -> np.ndarray:
@@ -234,15 +235,19 @@ def relu(v: np.ndarray) -> np.ndarray:
 
 def wide(kernel: np.ndarray, soft: float = math.inf, block: int = 2) -> Any:
     """The sign of a weighted sum over a window about each block, or a draw of mean tanh(soft · sum)."""
-    first_site = -((len(kernel) - block) // 2)
+    starts = [-((length - block) // 2) for length in kernel.shape]
+    left, sizes, right = np.linalg.svd(kernel)
+    parts = [(left[:, r] * size, right[r]) for r, size in enumerate(sizes) if size > 1e-9]  # rows times columns
+
+    def along(v: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+        moved = (np.float32(w) * np.roll(v, -(starts[axis - 1] + i), axis) for i, w in enumerate(weights))
+        return np.asarray(sum(moved))
 
     def total(v: np.ndarray) -> np.ndarray:
-        out = np.zeros(v.shape, np.float32)
-        for i, row in enumerate(kernel):
-            for j, weight in enumerate(row):
-                if weight:
-                    out += weight * np.roll(v, (-(first_site + i), -(first_site + j)), (1, 2))
-        return out[:, ::block, ::block]
+        fine = v.astype(np.float32)
+        return np.asarray(sum(along(along(fine, down, 1)[:, ::block], across, 2) for down, across in parts))[
+            :, :, ::block
+        ]
 
     if soft < math.inf:
         return Law(
@@ -328,81 +333,143 @@ def zero_one(coarse: Any) -> Any:
     return ZeroOne()
 
 
-def build() -> Mapping[str, Known]:
-    """Return all maps by name."""
-    found: dict[str, Known] = {}
-
-    def add(kind: str, right: tuple[str, ...], **makers: Maker) -> None:
-        for name, make in makers.items():
-            found[name] = Known(make, right, kind)
-
-    step, local, features = (RG_STEP,), (LOCAL,), (FEATURES,)
-    add("control", step, **{n: (lambda L, n=n: blocking_of(n)) for n in (
-        "average", "majority", "cross_majority", "window_majority", "scrambled_majority", "bernoulli_1.0", "bernoulli_2.0")})
-    add("control", local, **{n: (lambda L, n=n: blocking_of(n)) for n in ("decimation", "bernoulli_0.5", "bernoulli_0.25", "bernoulli_0.1")})
-    add("control", features, **{n: (lambda L, n=n: blocking_of(n)) for n in ("random_tiling", "far_majority")})
-    add("control", features, rbm_untrained=lambda L: rg.untrained_rbm(L * L, L * L // 4, 1))
-
-    add("renamed step", step,
-        minus_majority=lambda L: lambda v: -first(v),
-        majority_first=lambda L: first,
-        majority_01=lambda L: zero_one(majority),
-        bernoulli_01=lambda L: zero_one(rg.BernoulliBlock(1.0)),
-        average_shifted=lambda L: lambda v: average.mean_h(v) + 0.1,
-        average_half=lambda L: lambda v: (1 + average.mean_h(v)) / 2,
-        average_1000=lambda L: lambda v: 1000 + average.mean_h(v),
-        average_scaled=lambda L: lambda v: 3 * average.mean_h(v),
-        reflected=lambda L: lambda v: first(v)[:, :, ::-1],
-        transposed_dense=lambda L: dense(rg.BernoulliBlock(1.0)),
-        offset_majority=lambda L: lambda v: first(np.roll(v, (1, 1), (1, 2))),
-        scrambled_cross=lambda L: dense(rg.CrossMajority()),
-    )
-    add("noisy step", step, **{f"noise_{p:g}": (lambda L, p=p: noisy(p)) for p in (0.01, 0.02, 0.04)},
-        noise_dense=lambda L: noisy(0.02, True), bernoulli_07=lambda L: rg.BernoulliBlock(0.7), bernoulli_08=lambda L: rg.BernoulliBlock(0.8))
-    add("noisy, on its way", (RG_STEP, LOCAL), **{f"noise_{p:g}": (lambda L, p=p: noisy(p)) for p in (0.07, 0.1)},
-        bernoulli_06=lambda L: rg.BernoulliBlock(0.6), bernoulli_042=lambda L: rg.BernoulliBlock(0.42))
-    add("washes out", local, **{f"noise_{p:g}": (lambda L, p=p: noisy(p)) for p in (0.2, 0.3, 0.4)},
-        bernoulli_03=lambda L: rg.BernoulliBlock(0.3), bernoulli_02=lambda L: rg.BernoulliBlock(0.2), decimation_dense=lambda L: dense(rg.Decimation()),
-        bernoulli_03_dense=lambda L: dense(rg.BernoulliBlock(0.3)))
-    add("window", step,
-        window_3=lambda L: rg.WindowMajority(3), window_5=lambda L: blocking.WindowMajority(5), window_3_dense=lambda L: dense(rg.WindowMajority(3)),
-        gaussian_07=lambda L: wide(gaussian(0.7, 4)), gaussian_1=lambda L: wide(gaussian(1.0, 6)), gaussian_15=lambda L: wide(gaussian(1.5, 8)),
-        gaussian_1_soft=lambda L: wide(gaussian(1.0, 6), 4.0), gaussian_15_soft=lambda L: wide(gaussian(1.5, 8), 4.0), gaussian_07_soft=lambda L: wide(gaussian(0.7, 4), 4.0),
-        uneven=lambda L: wide(np.array([[1.0, 0.9], [0.8, 0.7]])), uneven_3=lambda L: wide(np.array([[0.2, 0.5, 0.2], [0.5, 1.0, 0.5], [0.2, 0.5, 0.2]])),
-        rows_4=lambda L: wide(np.ones((2, 4))), ring=lambda L: wide(np.array([[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0.0]])))
-    add("very wide window", step, window_6=lambda L: blocking.WindowMajority(6), gaussian_2=lambda L: wide(gaussian(2.0, 10)),
-        gaussian_2_soft=lambda L: wide(gaussian(2.0, 10), 4.0), window_8=lambda L: blocking.WindowMajority(8))
-    for name, make in (("flipped", flipped), ("shifted", shifted), ("mixed", mixed), ("turned", turned)):
-        for p in (0.02, 0.05, 0.1, 0.2, 0.4, 0.7) if name != "flipped" else (0.02, 0.05, 0.1, 0.2, 0.4):
-            for places in (False, True):
-                add(f"{name} whole", NOT_RG, **{f"{name}_{p:g}{'_dense' if places else ''}": (lambda L, make=make, p=p, places=places: make(p, places))})
-    add("striped", NOT_RG, **{f"striped_{p:g}": (lambda L, p=p: striped(p)) for p in (0.05, 0.2)})
-    add("flipped by a function of v", NOT_RG, hashed_5=lambda L: hashed(0.05), hashed_20=lambda L: hashed(0.2), hashed_20_dense=lambda L: hashed(0.2, True), far_product=lambda L: far_product)
-    add("copied", NOT_RG, **{f"copied_{f:g}": (lambda L, f=f: copied(f)) for f in (0.1, 0.2, 0.3, 0.5)}, redrawn_20=lambda L: Redrawn(0.2), redrawn_30=lambda L: Redrawn(0.3))
-    add("scattered", NOT_RG, scattered_20=lambda L: scattered(0.2), scattered_40=lambda L: scattered(0.4), blind_30=lambda L: half_blind(0.3), blind_60=lambda L: half_blind(0.6))
-    add("field", NOT_RG, **{f"field_{f:g}": (lambda L, f=f: biased(f)) for f in (0.03, 0.1, 0.3, 1.0)}, field_dense=lambda L: biased(0.3, dense=True),
-        ties_up=lambda L: ties_up, relu=lambda L: relu)
-    add("nothing of v", NOT_RG, fair=lambda L: fair(), fair_dense=lambda L: fair(True), other=lambda L: mixed(1.0), other_dense=lambda L: mixed(1.0, True),
-        global_sign=lambda L: global_sign, tiling_2=lambda L: blocking.RandomTiling(seed=2))
-    add("two methods", ERROR, two_methods=lambda L: Law(majority.mean_h, shifted(1.0).drawn), two_methods_flip=lambda L: Law(majority.mean_h, flipped(0.1).drawn),
-        two_methods_dense=lambda L: Law(majority.mean_h, mixed(0.3).drawn, True), wrong_scale=lambda L: Law(lambda v: 0.5 * majority.mean_h(v), majority.sample_h),
-        other_units=lambda L: Law(rg.BernoulliBlock(1.0).mean_h, lambda v, rng: (1 + rg.BernoulliBlock(1.0).sample_h(v, rng)) // 2))
-    return found
+Ladder = Mapping[str, Maker]
 
 
-def blocking_of(name: str) -> Any:
-    """Return a control by its name."""
-    from rgstep.controls import HAND_MADE
-
-    return HAND_MADE[name](2)
+def of(make: Callable[..., Any], *given: Any) -> Maker:
+    """Return a maker that takes no notice of the lattice's side."""
+    return lambda side: make(*given)
 
 
-MAPS = build()
+def plain(function: Callable[[np.ndarray], np.ndarray]) -> Maker:
+    """Return a maker of a function v → h."""
+    return lambda side: function
+
+
+def ladder(name: str, make: Callable[..., Any], strengths: tuple[float, ...], *, both: bool = False) -> Ladder:
+    """Return a map for each strength, and one without places for each where `both`."""
+    found: dict[str, Maker] = {f"{name}_{p:g}": of(make, p) for p in strengths}
+    return found | ({f"{name}_{p:g}_dense": of(make, p, True) for p in strengths} if both else {})
+
+
+def controls(*names: str) -> Ladder:
+    """Return controls of the package by their names."""
+    return {name: of(HAND_MADE[name], 2) for name in names}
+
+
+STEPS: Ladder = {
+    **controls("average", "majority", "cross_majority", "window_majority", "scrambled_majority"),
+    **controls("bernoulli_1.0", "bernoulli_2.0"),
+}
+RENAMED: Ladder = {
+    "minus_majority": plain(lambda v: -first(v)),
+    "majority_first": plain(first),
+    "majority_01": of(zero_one, majority),
+    "bernoulli_01": of(zero_one, rg.BernoulliBlock(1.0)),
+    "average_shifted": plain(lambda v: average.mean_h(v) + 0.1),
+    "average_half": plain(lambda v: (1 + average.mean_h(v)) / 2),
+    "average_1000": plain(lambda v: 1000 + average.mean_h(v)),
+    "average_scaled": plain(lambda v: 3 * average.mean_h(v)),
+    "reflected": plain(lambda v: first(v)[:, :, ::-1]),
+    "offset_majority": plain(lambda v: first(np.roll(v, (1, 1), (1, 2)))),
+    "bernoulli_dense": of(dense, rg.BernoulliBlock(1.0)),
+    "cross_dense": of(dense, rg.CrossMajority()),
+}
+NOISY: Ladder = {
+    **ladder("noise", noisy, (0.01, 0.02, 0.04)),
+    "noise_dense": of(noisy, 0.02, True),
+    "bernoulli_0.7": of(rg.BernoulliBlock, 0.7),
+    "bernoulli_0.8": of(rg.BernoulliBlock, 0.8),
+}
+ON_THEIR_WAY: Ladder = {
+    **ladder("noise", noisy, (0.07, 0.1)),
+    "bernoulli_0.6": of(rg.BernoulliBlock, 0.6),
+    "bernoulli_0.42": of(rg.BernoulliBlock, 0.42),
+}
+WASHING_OUT: Ladder = {
+    **ladder("noise", noisy, (0.2, 0.3, 0.4)),
+    "bernoulli_0.3": of(rg.BernoulliBlock, 0.3),
+    "bernoulli_0.2": of(rg.BernoulliBlock, 0.2),
+    "decimation_dense": of(dense, rg.Decimation()),
+    "bernoulli_0.3_dense": of(dense, rg.BernoulliBlock(0.3)),
+}
+WINDOWS: Ladder = {
+    "window_3": of(rg.WindowMajority, 3),
+    "window_5": of(rg.WindowMajority, 5),
+    "window_3_dense": of(dense, rg.WindowMajority(3)),
+    "gaussian_0.7": of(wide, gaussian(0.7, 4)),
+    "gaussian_1": of(wide, gaussian(1.0, 6)),
+    "gaussian_1.5": of(wide, gaussian(1.5, 8)),
+    "gaussian_0.7_soft": of(wide, gaussian(0.7, 4), 4.0),
+    "gaussian_1_soft": of(wide, gaussian(1.0, 6), 4.0),
+    "gaussian_1.5_soft": of(wide, gaussian(1.5, 8), 4.0),
+    "uneven": of(wide, np.array([[1.0, 0.9], [0.8, 0.7]])),
+    "uneven_3": of(wide, np.array([[0.2, 0.5, 0.2], [0.5, 1.0, 0.5], [0.2, 0.5, 0.2]])),
+    "rows_4": of(wide, np.ones((2, 4))),
+    "round": of(wide, np.array([[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]], np.float64)),
+}
+WIDE: Ladder = {
+    "window_6": of(rg.WindowMajority, 6),
+    "window_8": of(rg.WindowMajority, 8),
+    "gaussian_2": of(wide, gaussian(2.0, 10)),
+    "gaussian_2_soft": of(wide, gaussian(2.0, 10), 4.0),
+}
+SWITCHES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
+BY_V: Ladder = {
+    "hashed_0.05": of(hashed, 0.05),
+    "hashed_0.2": of(hashed, 0.2),
+    "hashed_0.2_dense": of(hashed, 0.2, True),
+    "far_product": plain(far_product),
+}
+COPIED: Ladder = {**ladder("copied", copied, (0.1, 0.2, 0.3, 0.5)), **ladder("redrawn", Redrawn, (0.2, 0.3))}
+SCATTERED: Ladder = {**ladder("scattered", scattered, (0.2, 0.4)), **ladder("blind", half_blind, (0.3, 0.6))}
+FIELDS: Ladder = {
+    **ladder("field", biased, (0.03, 0.1, 0.3, 1.0)),
+    "field_dense": lambda side: biased(0.3, places=False),
+    "ties_up": plain(ties_up),
+    "relu": plain(relu),
+}
+NOTHING: Ladder = {
+    "fair": of(fair),
+    "fair_dense": of(fair, True),
+    "other": of(mixed, 1.0),
+    "other_dense": of(mixed, 1.0, True),
+    "global_sign": plain(global_sign),
+    "random_tiling_2": lambda side: blocking.RandomTiling(seed=2),
+}
+TWO_METHODS: Ladder = {
+    "two_methods": lambda side: Law(majority.mean_h, shifted(1.0).drawn),
+    "two_methods_flip": lambda side: Law(majority.mean_h, flipped(0.1).drawn),
+    "two_methods_dense": lambda side: Law(majority.mean_h, mixed(0.3).drawn, True),
+    "wrong_scale": lambda side: Law(lambda v: 0.5 * majority.mean_h(v), majority.sample_h),
+    "other_units": lambda side: Law(rg.BernoulliBlock(1.0).mean_h, zero_one(rg.BernoulliBlock(1.0)).sample_h),
+}
+UNTRAINED: Ladder = {"rbm_untrained": lambda side: rg.untrained_rbm(side * side, side * side // 4, 1)}
+KINDS: tuple[tuple[str, tuple[str, ...], Ladder], ...] = (  # kind, the verdicts that are right, maps
+    ("control, a step", (RG_STEP,), STEPS),
+    ("control, local", (LOCAL,), controls("decimation", "bernoulli_0.5", "bernoulli_0.25", "bernoulli_0.1")),
+    ("control, features", (FEATURES,), {**controls("random_tiling", "far_majority"), **UNTRAINED}),
+    ("a step, written otherwise", (RG_STEP,), RENAMED),
+    ("a step with noise", (RG_STEP,), NOISY),
+    ("on its way", (RG_STEP, LOCAL), ON_THEIR_WAY),
+    ("washes out", (LOCAL,), WASHING_OUT),
+    ("window", (RG_STEP,), WINDOWS),
+    ("very wide window", (RG_STEP,), WIDE),
+    ("flipped as a whole", NOT_RG, ladder("flipped", flipped, SWITCHES[:5], both=True)),
+    ("shifted as a whole", NOT_RG, ladder("shifted", shifted, SWITCHES, both=True)),
+    ("mixed as a whole", NOT_RG, ladder("mixed", mixed, SWITCHES, both=True)),
+    ("turned as a whole", NOT_RG, ladder("turned", turned, SWITCHES, both=True)),
+    ("rows flipped", NOT_RG, ladder("striped", striped, (0.05, 0.2))),
+    ("flipped by a function of v", NOT_RG, BY_V),
+    ("copied units", NOT_RG, COPIED),
+    ("some units elsewhere or blind", NOT_RG, SCATTERED),
+    ("makes a field", NOT_RG, FIELDS),
+    ("nothing of v, or no place", NOT_RG, NOTHING),
+    ("two methods that disagree", ERROR, TWO_METHODS),
+)
+MAPS = {name: Known(make, right, kind) for kind, right, maps in KINDS for name, make in maps.items()}
 
 if __name__ == "__main__":
-    kinds: dict[str, list[str]] = {}
-    for name, known in MAPS.items():
-        kinds.setdefault(known.kind, []).append(name)
-    for kind, names in kinds.items():
-        print(f"{kind} ({len(names)}): {', '.join(names)}")
-    print(len(MAPS))
+    for kind, right, maps in KINDS:
+        print(f"{kind} ({' or '.join(right)}): {', '.join(maps)}")
+    print(f"{len(MAPS)} maps")
