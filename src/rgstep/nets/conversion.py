@@ -10,7 +10,6 @@ in W', a', b'. Networks of other programs are converted in float64; an `RBM` is 
 moves F by at most 2^−24 (Σ|W| + Σ|a| + Σ|b|).
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rgstep.arguments import PATH, InputError, checked, is_whole, optional, read_reals, whole
+from rgstep.files import replacing
 from rgstep.nets.rbm import NETWORK, RBM
 
 # The units of a network's two layers, by the names that training has for them, and as files say them.
@@ -222,15 +222,10 @@ def save_rbms(path: str | Path, rbm: RBM) -> None:
     """
     h5py = _h5py(f"writing {str(path)!r}")
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with h5py.File(beside, "w") as file:
-                _write(file, rbm)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        with replacing(target) as beside, h5py.File(beside, "w") as file:
+            _write(file, rbm)
     except OSError as error:
         message = f"file {str(path)!r} cannot be written: {error.strerror or error}"
         raise InputError(message) from error
