@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.arguments import PLAIN, InputError, checked, mapping, one_of, optional, read_text
+from rgstep.arguments import PLAIN, InputError, checked, mapping, one_of, optional, read_array, read_text
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate, grouped_mean
 from rgstep.nets.batches import as_bits
@@ -159,9 +159,10 @@ def _tensors(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
     found = {}
     for name, value in (inner[0] if len(inner) == 1 else state).items():
         if hasattr(value, "is_floating_point"):  # PyTorch, whose bfloat16 NumPy does not know
-            value = value.detach().cpu().double() if value.is_floating_point() else None
-        if hasattr(value, "shape") and np.asarray(value).dtype.kind == "f":
-            found[str(name)] = np.asarray(value, dtype=np.float64)
+            value = value.detach().double() if value.is_floating_point() else None
+        array = read_array(f"tensor {name!r}", value) if hasattr(value, "shape") else np.empty(0, int)
+        if array.dtype.kind == "f":
+            found[str(name)] = array.astype(np.float64)
     return found
 
 
