@@ -1,5 +1,6 @@
 """Networks in mappings of tensors: which tensor is what, which way round W is, ±1 or 0/1, and what data can tell."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import ising_network, random_parameters, states
@@ -86,6 +87,18 @@ def test_other_forms_of_tensors():
         assert same(rbm_from_state({"W": turned, "vbias": a[None], "hbias": b[None, :1]}, units="spin"), one)
     half = {"W": np.float16(w), "vbias": np.float16(a), "hbias": np.float16(b)}
     np.testing.assert_allclose(rbm_from_state(half, units="spin").weights, w, atol=1e-3)
+
+
+def test_tensors_of_other_libraries():
+    w, a, b = (np.float32(x) for x in random_parameters(4, 3, 0.7))
+    assert same(rbm_from_state({"W": jnp.array(w), "vbias": jnp.array(a), "hbias": b}, units="spin"), RBM(w, a, b))
+    torch = pytest.importorskip("torch")
+    tensors = {"W": torch.nn.Parameter(torch.from_numpy(w.T.copy())), "vbias": torch.from_numpy(a)}
+    found = rbm_from_state({**tensors, "hbias": torch.from_numpy(b).double(), "n": torch.arange(4)}, units="spin")
+    assert same(found, RBM(w, a, b))
+    for unreadable in (tensors["W"].detach().to_sparse(), torch.empty(4, 3, device="meta")):
+        with pytest.raises(InputError, match="tensor 'W' is no array of numbers"):
+            rbm_from_state({**tensors, "hbias": b, "W": unreadable}, units="spin")
 
 
 def test_names_may_be_given():
