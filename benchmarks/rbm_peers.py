@@ -1,6 +1,6 @@
 """Other ways to train an RBM, each by the fastest way its public interface offers, on one core.
 
-    pip install --no-deps rbms learnergy tqdm     # into an environment that has torch
+    pip install --no-deps rbms learnergy tqdm     # into an environment that has torch; rbms 0.6 needs Python 3.12
 
 A way is made from configurations, the update rule and the sizes; it trains an epoch at each call, plain SGD, and shows
 its parameters in ±1 units, so that all can be held to one likelihood. Units of the libraries are 0/1:
@@ -11,7 +11,7 @@ import contextlib
 import importlib.metadata
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,11 +44,12 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True)
 class Peer:
-    """A library, the rules it knows (None: all) and how it trains by one of them."""
+    """A library, the rules it knows (None: all), how it trains by one of them, and the version from which it does."""
 
     package: str
     make: Callable[[np.ndarray, Rule], Way]
     rules: tuple[Rule, ...] | None = None
+    least: tuple[int, ...] = ()
 
     @property
     def version(self) -> str | None:
@@ -57,12 +58,18 @@ class Peer:
 
     def knows(self, rule: Rule) -> bool:
         """Whether the library is installed and trains by this rule."""
-        return self.version is not None and (self.rules is None or rule in self.rules)
+        return newer(self.package, self.least) and (self.rules is None or rule in self.rules)
 
 
 def version_of(package: str) -> str | None:
     """Return the installed version of a package, or None."""
     return next((found.version for found in importlib.metadata.distributions(name=package)), None)
+
+
+def newer(package: str, least: tuple[int, ...]) -> bool:
+    """Return whether a package is installed in a version or a later one."""
+    version = version_of(package)
+    return version is not None and tuple(map(int, version.split(".")[:2])) >= least
 
 
 def from_zero_one(weights: Any, visible_bias: Any, hidden_bias: Any) -> RBM:
@@ -131,25 +138,66 @@ def sklearn_fit(v: np.ndarray, rule: Rule) -> Way:
     )
 
 
-def rbms_dataset(v: np.ndarray) -> Any:
-    """Return configurations as rbms takes them, all of one weight."""
+def rbms_dataset(v: np.ndarray, kind: str = "bernoulli") -> Any:
+    """Return configurations as rbms takes them, all of one weight: "bernoulli", 0/1, or "ising", ±1, from 0.6 on."""
     from rbms.dataset.dataset_class import RBMDataset
 
     n = len(v)
-    return RBMDataset(zero_one(v), np.zeros(n), np.ones(n), np.arange(n).astype(str), "Ising", True, device="cpu")
+    units = zero_one(v) if kind == "bernoulli" else v.astype(np.float32)
+    told = kind if rbms_is_newer() else True  # 0.5 asks whether data are binary
+    return RBMDataset(units, np.zeros(n), np.ones(n), np.arange(n).astype(str), "Ising", told, device="cpu")
+
+
+def rbms_is_newer() -> bool:
+    """Return whether the rbms that is installed is 0.6 or later: samplers are objects, gradients as they are."""
+    return newer("rbms", (0, 6))
+
+
+def rbms_start(v: np.ndarray, kind: str = "bernoulli") -> tuple[Any, Any, Any]:
+    """Return data, a network and torch's SGD."""
+    import torch
+
+    if kind == "bernoulli":
+        from rbms.bernoulli_bernoulli.classes import BBRBM as Model
+    else:
+        from rbms.ising_ising.classes import IIRBM as Model
+
+    torch.manual_seed(0)
+    data = rbms_dataset(v, kind)
+    params = Model.init_parameters(HIDDEN, data, torch.device("cpu"), torch.float32)
+    params.init_grad()
+    return data, params, torch.optim.SGD(params.parameters(), lr=RATE, maximize=True)
+
+
+def rbms_sampler(params: Any, rule: Rule, kind: str = "bernoulli") -> Any:
+    """Return a sampler of rbms 0.6; chains start at random, which those of ±1 units do not by themselves (all down)."""
+    import torch
+    from rbms.sampler.cd import CD
+    from rbms.sampler.pcd import PCD
+
+    if not rule.persistent:
+        return CD(params, rule.k)
+    coins = torch.randint(0, 2, (BATCH, params.num_visibles)).float()
+    return PCD(params, params.init_chains(BATCH, start_v=coins if kind == "bernoulli" else 2 * coins - 1), rule.k)
+
+
+def rbms_machine(params: Any, kind: str = "bernoulli") -> RBM:
+    """Return its parameters in ±1 units."""
+    found = (params.weight_matrix, params.vbias, params.hbias)
+    return from_zero_one(*found) if kind == "bernoulli" else RBM(*(np.asarray(x) for x in found))
 
 
 def rbms_update(v: np.ndarray, rule: Rule) -> Way:
-    """Its `fit_batch_pcd` and torch's SGD, as its own loop calls them; it normalises the gradient, always."""
+    """The update of its own loop. 0.5: `fit_batch_pcd`, which normalises the gradient, always; 0.6 does not."""
+    return rbms_newer_update(v, rule) if rbms_is_newer() else rbms_older_update(v, rule)
+
+
+def rbms_older_update(v: np.ndarray, rule: Rule) -> Way:
+    """Of rbms 0.5."""
     import torch
-    from rbms.bernoulli_bernoulli.classes import BBRBM
     from rbms.training.pcd import fit_batch_pcd
 
-    torch.manual_seed(0)
-    data = rbms_dataset(v)
-    params = BBRBM.init_parameters(HIDDEN, data, torch.device("cpu"), torch.float32)
-    params.init_grad()
-    optimiser = torch.optim.SGD(params.parameters(), lr=RATE, maximize=True)
+    data, params, optimiser = rbms_start(v)
     box = [params.init_chains(BATCH)]
 
     @torch.no_grad()
@@ -161,11 +209,41 @@ def rbms_update(v: np.ndarray, rule: Rule) -> Way:
             box[0], _ = fit_batch_pcd(batch, box[0], params, gibbs_steps=rule.k, beta=1.0, centered=False)
             optimiser.step()
 
-    return Way(epoch, lambda: from_zero_one(params.weight_matrix, params.vbias, params.hbias))
+    return Way(epoch, lambda: rbms_machine(params))
+
+
+def rbms_newer_update(v: np.ndarray, rule: Rule, kind: str = "bernoulli") -> Way:
+    """Of rbms 0.6, on 0/1 or ±1 units."""
+    import torch
+
+    data, params, optimiser = rbms_start(v, kind)
+    sampler = rbms_sampler(params, rule, kind)
+
+    @torch.no_grad()
+    def epoch() -> None:
+        for rows in torch.randperm(len(data)).reshape(-1, BATCH):
+            batch = data.data[rows]
+            chains = sampler.get_conf_grad(batch=batch)
+            states = params.init_chains(BATCH, weights=data.weights[rows], start_v=batch)
+            params.compute_gradient(data=states, chains=chains, centered=False)
+            optimiser.step()
+            sampler.post_grad_update(params=params)
+
+    return Way(epoch, lambda: rbms_machine(params, kind))
+
+
+def rbms_spins(v: np.ndarray, rule: Rule) -> Way:
+    """The update of rbms 0.6 on ±1 units: the model and the plain descent of ours."""
+    return rbms_newer_update(v, rule, "ising")
 
 
 def rbms_train(v: np.ndarray, rule: Rule) -> Way:
     """Its `train`, which keeps an archive in HDF5; one epoch from the start at each call."""
+    return rbms_newer_train(v, rule) if rbms_is_newer() else rbms_older_train(v, rule)
+
+
+def rbms_older_train(v: np.ndarray, rule: Rule) -> Way:
+    """Of rbms 0.5."""
     import torch
     from rbms.io import load_params
     from rbms.training.pcd import train
@@ -181,15 +259,45 @@ def rbms_train(v: np.ndarray, rule: Rule) -> Way:
     }
 
     def epoch() -> None:
-        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):  # its progress bar
+        with in_silence():
             train(data, data, "BBRBM", dict(plan), torch.float32, checkpoints=np.array([updates]))
 
     def machine() -> RBM:
         assert folder.name  # the folder lives as long as the way
-        params = load_params(plan["filename"], updates, torch.device("cpu"), torch.float32)
-        return from_zero_one(params.weight_matrix, params.vbias, params.hbias)
+        return rbms_machine(load_params(plan["filename"], updates, torch.device("cpu"), torch.float32))
 
     return Way(epoch, machine)
+
+
+def rbms_newer_train(v: np.ndarray, rule: Rule) -> Way:
+    """Of rbms 0.6, whose `train` is given a network, a sampler and optimisers."""
+    import torch
+    from rbms.training.pcd import train
+
+    updates, box = len(v) // BATCH, [rbms_start(v)]
+
+    @torch.no_grad()
+    def epoch() -> None:
+        data, params, optimiser = box[0] = rbms_start(v)
+        with tempfile.TemporaryDirectory() as folder, in_silence():
+            train(
+                *(data, data, params, rbms_sampler(params, rule), [optimiser], BATCH),
+                **{"centered": False, "curr_update": 0, "pre_grad_update": torch.nn.Sequential(), "elapsed_time": 0.0},
+                **{"checkpoints": np.array([updates]), "num_updates": updates, "filename": f"{folder}/rbm.h5"},
+            )
+
+    return Way(epoch, lambda: rbms_machine(box[0][1]))
+
+
+@contextlib.contextmanager
+def in_silence() -> Iterator[None]:
+    """Send progress bars, and what they write, nowhere."""
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stderr(nowhere),
+        contextlib.redirect_stdout(nowhere),
+    ):
+        yield
 
 
 def learnergy_model(visible: int, rule: Rule) -> Any:
@@ -238,6 +346,7 @@ PEERS = {
     "plain NumPy": Peer("numpy", plain_numpy),
     "scikit-learn, fit": Peer("scikit-learn", sklearn_fit, (Rule(True, 1),)),
     "rbms, its update": Peer("rbms", rbms_update),
+    "rbms, its update, ±1 units": Peer("rbms", rbms_spins, least=(0, 6)),
     "rbms, its train": Peer("rbms", rbms_train),
     "learnergy, its update": Peer("learnergy", learnergy_update, CD),
     "learnergy, its fit": Peer("learnergy", learnergy_fit, CD),

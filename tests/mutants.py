@@ -156,6 +156,19 @@ MUTANTS = [
     Mutant("right >>= 7", "right >>= 6", "packed"),
     Mutant("(1 << padding) - 1", "(1 << (padding - 1)) - 1", "packed"),
     Mutant("np.asarray((2 * up - sites)", "np.asarray((up - sites)", "packed"),
+    # networks of other programs
+    Mutant('"IIRBM": "spin"', '"IIRBM": "binary"', "conversion"),
+    Mutant("if len(values) == 1:\n                found", "if len(values) >= 1:\n                found", "conversion"),
+    Mutant("tensors[weights] if way == ORDERS[0] else tensors[weights].T", "tensors[weights]", "states"),
+    Mutant('known["visible_bias"] not in (None, a) or', "False or", "states"),
+    Mutant(" or visible not in (None, len(w)):", ":", "states"),
+    Mutant("best if certain and fits else None", "best if fits else None", "states"),
+    Mutant("best if certain and fits else None", "best if certain else None", "states"),
+    Mutant("gain if best == 0 else Estimate(-gain.value, gain.error)", "gain", "states"),
+    Mutant(" or len({reading.units for reading in readings}) > 1:", ":", "states"),
+    Mutant('map_location="cpu", weights_only=True', 'map_location="cpu"', "tensor_files"),
+    Mutant('if text.get("checksum") != checksum(state, text):', "if False:", "tensor_files"),
+    Mutant("given = units or units_of", "given = units and units_of", "tensor_files"),
 ]
 
 

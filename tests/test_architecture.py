@@ -37,7 +37,7 @@ HOUSE = {
             "nets.couplings",
         ),
         *("nets.annealing", "nets.tempering", "nets.bennett", "nets.batches", "nets.curves", "nets.updates"),
-        *("nets.training", "nets.equilibrium", "nets.assessment"),
+        *("nets.states", "nets.tensor_files", "nets.training", "nets.equilibrium", "nets.assessment"),
     ),
     6: ("results", "correlators", "patterns", "gauge", "operators"),
     7: (

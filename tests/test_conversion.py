@@ -186,13 +186,24 @@ def test_missing_scikit_learn_is_said(monkeypatch):
 # --- archives of rbms
 
 
-def write_archive(path, networks, model_type="BBRBM"):
-    """Write parameters `{update: (w, a, b)}` in the layout of rbms 0.5.0, as its `io.save_model` lays it out."""
+SETTINGS = {
+    "0.5": {"hyperparameters": {"batch_size": 50, "gibbs_steps": 5, "num_chains": 60, "learning_rate": 0.1}},
+    "0.6": {
+        "hyperparameters": {"num_visibles": 9, "num_hiddens": 4, "num_chains": 60},
+        "sampling_args": {"gibbs_steps": 5, "beta": 1.0},
+        "train_args": {"batch_size": 50, "learning_rate": np.array([0.1]), "training_type": "pcd"},
+        "sampler": {"name": "PCD", "model_type": "IIRBM", "weight_matrix": np.ones((9, 4)), "num_steps": 5},
+    },
+}
+
+
+def write_archive(path, networks, model_type="BBRBM", version="0.5"):
+    """Write parameters `{update: (w, a, b)}` as `io.save_model` of a version of rbms lays them out, 0.5.0 or 0.6.0."""
     with h5py.File(path, "w") as file:
-        settings = file.create_group("hyperparameters")
-        for name, value in {"batch_size": 50, "gibbs_steps": 5, "num_chains": 60, "learning_rate": 0.1}.items():
-            settings[name] = value
-        settings["filename"] = str(path)
+        for group, settings in SETTINGS[version].items():
+            for name, value in settings.items():
+                file[f"{group}/{name}"] = value
+        file["hyperparameters/filename"] = str(path)
         file["model_type"] = model_type
         file["parallel_chains"] = np.zeros((60, 9), np.float32)
         file["learning_rate"] = np.full(199, 0.1)
@@ -202,8 +213,10 @@ def write_archive(path, networks, model_type="BBRBM"):
                 group[f"params/{name}"] = np.asarray(values, np.float32)
                 group[name] = group[f"params/{name}"]
             group["numpy_rng_arg0"] = "MT19937"
-            group["flags/checkpoint"] = True
+            group["flags/checkpoint"] = group["save_checkpoint"] = True
             group["time"] = 1.5
+            if version == "0.6":
+                group["learning_rate"], group["effective_time"] = np.array([0.1]), np.array([0.1 * update])
 
 
 @pytest.fixture
@@ -229,6 +242,55 @@ def test_an_archive_is_read(archive, update, seed):
         "batch": 50,
         "learning_rate": 0.1,
     }
+
+
+def spin_free_energy(w, a, b, v):
+    """F(v) of the source, E = −a·v − b·h − vᵀWh with v and h of ±1: the sum over all hidden states as it is written."""
+    h = states(len(b)).astype(float)
+    return -logsumexp(v @ w @ h.T + (v @ a)[:, None] + h @ b, axis=1)
+
+
+def read_in(path, parameters, model_type):
+    """The largest |F(v) − F of the source| over the 16 states of four ±1 units, of an archive of a type."""
+    write_archive(path, {103: parameters}, model_type, "0.6")
+    v = states(4)
+    return np.abs(load_rbms(path).free_energy(v) - spin_free_energy(*parameters, v)).max()
+
+
+def test_an_archive_of_spins_is_read_as_it_is(tmp_path):
+    """The same F(v), constant and all, and not that of the same numbers on {0,1} units, nor of W transposed."""
+    w, a, b = (x.astype(np.float32).astype(float) for x in random_parameters(4, 3, 0.7))
+    assert read_in(tmp_path / "spins.h5", (w, a, b), "IIRBM") < FLOAT64
+    assert read_in(tmp_path / "bits.h5", (w, a, b), "BBRBM") > 0.1
+    w, a, b = random_parameters(4, 4, 0.7)
+    write_archive(tmp_path / "transposed.h5", {103: (w.T, a, b)}, "IIRBM", "0.6")
+    gap = load_rbms(tmp_path / "transposed.h5").free_energy(states(4)) - spin_free_energy(w, a, b, states(4))
+    assert np.abs(gap).max() > 0.1
+
+
+@pytest.mark.parametrize("model_type", ["BBRBM", "IIRBM"])
+def test_an_archive_of_the_newer_layout_is_read(tmp_path, model_type):
+    path = tmp_path / "network.h5"
+    write_archive(path, {n: random_parameters(9, 4, 0.5, seed=n) for n in (1, 27, 103)}, model_type, "0.6")
+    assert load_rbms(path).origin == {
+        "source": "archive of rbms",
+        "file": "network.h5",
+        "steps": 103,
+        "k": 5,
+        "chains": 60,
+        "batch": 50,
+        "learning_rate": 0.1,
+    }
+
+
+@pytest.mark.parametrize(("rates", "found"), [([0.1, 0.1, 0.1], 0.1), ([0.1, 0.1, 0.2], None), ([], None)])
+def test_a_learning_rate_of_each_parameter_is_kept_where_all_are_one(tmp_path, rates, found):
+    path = tmp_path / "network.h5"
+    write_archive(path, {1: random_parameters(9, 4, 0.5)}, "IIRBM", "0.6")
+    with h5py.File(path, "a") as file:
+        del file["train_args/learning_rate"]
+        file["train_args/learning_rate"] = np.array(rates)
+    assert load_rbms(path).origin.get("learning_rate") == found
 
 
 def test_an_archive_without_settings_is_read(archive):
@@ -282,11 +344,23 @@ def test_files_that_are_no_archives_are_refused(tmp_path):
         load_rbms(empty)
 
 
-def test_a_potts_network_is_refused(tmp_path):
-    path = tmp_path / "potts.h5"
-    write_archive(path, {1: (np.zeros((9, 3, 4)), np.zeros((9, 3)), np.zeros(4))}, "PBRBM")
-    with pytest.raises(InputError, match=r"potts.h5' holds a model of type 'PBRBM'"):
+@pytest.mark.parametrize(
+    ("model_type", "reason"),
+    [
+        ("IGRBM", "Gaussian hidden units are not supported, "),
+        ("BGRBM", "Gaussian hidden units are not supported, "),
+        ("PBRBM", "Potts visible units are not supported, "),
+        ("PBM", "a machine without hidden units is not supported, "),
+        ("QQRBM", ""),
+    ],
+)
+def test_other_types_are_refused_and_what_is_missing_is_said(tmp_path, model_type, reason):
+    path = tmp_path / "other.h5"
+    write_archive(path, {1: (np.zeros((9, 3, 4)), np.zeros((9, 3)), np.zeros(4))}, model_type)
+    with pytest.raises(InputError) as caught:
         load_rbms(path)
+    known = "only units of two values on both layers, BBRBM (0/1), IIRBM (±1)"
+    assert str(caught.value) == f"archive {str(path)!r} holds a model of type {model_type!r}: {reason}{known}"
 
 
 @pytest.mark.parametrize(

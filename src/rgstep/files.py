@@ -69,10 +69,16 @@ def output_folder(directory: Path, force: bool = False) -> Iterator[Path]:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as one compressed `.npz` file, whole or not at all."""
+    with replacing(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a hidden name beside a file: what is written there takes the file's place, and nothing on any failure."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
+        yield beside
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

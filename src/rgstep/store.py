@@ -1,6 +1,7 @@
 """What is stored: `save` writes it, `load` reads it back, whatever it is.
 
 Ensembles and networks are one `.npz` file each, versioned, written whole, checked on reading; a report is a folder.
+Networks are `.safetensors` files as well, and are read from the files of other programs.
 
 Spins are stored as bits, 128 bytes for a 32×32 configuration. What is not an array (model, origin) is one JSON text
 in the array `meta`.
@@ -20,12 +21,14 @@ from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import Ising, ising
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.rbm import NETWORK, RBM
+from rgstep.nets.tensor_files import SAFETENSORS, STATE_FILES, load_safetensors, load_state, save_safetensors
 from rgstep.nets.training import load_checkpoints
 from rgstep.packed import PackedSpins
 from rgstep.report import Report, load_report
 
 FORMAT = 1
 ARCHIVES_OF_RBMS = (".h5", ".hdf5")
+NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS, *STATE_FILES)
 MADE_BY = {"ensemble": "; 'rgstep sample' writes one", "rbm": "; 'rgstep train' writes one"}
 
 
@@ -34,7 +37,7 @@ def save(path: str | Path, thing: Ensemble | RBM | Report, *, force: bool = Fals
     """Write an ensemble or a network into a file, a report into a folder.
 
     Args:
-        path: a file ending in `.npz`; for a report a folder.
+        path: a file ending in `.npz`, for a network also in `.safetensors`; for a report a folder.
         thing: what to write.
         force: for a report, replace one that is there. A file is replaced anyway.
 
@@ -58,16 +61,18 @@ def load(path: str | Path) -> Ensemble | RBM | Report | list[RBM]:
 
     Args:
         path: a file of `save`; the folder of a report; a folder of checkpoints, whose networks are returned as a list,
-            the first first; or an HDF5 archive of the package rbms, of which the last network is returned.
+            the first first; an HDF5 archive of the package rbms, of which the last network is returned; or tensors of
+            a network in a file `.safetensors`, `.pt` or `.pth`. What such a file leaves open, whether units are ±1 or
+            0/1 and which way round W is, `rgstep.nets.tensor_files.load_state` takes.
 
     Raises:
-        InputError: if there is nothing there, or something else, or it is damaged.
+        InputError: if there is nothing there, or something else, or it is damaged, or can be read in several ways.
     """
     place = Path(path)
     if place.is_dir():
         return load_report(place) if (place / "report.json").exists() else load_checkpoints(place)
-    if place.suffix in ARCHIVES_OF_RBMS:
-        return load_rbms(place)
+    if place.suffix in (*ARCHIVES_OF_RBMS, *STATE_FILES):
+        return load_network(place)
     with damaged(path):
         meta, arrays = contents(path)
         if meta.get("kind") == "rbm":
@@ -109,9 +114,25 @@ def as_ensemble(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, 
     return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
 
 
+@checked(path=PATH)
+def load_network(path: str | Path) -> RBM:
+    """Read a network from a file of any of `NETWORK_FILES`, ours or of another program.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds something else.
+    """
+    place = Path(path)
+    if place.suffix in ARCHIVES_OF_RBMS:
+        return load_rbms(place)
+    return load_state(place) if place.suffix in STATE_FILES else load_rbm(place)
+
+
 @checked(path=PATH, rbm=NETWORK)
 def save_rbm(path: str | Path, rbm: RBM) -> None:
-    """Write a network with its origin and training curves."""
+    """Write a network with its origin and training curves, as `.npz` or `.safetensors`."""
+    if Path(path).suffix == SAFETENSORS:
+        save_safetensors(path, rbm)
+        return
     arrays = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
     curves = {f"history_{name}": values for name, values in rbm.history.items()}
     write(path, "rbm", {"origin": dict(rbm.origin)}, {**arrays, **curves})
@@ -119,11 +140,13 @@ def save_rbm(path: str | Path, rbm: RBM) -> None:
 
 @checked(path=PATH)
 def load_rbm(path: str | Path) -> RBM:
-    """Read a network.
+    """Read a network that `save_rbm` wrote.
 
     Raises:
         InputError: if the file is missing, damaged, or holds something else.
     """
+    if Path(path).suffix == SAFETENSORS:
+        return load_safetensors(path)
     with damaged(path):
         return as_network(path, *contents(path))
 

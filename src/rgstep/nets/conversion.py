@@ -10,7 +10,6 @@ in W', a', b'. Networks of other programs are converted in float64; an `RBM` is 
 moves F by at most 2^−24 (Σ|W| + Σ|a| + Σ|b|).
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,14 +21,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rgstep.arguments import PATH, InputError, checked, is_whole, optional, read_reals, whole
+from rgstep.files import replacing
 from rgstep.nets.rbm import NETWORK, RBM
 
-# Of archives of rbms: the model_type of {0,1} units on both layers, the group of the parameters after n updates, their
-# names, and the settings that are kept, by their names there and here.
-MODEL_TYPE = "BBRBM"
+# The units of a network's two layers, by the names that training has for them, and as files say them.
+UNITS = {"spin": "±1", "binary": "0/1"}
+
+# Of archives of rbms: the units of each model_type, and what is in the way of the others; the group of the parameters
+# after n updates, and their names; the settings that are kept, by their names here, and where versions 0.5 and 0.6 keep
+# them.
+MODEL_TYPES = {"BBRBM": "binary", "IIRBM": "spin"}
+NOT_TWO_VALUED = {
+    "BGRBM": "Gaussian hidden units are",
+    "IGRBM": "Gaussian hidden units are",
+    "PBRBM": "Potts visible units are",
+    "PBM": "a machine without hidden units is",
+}
 UPDATE_GROUP = "update_"
 PARAMETER_NAMES = ("weight_matrix", "vbias", "hbias")
-SETTING_NAMES = {"gibbs_steps": "k", "num_chains": "chains", "batch_size": "batch", "learning_rate": "learning_rate"}
+SETTINGS = {
+    "k": ("hyperparameters/gibbs_steps", "sampling_args/gibbs_steps"),
+    "chains": ("hyperparameters/num_chains",),
+    "batch": ("hyperparameters/batch_size", "train_args/batch_size"),
+    "learning_rate": ("hyperparameters/learning_rate", "train_args/learning_rate"),
+}
 
 Array = TypeVar("Array", np.ndarray, jax.Array)
 
@@ -72,6 +87,13 @@ def rbm_from_binary(
     Raises:
         InputError: for shapes that do not belong together, or values that are not finite real numbers.
     """
+    return rbm_of_units("binary", weights, visible_bias, hidden_bias, origin or {})
+
+
+def rbm_of_units(
+    units: str, weights: ArrayLike, visible_bias: ArrayLike, hidden_bias: ArrayLike, origin: Mapping[str, Any]
+) -> RBM:
+    """Return a network of units of `UNITS` as one of ±1 units; what an archive may hold wrong is checked."""
     w, a, b = _finite("weights", weights), _finite("visible_bias", visible_bias), _finite("hidden_bias", hidden_bias)
     if w.ndim != 2 or a.shape != w.shape[:1] or b.shape != w.shape[1:]:
         transposed = w.ndim == 2 and (a.shape, b.shape) == (w.shape[1:], w.shape[:1])
@@ -81,7 +103,7 @@ def rbm_from_binary(
             f"expected (visible, hidden), (visible,), (hidden,){remedy}"
         )
         raise InputError(message)
-    return RBM(*to_spin(w, a, b), dict(origin or {}))
+    return RBM(*(to_spin(w, a, b) if units == "binary" else (w, a, b)), dict(origin))
 
 
 def binary_parameters(rbm: RBM) -> BinaryParameters:
@@ -147,7 +169,9 @@ def sklearn_from_rbm(rbm: RBM) -> Any:
 
 @checked(path=PATH, update=optional(whole(0)))
 def load_rbms(path: str | Path, update: int | None = None) -> RBM:
-    """Read a network of {0,1} units from an HDF5 archive of the package rbms (the layout of its version 0.5.0).
+    """Read a network of two-valued units from an HDF5 archive of the package rbms, of its version 0.5.0 or 0.6.0.
+
+    A BBRBM, {0,1} units, is converted; an IIRBM, ±1 units, has the energy of an `RBM` as it is.
 
     Args:
         path: the archive, in which the group `update_<n>` holds the parameters after n updates.
@@ -170,16 +194,26 @@ def load_rbms(path: str | Path, update: int | None = None) -> RBM:
         if chosen not in updates:
             message = f"archive {str(path)!r} has no update {chosen}; it has: {', '.join(map(str, updates))}"
             raise InputError(message)
-        settings = file.get("hyperparameters", {})
-        known = {ours: settings[theirs][()].item() for theirs, ours in SETTING_NAMES.items() if theirs in settings}
-        origin = {"source": "archive of rbms", "file": Path(path).name, "steps": chosen, **known}
+        units = MODEL_TYPES[file["model_type"].asstr()[()]]
+        origin = {"source": "archive of rbms", "file": Path(path).name, "steps": chosen, **_settings(file)}
         weights, visible, hidden = (file[f"{UPDATE_GROUP}{chosen}"]["params"][name][()] for name in PARAMETER_NAMES)
-        return rbm_from_binary(weights, visible, hidden, origin)
+        return rbm_of_units(units, weights, visible, hidden, origin)
+
+
+def _settings(file: Any) -> dict[str, Any]:  # file: an open h5py.File
+    """Return the settings that an archive has and we keep; a learning rate of each parameter, where all are equal."""
+    found = {}
+    for name, places in SETTINGS.items():
+        for place in places:
+            values = np.unique(file[place][()]) if place in file else np.empty(0)
+            if len(values) == 1:
+                found[name] = values.item()
+    return found
 
 
 @checked(path=PATH, rbm=NETWORK)
 def save_rbms(path: str | Path, rbm: RBM) -> None:
-    """Write a network as an archive whose parameters rbms 0.5.0 reads (`rbms.io.load_params`), in {0,1} units.
+    """Write a network as an archive whose parameters rbms reads (`rbms.io.load_params`), a BBRBM in {0,1} units.
 
     The update is `origin["steps"]`, or 1. The archive has no chains and no random state: rbms cannot train it further.
 
@@ -188,15 +222,10 @@ def save_rbms(path: str | Path, rbm: RBM) -> None:
     """
     h5py = _h5py(f"writing {str(path)!r}")
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with h5py.File(beside, "w") as file:
-                _write(file, rbm)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        with replacing(target) as beside, h5py.File(beside, "w") as file:
+            _write(file, rbm)
     except OSError as error:
         message = f"file {str(path)!r} cannot be written: {error.strerror or error}"
         raise InputError(message) from error
@@ -204,7 +233,7 @@ def save_rbms(path: str | Path, rbm: RBM) -> None:
 
 def _write(file: Any, rbm: RBM) -> None:  # file: an open h5py.File
     steps = rbm.origin.get("steps")
-    file["model_type"] = MODEL_TYPE
+    file["model_type"] = "BBRBM"
     group = file.create_group(f"{UPDATE_GROUP}{steps if is_whole(steps) and steps > 0 else 1}")
     group["flags/checkpoint"] = True
     for name, values in zip(PARAMETER_NAMES, binary_parameters(rbm)[:3], strict=True):
@@ -232,9 +261,12 @@ def _updates(path: str | Path, file: Any) -> list[int]:  # file: an open h5py.Fi
         )
         raise InputError(message)
     kind = file["model_type"].asstr()[()]
-    if kind != MODEL_TYPE:
+    if kind not in MODEL_TYPES:
+        reason = f"{NOT_TWO_VALUED[kind]} not supported, " if kind in NOT_TWO_VALUED else ""
+        known = ", ".join(f"{name} ({UNITS[units]})" for name, units in MODEL_TYPES.items())
         message = (
-            f"archive {str(path)!r} holds a model of type {kind!r}: only {MODEL_TYPE!r} ({{0,1}} units) can be read"
+            f"archive {str(path)!r} holds a model of type {kind!r}: {reason}only units of two values on both layers, "
+            f"{known}"
         )
         raise InputError(message)
     return updates
