@@ -46,7 +46,6 @@ from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
 from rgstep.lattice import check_tiling
 from rgstep.nets.assessment import Assessment, assess, stored_assessment, with_assessment
-from rgstep.nets.conversion import load_rbms
 from rgstep.nets.localisation import require_square
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
@@ -55,13 +54,12 @@ from rgstep.page import write_page
 from rgstep.report import Report, load_report
 from rgstep.samplers.sample import HOUR, sample
 from rgstep.samplers.stream import IsingStream
-from rgstep.store import ARCHIVES_OF_RBMS, check_name, load_ensemble, load_rbm, save_ensemble, save_rbm
+from rgstep.store import NETWORK_FILES, check_name, load_ensemble, load_network, load_rbm, save_ensemble, save_rbm
 from rgstep.types import Progress
 
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
-NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS)
 ON_FRESH = "default"  # the preset that trains on fresh configurations; those of the literature had fixed sets
 HELD_OUT_SEED = 2**32  # added to the seed of the comparison
 HELD_OUT = 4000  # configurations that no network is trained on, to assess them with
@@ -219,12 +217,9 @@ def names_a_file(name: str) -> bool:
 
 
 def map_from_file(name: str) -> tuple[str, object]:
-    """Return a short name and the map: an object of a Python file, or a network of `save_rbm` or of `rbms`."""
-    path = Path(name)
-    if name.endswith(".npz"):
-        return path.stem, load_rbm(path)
+    """Return a short name and the map: an object of a Python file, or a network of any file that holds one."""
     if name.endswith(NETWORK_FILES):
-        return path.stem, load_rbms(path)
+        return Path(name).stem, load_network(name)
     return name.rpartition(":")[2], load_map(name)
 
 
