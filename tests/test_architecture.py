@@ -43,10 +43,11 @@ HOUSE = {
     7: (
         *("controls", "instruments.base", "instruments.sampling", "instruments.training", "instruments.tiles"),
         *("instruments.vh_pattern", "instruments.spatial_correlator", "instruments.two_point", "instruments.pairwise"),
+        *("instruments.coherence", "instruments.conditional_law", "instruments.symmetry", "instruments.gain"),
         *("instruments.hamiltonian", "instruments.mcrg", "instruments.tangent", "instruments.drift"),
         *("instruments.information", "instruments.entropy", "instruments.kadanoff", "instruments.decoy", "instruments"),
     ),
-    8: ("report", "claims", "battery", "store"),
+    8: ("report", "claims", "fate", "battery", "store"),
     9: ("page", "jobs"),
     10: ("cli",),
 }

@@ -171,8 +171,10 @@ class Criterion:
 
     def asked(self, scale: Scale) -> bool:
         """Whether the map has the levels that the criterion is for."""
-        later = self.first >= 1 and "[n]" in self.wanted(scale)
-        return not later or (scale.steps > self.first and scale.side >= self.side * scale.block**self.first)
+        name = self.wanted(scale)
+        if self.first >= 1 and "[n]" in name:
+            return scale.steps > self.first and scale.side >= self.side * scale.block**self.first
+        return bool(name)
 
     def band(self, scale: Scale) -> tuple[float, float]:
         """Return low and high for a lattice."""

@@ -11,8 +11,9 @@ flips, moves or exchanges all of h with probability p makes C(k) = φ S(k), S(k)
     shared_0 = l^{7/4} (C(0) − C(2π/l)) / (S(0) − S(2π/l)),
     shared_1 = l^{7/4} × the slope of C on S over all k ≠ 0,
 
-both 0 for independent draws and for noise of short range. l^{7/4} makes them noise for one unit in place of a share:
-S(0) is about l^{7/4}, and a noise that exceeds the whole variance of a unit has to be shared by many of them.
+both 0 for independent draws; noise of a range r that neighbours share adds a part of the order (r/l)² to the second.
+l^{7/4} makes them noise for one unit in place of a share: S(0) is about l^{7/4}, and a noise that exceeds the whole
+variance of a unit has to be shared by many of them.
 """
 
 import math
