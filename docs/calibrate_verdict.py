@@ -5,8 +5,8 @@
     python docs/calibrate_verdict.py outcomes       print every verdict and row, for tests/data/calibration_outcomes.txt
 
 The maps, and which verdicts are right for each: docs/calibration_maps.py. Each line of docs/calibration.jsonl.gz is one
-map on one set of configurations: the numbers that the criteria look at, with their errors. Verdicts are reached from them
-anew each time: a change of the criteria needs no new measurement.
+map on one set of configurations: the numbers that the criteria look at, with their errors. Verdicts are reached from
+them anew each time: a change of the criteria needs no new measurement.
 """
 
 import gzip

@@ -27,8 +27,9 @@ def diagnostic(passed=None, why="x", **estimates):
         (0.5, 0.1, True),
         (0.85, 0.1, None),
         (1.15, 0.1, None),
-        (1.25, 0.1, False),
-        (-0.3, 0.1, False),
+        (1.25, 0.1, None),  # two errors outside, and 25 numbers may be so
+        (1.35, 0.1, False),
+        (-0.35, 0.1, False),
         (1.0, 0.0, True),
         (-1.0, 0.0, False),
         (math.nan, 0.1, None),
@@ -105,20 +106,43 @@ def test_every_row_is_decided_by_the_criteria_of_its_instrument():
 
 
 def test_what_could_not_be_measured_leaves_a_row_undecided():
-    """Singular operators give no y_t: y_h alone decides nothing. Levels further on are had or not."""
-    both = diagnostic(**{"y_t[0]": (1.0, 0.01), "y_h[0]": (1.88, 0.01)})
-    assert decide("mcrg", both, None, 100, SCALE).passed is True
-    one = decide("mcrg", diagnostic(**{"y_h[0]": (1.88, 0.01)}), None, 100, SCALE)
+    """A number that every map must have and this one has not; levels that a map does not have are not asked for."""
+    rules = (Criterion("a", 0, 1), Criterion("b", 0, 1), Criterion("c", 0, 1, needed=False))
+    one = apply(rules, diagnostic(a=(0.5, 0.01)), None, 100, SCALE)
     assert one.passed is None
-    assert one.why.startswith("y_t[0] could not be measured")
-    turned = decide("mcrg", diagnostic(**{"y_t[0]": (1.0, math.nan), "y_h[0]": (1.88, 0.01)}), None, 100, SCALE)
-    assert turned.passed is None
-    assert decide("mcrg", diagnostic(**{"y_h[0]": (1.98, 0.01)}), None, 100, SCALE).passed is False
-    of_real = diagnostic(**{"y_t_sign[0]": (1.0, 0.01), "y_h_sign[0]": (1.88, 0.01)})
-    assert decide("mcrg", of_real, None, 100, results.Scale(16, 2, real=True)).passed is True
-    drift, majority = diagnostic(**{"U4_drift[1]": (0.0, 1e-4)}), diagnostic(**{"U4_drift[1]": (0.0, 1e-4)})
-    assert decide("drift", drift, majority, 100, SCALE).passed is None  # no Δ_m
-    assert decide("drift", drift, majority, 100, results.Scale(16, 2, real=True)).passed is True
+    assert "b could not be measured" in one.why
+    assert apply(rules, diagnostic(a=(0.5, 0.01), b=(0.5, math.nan)), None, 100, SCALE).passed is None
+    assert apply(rules, diagnostic(a=(0.5, 0.01), b=(0.5, 0.01)), None, 100, SCALE).passed is True
+    assert apply(rules, diagnostic(a=(1.5, 0.01)), None, 100, SCALE).passed is False
+
+
+def test_rows_for_levels_that_a_map_does_not_have_are_not_asked():
+    first = diagnostic(**{"y_t[0]": (1.0, 0.01), "y_h[0]": (1.88, 0.01)})
+    one = decide("mcrg", first, None, 100, SCALE)
+    assert (one.passed, one.asked) == (None, False)
+    assert one.why.startswith("not asked of one step")
+    several = results.Scale(16, 2, steps=2)
+    lost = decide("mcrg", first, None, 100, several)  # there is a second step, and it has no y_h
+    assert (lost.passed, lost.asked) == (None, True)
+    for y_h, passed in ((1.88, True), (1.98, False)):
+        found = diagnostic(**{"y_h[0]": (1.2, 0.01), "y_h[1]": (y_h, 0.001)})
+        assert decide("mcrg", found, None, 100, several).passed is passed
+    of_real = diagnostic(**{"y_h[1]": (2.0, 0.0), "y_h_sign[1]": (1.88, 0.01)})
+    assert decide("mcrg", of_real, None, 100, results.Scale(16, 2, real=True, steps=2)).passed is True
+    given = {"near": diagnostic(True), "stays": one}
+    assert conclusion(given, ["near"], ["stays"]).name == results.RG_STEP
+    assert conclusion({**given, "stays": lost}, ["near"], ["stays"]).name == results.UNDECIDED
+
+
+def test_the_last_level_is_judged_and_bands_may_shrink():
+    levels = diagnostic(**{"y[1]": (3.0, 0.01), "y[2]": (0.5, 0.01), "y[3]": (9.0, 0.01)})
+    last = (Criterion("y[n]", 0, 1, first=1, side=8, last=True),)
+    scale = results.Scale(32, 2, steps=3)  # level 3 has a side of 4
+    assert apply(last, levels, None, 100, scale).passed is True
+    assert apply((Criterion("y[n]", 0, 1, first=1, side=8),), levels, None, 100, scale).passed is False
+    shrinking = (Criterion("a", -math.inf, 0.2, shrinking=True),)
+    for side, passed in ((16, True), (64, False)):
+        assert apply(shrinking, diagnostic(a=(0.02, 1e-4)), None, 100, results.Scale(side, 2)).passed is passed
 
 
 def test_errors_of_both_numbers_count():
@@ -138,7 +162,7 @@ def test_what_the_rows_say_together():
     assert conclude(rows(mcrg=False, drift=None)).name == results.LOCAL
     assert conclude(rows(drift=None)).name == results.UNDECIDED
     assert conclude(rows(two_point=False, mcrg=False, drift=None)).name == results.FEATURES
-    assert conclude(rows(two_point=None, mcrg=False)).name == results.UNDECIDED
+    assert conclude(rows(two_point=None, mcrg=False)).name == results.LOCAL  # heard whatever another could not see
     assert conclude({**rows(), "sampling": diagnostic(False)}).name == "not judged"
     lost = rows()
     del lost["two_point"]
@@ -156,6 +180,8 @@ def test_what_rows_say_together_depends_on_what_they_ask():
     assert conclusion(given, ["near"], []).name == results.RG_STEP
     assert conclusion(given, ["near"], ["stays", "other"]).reason == "stays: leaves"
     assert conclusion(given, ["near"], ["other"]).name == results.UNDECIDED
+    blind = {"near": diagnostic(None), "stays": diagnostic(False, "leaves")}
+    assert conclusion(blind, ["near"], ["stays"]).name == results.LOCAL
 
 
 def test_verdicts_need_the_critical_point():

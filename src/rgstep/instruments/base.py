@@ -434,6 +434,7 @@ def require_consistent(source: Source, written: Written, hidden: Samples, name: 
     for start, v in pieces(source, 0, stop):
         mean = as_vectors(written.mean_h(v)).astype(np.float64)
         off = as_vectors(hidden[start : start + len(v)]) - mean
+        off[np.abs(off) < ANSWERS_AGREE * float(np.abs(mean).max())] = 0.0  # rounding
         spread = np.maximum(1 - mean**2, 0.0) if not written.real else off**2
         if not written.real and float(np.abs(mean).max()) > 1 + ANSWERS_AGREE:
             low, high = written.origin.centre - written.origin.scale, written.origin.centre + written.origin.scale

@@ -46,6 +46,7 @@ from rgstep.results import Criterion, Diagnostic, Quantity
 from rgstep.types import Rng, Samples
 
 SPINS_DRAWN = 2**24  # fair spins in all: an error of 0.003 of g at 256 units
+MOST_DRAWN = 2**16  # configurations
 REACH = 2.0  # coarse spacings about a unit, at least, from which its gain is read
 WIDER = 2.0  # times the rms radius of what the units respond to
 CLEAR = 4.5  # standard errors of a response that counts for that radius
@@ -128,7 +129,7 @@ def responses(subject: Subject) -> np.ndarray:
         `(set, row, column)` of x, the first site that of the unit.
     """
     size, rng = subject.system.size, subject.rng("fair spins")
-    samples = min(len(subject.ensemble), max(SPINS_DRAWN // size**2, 64))
+    samples = min(max(SPINS_DRAWN // size**2, 64), MOST_DRAWN)
     row, column = np.divmod(np.arange(size**2), size)
     at = places(subject)
     moved = (row + at[:, :1]) % size * size + (column + at[:, 1:]) % size
