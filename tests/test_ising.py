@@ -51,7 +51,23 @@ def test_the_critical_temperature():
     assert pytest.approx(2 / math.log1p(math.sqrt(2)), rel=1e-15) == rg.CRITICAL_TEMPERATURE
     assert ising(8, rg.CRITICAL_TEMPERATURE).is_critical
     assert ising(8, rg.CRITICAL_TEMPERATURE) == ising(8, math.nextafter(rg.CRITICAL_TEMPERATURE, 3.0))
-    assert not ising(8, 2.269).is_critical
+
+
+@pytest.mark.parametrize(("size", "critical"), [(4, True), (16, True), (64, True), (128, False), (1024, False)])
+def test_what_a_lattice_cannot_tell_from_critical_is_critical(size, critical):
+    """T = 2.269, which most codes type: t = 8.2e-5, and t L is 0.0052 at L = 64."""
+    model = ising(size, 2.269)
+    assert model.is_critical is critical
+    assert model.critical_distance == pytest.approx(8.16e-5 * size, rel=1e-3)
+    assert ising(size, rg.CRITICAL_TEMPERATURE).critical_distance == 0.0
+    assert not ising(size, 2.27).is_critical or size <= 27  # t = 3.6e-4
+    assert not ising(size, 2.3).is_critical  # the twin: t = 0.0136
+
+
+def test_no_lattice_is_critical_at_the_ends():
+    for temperature, distance in ((0.0, 1.0), (math.inf, math.inf)):
+        assert ising(4, temperature).critical_distance == 4 * distance
+        assert not ising(4, temperature).is_critical
 
 
 # --- what the model knows

@@ -1,30 +1,79 @@
-"""Are the configurations what they are said to be? Their energy, specific heat and |m| beside exact results.
+"""Are the configurations what they are said to be? Their energy, specific heat, couplings and |m| beside exact results.
 
-Kaufman (1949) has energy and specific heat of the torus of every side; the law of m is known up to L = 8.
+Kaufman (1949) has energy and specific heat of the torus of every side; the law of m is known up to L = 8. The couplings
+of the spins by pseudolikelihood (`hamiltonian`) are those of the model: K between neighbours, 0 elsewhere. They see what
+u and c do not, a law with the right energy and other interactions.
 """
 
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from scipy import special
 
 from rgstep.certificate import DISTRUST
 from rgstep.drawing import COLOURS, Plate, sheet
+from rgstep.ensemble import Ensemble
 from rgstep.estimates import grouped_mean
 from rgstep.instruments.base import Instrument, Row, Subject
+from rgstep.instruments.hamiltonian import KINDS, Couplings, couplings
 from rgstep.results import Diagnostic, MapReport, Quantity
+
+FEWEST_GROUPS = 20  # of the jackknife, below which an error is too uncertain to condemn a coupling
+FEWEST_EXCITATIONS = 1000.0  # flipped spins in the whole set, below which couplings are far from Gaussian
 
 
 def measure(subject: Subject) -> Row:
-    """Return energy, specific heat and |m| of the configurations beside the exact values at this L."""
+    """Return energy, specific heat, couplings and |m| of the configurations beside the exact values at this L."""
     ensemble = subject.ensemble
     quantities = {name: Quantity(check.measured, check.exact) for name, check in ensemble.checks.items()}
     quantities["abs_m"] = Quantity(grouped_mean(np.abs(ensemble.magnetisations)), subject.system.mean_abs_m)
     scores = ", ".join(f"z({name}) = {check.z:+.2f}" for name, check in ensemble.checks.items())
-    faults = ensemble.faults()
-    why = f"{scores}; each must be within {DISTRUST:.0f}" if not faults else "; ".join(faults)
+    found = measured_couplings(ensemble)
+    said, contradiction = said_of_couplings(found, subject.system.coupling)
+    if found is not None:
+        quantities["K_nn"] = Quantity(found.estimate[0], subject.system.coupling)
+    faults = ensemble.faults() + [contradiction] * bool(contradiction)
+    why = f"{scores}; each must be within {DISTRUST:.0f}; {said}" if not faults else "; ".join(faults)
+    if subject.system.is_critical and (distance := subject.system.critical_distance) > 1e-9:
+        why += f"; T = {subject.system.temperature:.6g} is taken as critical: |t| L = {distance:.2g}"
     arrays = {"energies": ensemble.energies, "magnetisations": ensemble.magnetisations}
     arrays["sites"] = np.array(subject.system.size**2)
     return Diagnostic(not faults, why, quantities), arrays
+
+
+def measured_couplings(ensemble: Ensemble) -> Couplings | None:
+    """Return the couplings of the spins; None where too little is excited, or too few samples, for Gaussian errors."""
+    system = ensemble.system
+    excitations = len(ensemble) * system.size**2 * (system.energy + 2) / 8  # a single flipped spin costs 8 J
+    if excitations < FEWEST_EXCITATIONS:
+        return None
+    found = couplings(ensemble)
+    errors = np.asarray(found.estimate.error)
+    usable = len(found.left_out) >= FEWEST_GROUPS and np.isfinite(found.estimate.value).all() and (errors > 0).all()
+    return found if usable else None
+
+
+def said_of_couplings(found: Couplings | None, coupling: float) -> tuple[str, str]:
+    """Return what the couplings say in a clause, and what contradicts the model, empty where nothing does.
+
+    The farthest of them counts. Its limit is where Student's t of the jackknife's groups is as rare, in all couplings
+    together, as a Gaussian beyond `DISTRUST`.
+    """
+    if found is None:
+        return "couplings not looked at: too few excitations or samples", ""
+    values, errors = np.asarray(found.estimate.value), np.asarray(found.estimate.error)
+    exact = np.where(np.arange(len(values)) == KINDS.index("nn"), coupling, 0.0)
+    z = (values - exact) / errors
+    tail = special.ndtr(-DISTRUST) / len(z)
+    limit = -float(special.stdtrit(len(found.left_out) - 1, tail))
+    worst = int(np.argmax(np.abs(z)))
+    number = f"K_{KINDS[worst]} = {found.estimate[worst]}"
+    if not abs(z[worst]) > limit:
+        return f"the farthest of {len(z)} couplings is {number}, z = {z[worst]:+.2f}, within {limit:.1f}", ""
+    return "", (
+        f"{number} by pseudolikelihood is {z[worst]:+.1f} standard errors from the {exact[worst]:.6g} of the model, "
+        f"beyond {limit:.1f}: the configurations are of another law or temperature"
+    )
 
 
 def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
@@ -61,8 +110,9 @@ INSTRUMENT = Instrument(
     name="sampling",
     question=(
         "Whether the configurations are those of the Ising model at this size and temperature: their energy and "
-        "specific heat beside Kaufman's exact ones for the torus, the fair sign of m, and chains started hot beside "
-        "chains started cold. z is a distance in standard errors."
+        "specific heat beside Kaufman's exact ones for the torus, the fair sign of m, chains started hot beside chains "
+        "started cold, and the couplings between the spins. z is a distance in standard errors. And whether they are "
+        "so correlated in their order, or repeated, that errors from them are too small."
     ),
     measure=measure,
     figures=figures,
