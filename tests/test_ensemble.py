@@ -320,7 +320,7 @@ def test_a_coupling_two_percent_off_is_a_fault(honest, factor, independent):
 
 
 def test_copies_claimed_independent_are_faults(honest):
-    """Each configuration 20 times: z is √20 = 4.5 times too large, and √1 where nothing is claimed. All are repeated."""
+    """Each configuration 20 times: z is √20 = 4.5 times too large, 1 where nothing is claimed. All are repeated."""
 
     def sets(copies, independent):
         parts = np.split(np.asarray(honest.spins), 20)

@@ -29,27 +29,6 @@ def ar1(rng, alpha, length, chains=1):
     return x
 
 
-def metropolis(seed, size, temperature, sweeps, chains=1):
-    """Return all sweeps of Metropolis chains from the ordered state, after 200 to forget it, `(chain, time, …)`."""
-    rng = np.random.default_rng(seed)
-    spins = np.ones((chains, size, size), np.int8)
-    colours = np.indices((size, size)).sum(axis=0) % 2
-    accept = np.exp(-2 / temperature * np.arange(-4, 5))
-    kept = np.empty((chains, sweeps, size, size), np.int8)
-    for t in range(-200, sweeps):
-        for colour in (0, 1):
-            field = sum(np.roll(spins, d, a) for a in (1, 2) for d in (1, -1))
-            flip = (rng.random(spins.shape) < accept[spins * field + 4]) & (colours == colour)
-            spins = np.where(flip, -spins, spins)
-        kept[:, max(t, 0)] = spins
-    return kept
-
-
-def fair(spins, rng):
-    """Return the configurations, each flipped by a fair coin."""
-    return spins * rng.choice(np.array([-1, 1], np.int8), len(spins))[:, None, None]
-
-
 # --- copies
 
 
@@ -88,7 +67,7 @@ def test_each_configuration_ten_times_is_noticed(size, temperature):
     v, rng = rg.sample(size, temperature, 2000, seed=1, mode="thin").spins, np.random.default_rng(0)
     assert of(v, temperature).faults() == []
     tiled = np.tile(v, (10, 1, 1))
-    for spins in (np.repeat(v, 10, axis=0), tiled, fair(rng.permutation(tiled), rng)):
+    for spins in (np.repeat(v, 10, axis=0), tiled, reference.fair(rng.permutation(tiled), rng)):
         found = of(spins, temperature)
         assert found.copies.clear
         assert found.n_eff == pytest.approx(2000, rel=0.1)
@@ -161,7 +140,7 @@ def test_a_constant_remembers_nothing():
 @pytest.fixture(scope="module")
 def chain():
     """Every sweep of one chain at T_c on 6×6, each configuration flipped by a fair coin."""
-    return fair(metropolis(1, 6, TC, 8000)[0], np.random.default_rng(2))
+    return reference.fair(reference.chains_of_metropolis(1, 6, TC, 8000)[0], np.random.default_rng(2))
 
 
 def test_a_short_chain_is_refused_and_its_remedies_work(chain):
@@ -184,14 +163,14 @@ def test_a_short_chain_is_refused_and_its_remedies_work(chain):
 
 def test_a_chain_without_flips_is_told_what_they_do():
     """m of a chain at T_c remembers longest."""
-    (fault,) = of(metropolis(3, 8, TC, 2000)[0], TC).faults()
+    (fault,) = of(reference.chains_of_metropolis(3, 8, TC, 2000)[0], TC).faults()
     assert "τ of m =" in fault
     assert "a fair global flip of each, an exact symmetry, leaves τ = " in fault
 
 
 def test_chains_by_turns_are_told_to_be_thinned_each():
-    kept = metropolis(4, 8, TC, 200, chains=20)
-    found = of(fair(kept.transpose(1, 0, 2, 3).reshape(-1, 8, 8), np.random.default_rng(0)), TC)
+    kept = reference.chains_of_metropolis(4, 8, TC, 200, chains=20)
+    found = of(reference.fair(kept.transpose(1, 0, 2, 3).reshape(-1, 8, 8), np.random.default_rng(0)), TC)
     (fault,) = found.faults()
     assert "of these 20 chains by turns keep every" in fault
     assert "20 chains by turns" in found.lines()["order of samples"]

@@ -145,7 +145,7 @@ class Ensemble:
 
     @cached_property
     def independence(self) -> Independence:
-        """What the order of the samples, and copies among them, say about how many independent ones the set is worth."""
+        """What the order of the samples, and copies among them, say of how many independent ones the set is worth."""
         return independence(self.packed, self.system, self.energies, self.magnetisations)
 
     @property

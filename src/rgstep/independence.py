@@ -8,10 +8,10 @@ each. Errors here are jackknife errors of contiguous groups. Groups of B samples
 correlated samples have: from B = 20 τ on errors are right within three percent, and below the set is refused, with the
 thinning that would do. What was shuffled afterwards has no order left and is not noticed by it.
 
-**Copies.** P(s) is known for every configuration: 2 e^(−K N e)/Z up to the global flip, Z Kaufman's (1949). Among the n_A
-configurations with n P < 1, ½ (n − 1) Σ P pairs are expected to be equal, with a variance of at most three times that.
-So repeats that are legitimate, the two states at T = 0 or the common ones of a 4×4 lattice, are not looked at, and
-from L = 16 at T_c on not one pair is expected.
+**Copies.** P(s) is known for every configuration: 2 e^(−K N e)/Z up to the global flip, Z Kaufman's (1949). Among the
+n_A configurations with n P < 1, ½ (n − 1) Σ P pairs are expected to be equal, with a variance of at most three times
+that. So repeats that are legitimate, the two states at T = 0 or the common ones of a 4×4 lattice, are not looked at,
+and from L = 16 at T_c on not one pair is expected.
 """
 
 import math
@@ -127,8 +127,8 @@ class Independence:
         chance = "none" if self.copies.expected < 0.5 else f"{self.copies.expected:.0f}"
         return (
             f"{self.copies.repeated} of {self.samples} configurations are repeated, up to the global flip: "
-            f"{self.copies.pairs} equal pairs where {chance} are expected by chance; the set is worth n_eff = "
-            f"{self.n_eff:.0f}, so that errors would be too small: give each once, {UNIQUE}"
+            f"{self.copies.pairs} equal pairs where {chance} are expected in the Ising model at this T; the set "
+            f"is worth n_eff = {self.n_eff:.0f}, so that errors would be too small: give each once, {UNIQUE}"
         )
 
     def said_of_order(self, memory: Memory) -> str:

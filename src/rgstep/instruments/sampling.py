@@ -1,8 +1,8 @@
 """Are the configurations what they are said to be? Their energy, specific heat, couplings and |m| beside exact results.
 
-Kaufman (1949) has energy and specific heat of the torus of every side; the law of m is known up to L = 8. The couplings
-of the spins by pseudolikelihood (`hamiltonian`) are those of the model: K between neighbours, 0 elsewhere. They see what
-u and c do not, a law with the right energy and other interactions.
+Kaufman (1949) has energy and specific heat of the torus of every side; the law of m is known up to L = 8. The
+couplings of the spins by pseudolikelihood (`hamiltonian`) are those of the model: K between neighbours, 0 elsewhere.
+They see what u and c do not, a law with the right energy and other interactions.
 """
 
 from collections.abc import Iterator, Mapping
