@@ -466,14 +466,14 @@ def check_symmetries(coarse, v, block):
             np.testing.assert_array_equal(coarse.mean_h(moved), np.roll(mean, shift, axis=(1, 2)))
 
 
-def chains_of_metropolis(seed, size, temperature, sweeps, chains=1):
-    """Return all sweeps of Metropolis chains from the ordered state, after 200 to forget it, `(chain, time, …)`."""
+def chains_of_metropolis(seed, size, temperature, sweeps, chains=1, burn_in=200):
+    """Return all sweeps of Metropolis chains from the ordered state after the burn-in, `(chain, time, …)`."""
     rng = np.random.default_rng(seed)
     spins = np.ones((chains, size, size), np.int8)
     colours = np.indices((size, size)).sum(axis=0) % 2
     accept = np.exp(-2 / temperature * np.arange(-4, 5))
     kept = np.empty((chains, sweeps, size, size), np.int8)
-    for t in range(-200, sweeps):
+    for t in range(-burn_in, sweeps):
         for colour in (0, 1):
             field = sum(np.roll(spins, d, a) for a in (1, 2) for d in (1, -1))
             flip = (rng.random(spins.shape) < accept[spins * field + 4]) & (colours == colour)

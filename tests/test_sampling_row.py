@@ -8,10 +8,9 @@ import reference
 
 import rgstep as rg
 from rgstep.battery import conclude, measure_map
+from rgstep.certificate import Check
 from rgstep.controls import dichotomised_gaussian
-from rgstep.ensemble import Level
-from rgstep.instruments.hamiltonian import couplings
-from rgstep.instruments.sampling import said_of_couplings
+from rgstep.instruments.sampling import further_checks, said_of
 
 TC = rg.CRITICAL_TEMPERATURE
 
@@ -34,16 +33,32 @@ def at8():
 
 @pytest.mark.parametrize(("size", "temperature"), [(4, TC), (6, TC), (8, 2.0), (8, TC), (8, np.inf), (16, 3.0)])
 def test_couplings_of_the_model_pass(size, temperature):
-    """z of 20 sets of 500 has rms 1 and none is refused; a K that is 8 errors off is, in nearly every set."""
-    sets = np.split(rg.sample(size, temperature, 10_000, seed=1, mode="thin").spins, 20)
-    found = [couplings(Level.of(v)) for v in sets]
-    K = 1 / temperature
-    z = [(f.estimate.value - K * (np.arange(len(f.estimate.value)) == 0)) / f.estimate.error for f in found]
-    assert 0.75 < np.sqrt(np.mean(np.square(z))) < 1.3
-    assert not any(said_of_couplings(f, K)[1] for f in found)
-    wrong = [said_of_couplings(f, K + 8 * float(f.estimate.error[0]))[1] for f in found]
-    assert sum(bool(said) for said in wrong) >= 19
-    assert all(said.startswith("K_") for said in wrong if said)
+    """z of 10 sets of 2,000 has rms 1 and none is refused; a K that is 8 errors off is, in nearly every set."""
+    sets = np.split(rg.sample(size, temperature, 20_000, seed=1, mode="thin").spins, 10)
+    found = [further_checks(rg.ensemble_from_array(v, temperature)) for v in sets]
+    assert 0.75 < np.sqrt(np.mean([check.z**2 for checks in found for check in checks.values()])) < 1.3
+    assert not any(said_of(checks, 2000)[1] for checks in found)
+    assert ("m2" in found[0]) == (temperature == TC)
+    for checks in found:
+        shifted = checks["K_nn"].exact + 8 * float(checks["K_nn"].measured.error)
+        checks["K_nn"] = Check(checks["K_nn"].measured, shifted)
+    wrong = [said_of(checks, 2000)[1] for checks in found]
+    assert sum(said.startswith("K_nn = ") for said in wrong) >= 9
+
+
+def test_a_wrong_two_point_function_is_refused():
+    """Of two neighbours in the order of e the one with the larger |m|: u and c are right, correlations too long."""
+    v = rg.sample(16, TC, 4000, seed=1)
+    pairs = np.argsort(v.energies, kind="stable").reshape(-1, 2)
+    larger = np.abs(v.magnetisations)[pairs].argmax(axis=1)
+    for kept, biased in ((pairs[np.arange(2000), larger], True), (pairs[:, 0], False)):
+        ensemble = rg.ensemble_from_array(v.spins[np.random.default_rng(0).permutation(kept)], TC)
+        assert ensemble.certificate.good
+        assert row(ensemble).passed is not biased
+        if biased:
+            assert re.search(
+                r"m² = 0\.\d+\(\d+\) the mean of G\(r\) over all distances, is \+\d", judged(ensemble).reason
+            )
 
 
 def test_a_law_with_other_interactions_is_refused(at8):

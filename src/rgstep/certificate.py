@@ -19,6 +19,7 @@ from rgstep.estimates import Estimate
 from rgstep.independence import Independence
 from rgstep.ising import CRITICAL_COUPLING, Ising
 
+CRITICAL_TO_ROUNDING = 1e-9  # |t| L of what is T_c to all digits
 DISTRUST = 4.0  # |z| above which a set is called bad
 PERFECT = ("exact", "closed form")  # modes whose samples are drawn from the law itself
 SINGLE = (*PERFECT, "iid")  # modes whose samples share no chain
@@ -219,7 +220,7 @@ class Certificate:
         if not self.system.is_critical:
             return ""
         distance = self.system.critical_distance
-        return " (critical)" if distance < 1e-9 else f" (taken as critical: |t| L = {distance:.2g})"
+        return " (critical)" if distance < CRITICAL_TO_ROUNDING else f" (taken as critical: |t| L = {distance:.2g})"
 
     def lines_of_evidence(self) -> dict[str, str]:
         """Return the z-scores beside what they are made of, a label for each text."""

@@ -166,6 +166,13 @@ class Ensemble:
         """
         return self.certificate.faults()
 
+    def mean(self, values: np.ndarray) -> Estimate:
+        """Return the mean of a quantity of each configuration, `(sample,)`; the error carries τ along the sample axis.
+
+        It is the jackknife's, or √(2τ σ²/n) where that is larger.
+        """
+        return self._mean(values, float(np.std(values)) / math.sqrt(len(self)))
+
     def _mean(self, values: np.ndarray, error_if_independent: float) -> Estimate:
         mean = grouped_mean(values)
         error = error_if_independent * math.sqrt(self._inflation(values))

@@ -155,7 +155,7 @@ class Independence:
         numbers = ", ".join(str(memory.tau) for memory in self.memories.values())
         turns = self.memories[self.slowest].turns
         order = f"τ of {', '.join(ALONG[name] for name in self.memories)} = {numbers} samples"
-        pairs = f"{self.copies.pairs} equal pairs, {self.copies.expected:.2g} expected"
+        pairs = f"{self.copies.pairs} equal pairs, {said_number(self.copies.expected)} expected"
         return {
             "order of samples": order + (f", {turns} chains by turns" if turns > 1 else ""),
             "repeats": f"{pairs}, among {self.copies.rare} rare configurations",
@@ -168,6 +168,11 @@ class Independence:
         if self.copies.clear:
             return [f"{self.copies.repeated} repeated configurations"]
         return [f"correlated samples (τ of {ALONG[self.slowest]} = {self.memories[self.slowest].tau})"]
+
+
+def said_number(expected: float) -> str:
+    """Return an expected number in two digits, "0" below 0.05."""
+    return f"{expected:.2g}" if expected >= 0.05 else "0"
 
 
 def independence(packed: PackedSpins, system: Ising, energies: Field, magnetisations: Field) -> Independence:
