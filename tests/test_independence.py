@@ -1,6 +1,7 @@
 """Copies and correlated samples are noticed, legitimate repeats and independent samples are not."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -162,10 +163,16 @@ def test_a_short_chain_is_refused_and_its_remedies_work(chain):
 
 
 def test_a_chain_without_flips_is_told_what_they_do():
-    """m of a chain at T_c remembers longest."""
-    (fault,) = of(reference.chains_of_metropolis(3, 8, TC, 2000)[0], TC).faults()
+    """m of a chain at T_c remembers longest; flipped and thinned as the message says, the chain is accepted."""
+    spins = reference.chains_of_metropolis(3, 8, TC, 2000)[0]
+    (fault,) = of(spins, TC).faults()
     assert "τ of m =" in fault
-    assert "a fair global flip of each, an exact symmetry, leaves τ = " in fault
+    code, every = re.search(
+        r"or first (.*), an exact symmetry, which leaves τ = .*, so that every (\d+)th does", fault
+    ).groups()
+    flipped = eval(code, {"spins": spins, "rng": np.random.default_rng(0)})
+    assert of(flipped, TC).slowest == "m2"
+    assert of(flipped[:: int(every)], TC).faults() == []
 
 
 def test_chains_by_turns_are_told_to_be_thinned_each():
@@ -191,7 +198,7 @@ def test_groups_of_twenty_tau_carry_the_error(rng):
 @pytest.mark.parametrize("temperature", EVERYWHERE)
 @pytest.mark.parametrize("mode", ["iid", "thin"])
 def test_sampled_sets_are_not_refused(mode, temperature):
-    """docs/sampling.md has the rate over more of them."""
+    """docs/measuring.md has the rate over more of them."""
     for size, samples in ((4, 3000), (8, 2000), (16, 500)):
         ensemble = rg.sample(size, temperature, samples, seed=5, mode=mode)
         assert ensemble.independence.faults() == []

@@ -16,7 +16,7 @@ from typing import Any
 
 from rgstep.arguments import is_number, is_whole
 from rgstep.estimates import Estimate
-from rgstep.independence import Independence
+from rgstep.independence import FLIP, Independence
 from rgstep.ising import CRITICAL_COUPLING, Ising
 
 CRITICAL_TO_ROUNDING = 1e-9  # |t| L of what is T_c to all digits
@@ -29,10 +29,7 @@ MODES = {
     "exact": "perfect samples",
     "closed form": "perfect samples",
 }
-FLIP = (
-    "a fair global flip of each configuration, an exact symmetry, mends it: "
-    "spins * rng.choice([-1, 1], len(spins))[:, None, None]"
-)
+MENDED = f"a fair global flip of each configuration, an exact symmetry, mends it: {FLIP}"
 NAMES = {"sign_balance": "sign balance", "e": "e", "m2": "m²"}
 
 
@@ -101,11 +98,11 @@ class Certificate:
                 f"one phase: all {self.samples} magnetisations are {'>' if self.phase > 0 else '<'} 0 at {at}, as a "
                 "chain below T_c leaves them; it spoils the sign balance and whatever is odd in the spins, ⟨m⟩, ⟨v⟩ "
                 "and ⟨h⟩, and with these connected correlators; what is even, u, c, m² and ⟨v h⟩, it leaves alone; "
-                f"{FLIP}"
+                f"{MENDED}"
             )
         line = f"{name} = {check.measured} is {check.z:+.1f} standard errors from the exact {check.exact:.6f} at {at}"
         alone = name == "sign_balance" and not any(distrusted(c.z) for n, c in self.checks.items() if n != name)
-        return f"{line}; {FLIP}" if alone else line
+        return f"{line}; {MENDED}" if alone else line
 
     @property
     def mode(self) -> str | None:

@@ -36,6 +36,7 @@ FEWEST = 64  # samples, below which τ says nothing
 RARE = 1.0  # how often a configuration is expected in the whole set, at most, so that equal ones tell something
 CHANCE_PAIRS = 4.0  # so many equal pairs, and so many standard deviations of them, may be chance
 ALONG = {"m": "m", "m2": "m²", "e": "e"}
+FLIP = "spins * rng.choice([-1, 1], len(spins))[:, None, None]"
 UNIQUE = "spins[np.sort(np.unique(spins, axis=0, return_index=True)[1])]"
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of SplitMix64
 STEP = 0x9E3779B97F4A7C15  # of SplitMix64
@@ -148,7 +149,8 @@ class Independence:
     def said_of_flip(self) -> str:
         """Return what a fair flip would do where m remembers longest."""
         even = max(self.memories["m2"].inflation, self.memories["e"].inflation) / 2
-        return f"; a fair global flip of each, an exact symmetry, leaves τ = {even:.3g}, that of what is even"
+        every = math.ceil(THINNING_TAUS * even) if even > 0.5 else 1
+        return f"; or first {FLIP}, an exact symmetry, which leaves τ = {even:.3g}, so that every {every}th does"
 
     def lines(self) -> dict[str, str]:
         """Return what was found as texts by label, for a certificate."""
