@@ -464,3 +464,24 @@ def check_symmetries(coarse, v, block):
         for shift in ((1, 0), (0, 1), (1, 2)):
             moved = np.roll(v, np.multiply(shift, block), axis=(1, 2))
             np.testing.assert_array_equal(coarse.mean_h(moved), np.roll(mean, shift, axis=(1, 2)))
+
+
+def chains_of_metropolis(seed, size, temperature, sweeps, chains=1, burn_in=200):
+    """Return all sweeps of Metropolis chains from the ordered state after the burn-in, `(chain, time, …)`."""
+    rng = np.random.default_rng(seed)
+    spins = np.ones((chains, size, size), np.int8)
+    colours = np.indices((size, size)).sum(axis=0) % 2
+    accept = np.exp(-2 / temperature * np.arange(-4, 5))
+    kept = np.empty((chains, sweeps, size, size), np.int8)
+    for t in range(-burn_in, sweeps):
+        for colour in (0, 1):
+            field = sum(np.roll(spins, d, a) for a in (1, 2) for d in (1, -1))
+            flip = (rng.random(spins.shape) < accept[spins * field + 4]) & (colours == colour)
+            spins = np.where(flip, -spins, spins)
+        kept[:, max(t, 0)] = spins
+    return kept
+
+
+def fair(spins, rng):
+    """Return the configurations, each flipped by a fair coin."""
+    return spins * rng.choice(np.array([-1, 1], np.int8), len(spins))[:, None, None]

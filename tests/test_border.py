@@ -301,6 +301,9 @@ def comparisons() -> Iterator[Good]:
         "seeds": "memory|comparing",
     }
     yield Good("compare", rg.compare, {"out": "compared", **asked, "progress": silent}, also)
+    save_ensemble("given.npz", ensemble())
+    given = {"out": "compared", "configurations": "given.npz", "maps": ["koch2020"], "steps": 3}
+    yield Good("compare given", rg.compare, given, {"configurations": PATHS, "out": PATHS, "maps": "map"})
 
 
 def everything() -> list[Good]:

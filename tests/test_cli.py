@@ -461,6 +461,56 @@ def test_sample_and_train(run):
     assert rg.load("r.npz").hidden == 4
 
 
+def test_configurations_of_another_program_are_trained_on_and_compared(run, no_page):
+    """0/1 in a .npy, which has no temperature, and an .npz that has; the same bits come out."""
+    v = rg.sample(8, samples=200, seed=3).spins
+    np.save("conf.npy", (v > 0).astype(np.uint8))
+    np.savez("data.npz", C=v, T=np.full(200, rg.CRITICAL_TEMPERATURE))
+    short = ["--hidden", 4, "--steps", 100, "--preset", "koch2020", "--quiet"]
+    says(run("train", "conf.npy", "r.npz", *short), "file 'conf.npy' has no temperatures: give one with --temperature")
+    for file, T in (("conf.npy", ["--temperature", "critical"]), ("data.npz", [])):
+        assert run("train", file, f"{file}.npz", *short, *T).exit_code == 0
+    np.testing.assert_array_equal(rg.load("conf.npy.npz").weights, rg.load("data.npz.npz").weights)
+    done = run("compare", "--configurations", "data.npz", "--map", "majority", "--seed", 3, "--json")
+    assert done.exit_code == 0, done.stderr
+    origin = json.loads(done.stdout)["origin"]
+    assert (origin["size"], origin["samples"], origin["ensemble"]["file"]) == (8, 200, "data.npz")
+    np.testing.assert_array_equal(rg.load("runs/compare/data/ensemble.npz").spins, v)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (["--configurations", "absent.npy"], "no file 'absent.npy'"),
+        (["--configurations", "ours.npz", "--size", "8"], "size = 8: the configurations in 'ours.npz' have 4"),
+        (["--configurations", "ours.npz", "--samples", "8"], "samples = 8: the configurations in 'ours.npz' have 30"),
+        (["--configurations", "ours.npz", "--temperature", "critical"], "temperature = 2.26919: the configurations"),
+        (["--configurations", "bad.npy"], "holds bad float64 (3, 4, 4): expected one array of ±1 or 0/1"),
+        (["--configurations", "one.npy", "--temperature", "2"], "give it a sample axis"),
+    ],
+)
+def test_given_configurations_that_do_not_fit_are_one_line(run, no_work, arguments, rule):
+    rg.save("ours.npz", rg.ensemble_from_array(np.ones((30, 4, 4), np.int8), 2.0))
+    np.save("bad.npy", np.full((3, 4, 4), 0.5))
+    np.save("one.npy", np.ones((4, 4), np.int8))
+    says(run("compare", "--map", "majority", *arguments), rule)
+
+
+def test_default_networks_are_trained_on_given_configurations(run, no_page, monkeypatch):
+    """And on fresh ones where none are given."""
+    jobs, seen = importlib.import_module("rgstep.jobs"), []
+    monkeypatch.setattr(jobs, "assessed", lambda maps, *arguments: maps)
+    train = jobs.train_rbm
+    monkeypatch.setattr(
+        jobs, "train_rbm", lambda data, *a, **k: (seen.append(type(data).__name__), train(data, *a, **k))[1]
+    )
+    rg.save("ours.npz", rg.sample(4, 3.0, 100, seed=1))
+    quick = ["--map", "default", "--steps", 100, "--quiet", "--force"]
+    assert run("compare", "--configurations", "ours.npz", *quick).exit_code == 0
+    assert run("compare", "--size", 4, "--samples", 100, "--temperature", 3, *quick).exit_code == 0
+    assert seen == ["Ensemble", "IsingStream"]
+
+
 @pytest.mark.usefixtures("no_figures")
 def test_a_page_is_drawn_again(run, critical8):
     rg.judge(critical8, {"majority": rg.Majority()}).save("out")

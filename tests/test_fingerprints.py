@@ -50,7 +50,7 @@ EXPECTED = {
         "majority": {
             "verdict": "undecided",
             "rows": {
-                "sampling": (True, 8, 66.35166),
+                "sampling": (True, 12, 107.868992),
                 "vh_pattern": (True, 52, 513.456404),
                 "spatial_correlator": (None, 24, 163.886572),
                 "two_point": (None, 12, 99.572195),
@@ -65,7 +65,7 @@ EXPECTED = {
         "bernoulli": {
             "verdict": "undecided",
             "rows": {
-                "sampling": (True, 8, 66.35166),
+                "sampling": (True, 12, 107.868992),
                 "vh_pattern": (True, 52, 498.772026),
                 "spatial_correlator": (None, 24, 161.898529),
                 "two_point": (None, 12, 99.721381),
@@ -80,7 +80,7 @@ EXPECTED = {
         "average": {
             "verdict": "undecided",
             "rows": {
-                "sampling": (True, 8, 66.35166),
+                "sampling": (True, 12, 107.868992),
                 "vh_pattern": (True, 52, 432.543445),
                 "spatial_correlator": (None, 24, 159.723841),
                 "two_point": (True, 12, 96.62815),
@@ -95,7 +95,7 @@ EXPECTED = {
         "untrained": {
             "verdict": "feature extractor, not RG",
             "rows": {
-                "sampling": (True, 8, 66.35166),
+                "sampling": (True, 12, 107.868992),
                 "vh_pattern": (False, 48, 475.45871),
                 "spatial_correlator": (None, 24, 170.552004),
                 "two_point": (None, 12, 93.164357),
@@ -111,7 +111,7 @@ EXPECTED = {
         "scrambled": {
             "verdict": "undecided",
             "rows": {
-                "sampling": (True, 8, 66.35166),
+                "sampling": (True, 12, 107.868992),
                 "vh_pattern": (True, 46, 455.015006),
                 "spatial_correlator": (None, 24, 163.886572),
                 "two_point": (None, 12, 99.57797),

@@ -11,7 +11,7 @@ import reference
 import rgstep as rg
 from rgstep.arguments import InputError
 from rgstep.exact import torus
-from rgstep.ising import LARGEST_COUNTED, Ising, energy, ising, magnetisation
+from rgstep.ising import CRITICAL_COUPLING, LARGEST_COUNTED, M2_AMPLITUDE, Ising, energy, ising, magnetisation
 
 
 @pytest.mark.parametrize("size", [4, 6, 8])
@@ -51,7 +51,23 @@ def test_the_critical_temperature():
     assert pytest.approx(2 / math.log1p(math.sqrt(2)), rel=1e-15) == rg.CRITICAL_TEMPERATURE
     assert ising(8, rg.CRITICAL_TEMPERATURE).is_critical
     assert ising(8, rg.CRITICAL_TEMPERATURE) == ising(8, math.nextafter(rg.CRITICAL_TEMPERATURE, 3.0))
-    assert not ising(8, 2.269).is_critical
+
+
+@pytest.mark.parametrize(("size", "critical"), [(4, True), (16, True), (64, True), (128, False), (1024, False)])
+def test_what_a_lattice_cannot_tell_from_critical_is_critical(size, critical):
+    """T = 2.269, which most codes type: t = 8.2e-5, and t L is 0.0052 at L = 64."""
+    model = ising(size, 2.269)
+    assert model.is_critical is critical
+    assert model.critical_distance == pytest.approx(8.16e-5 * size, rel=1e-3)
+    assert ising(size, rg.CRITICAL_TEMPERATURE).critical_distance == 0.0
+    assert not ising(size, 2.27).is_critical or size <= 27  # t = 3.6e-4
+    assert not ising(size, 2.3).is_critical  # the twin: t = 0.0136
+
+
+def test_no_lattice_is_critical_at_the_ends():
+    for temperature, distance in ((0.0, 1.0), (math.inf, math.inf)):
+        assert ising(4, temperature).critical_distance == 4 * distance
+        assert not ising(4, temperature).is_critical
 
 
 # --- what the model knows
@@ -153,3 +169,33 @@ def test_sizes_that_are_refused(size, nearest):
 def test_temperatures_that_are_refused(temperature):
     with pytest.raises(InputError, match=rf"temperature = {temperature}: must be between 0 and infinity"):
         ising(8, temperature)
+
+
+def test_m2_at_criticality(monkeypatch):
+    """The formula against the exact law at L = 8 and 10, at T_c and beside it; without E or the slope it is wrong."""
+    monkeypatch.setattr("rgstep.ising.LARGEST_COUNTED", 4)
+    for size, t in ((8, 0.0), (8, 9e-4), (10, 0.0), (10, -9e-4)):
+        model = Ising(size, CRITICAL_COUPLING / (1 + t))
+        exact = torus.magnetisation_moments(size, model.coupling).m2
+        assert model.critical_m2 == pytest.approx(exact, rel=1e-4)
+        assert model.critical_m2 != pytest.approx(exact, rel=1e-6)
+    assert ising(10, 2.3).critical_m2 is None
+    monkeypatch.setattr("rgstep.ising.M2_CORRECTION", 0.0)
+    assert model.critical_m2 != pytest.approx(exact, rel=5e-4)
+
+
+def test_m2_of_small_lattices_is_exact():
+    model = ising(4, 2.269)
+    v, p = enumeration.states(4), enumeration.probabilities(4, model.coupling)
+    assert model.critical_m2 == pytest.approx(p @ magnetisation(v) ** 2, rel=1e-9)
+
+
+def test_the_amplitude_of_m2_is_the_mean_of_the_torus_function():
+    """Midpoint sums, extrapolated by the r^(−1/4) at the origin; 0.70338 = e^(1/4) 2^(1/12) A^(−3), A Glaisher's."""
+    means = []
+    for sites in (128, 256):
+        x = (np.arange(sites) + 0.5) / sites
+        means.append(Ising.two_point_shape(*np.meshgrid(x, x)).mean())
+    mean = (2**1.75 * means[1] - means[0]) / (2**1.75 - 1)
+    assert 0.70338016 * mean == pytest.approx(M2_AMPLITUDE, abs=1e-5)
+    assert float(Ising.two_point_shape(1e-5, 0.0)) * 1e-5**0.25 == pytest.approx(1.0, abs=1e-5)

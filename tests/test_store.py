@@ -1,5 +1,6 @@
 """Files: what is written is read back, whatever it is; what is damaged, missing or something else is refused."""
 
+import itertools
 import json
 import math
 
@@ -10,7 +11,7 @@ import pytest
 import rgstep as rg
 from rgstep.nets.batches import as_bits
 from rgstep.nets.conversion import save_rbms
-from rgstep.store import load_ensemble, load_rbm, save_ensemble, save_rbm
+from rgstep.store import load_configurations, load_ensemble, load_rbm, save_ensemble, save_rbm
 
 PARAMETERS = ("weights", "visible_bias", "hidden_bias")
 
@@ -249,3 +250,87 @@ def test_a_path_to_nothing_or_to_something_else_is_refused(saved, tmp_path):
         with pytest.raises(rg.InputError, match=name) as caught:
             rg.load(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+# --- configurations of other programs
+
+
+@pytest.fixture
+def foreign(tmp_path, critical8):
+    """A folder, 640 configurations, and a function that writes arrays by name into a new file."""
+    number = itertools.count()
+
+    def write(**arrays):
+        path = tmp_path / f"data{next(number)}.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return tmp_path, np.array(critical8.spins), write
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.float32])
+def test_arrays_of_spins_are_read(foreign, kind):
+    folder, v, write = foreign
+    np.save(folder / "v.npy", v.astype(kind))
+    for path in (folder / "v.npy", write(C=v.astype(kind)), write(x=v.reshape(640, 64), seeds=np.arange(640))):
+        found = load_configurations(path, 2.5)
+        np.testing.assert_array_equal(found.spins, v)
+        assert (found.system.temperature, found.independent) == (2.5, False)
+        assert dict(found.origin) == {"source": "array", "file": path.name}
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, bool, np.float64])
+def test_arrays_of_0_and_1_are_read(foreign, kind):
+    folder, v, _ = foreign
+    np.save(folder / "v.npy", (v > 0).astype(kind))
+    np.testing.assert_array_equal(load_configurations(folder / "v.npy", 2.5).spins, v)
+    np.save(folder / "v.npy", np.ones((3, 8, 8), kind))
+    np.testing.assert_array_equal(load_configurations(folder / "v.npy", 2.5).spins, 1)  # all up in either way
+
+
+def test_temperatures_are_read_and_chosen(foreign):
+    _, v, write = foreign
+    for T in (2.5, np.float32(2.5), np.full(640, 2.5)):
+        for name in ("T", "temperature", "Temps"):
+            assert load_configurations(write(C=v, **{name: T})).system.temperature == 2.5
+    one = write(C=v, T=2.5)
+    assert load_configurations(one, 2.500001).system.temperature == 2.500001
+    many = write(C=v, T=np.tile([2.0, 2.25], 320))
+    assert len(load_configurations(many, 2.25)) == 320
+    np.testing.assert_array_equal(load_configurations(many, 2.25).spins, v[1::2])
+    for path, T, message in (
+        (one, 2.4, r"temperature = 2\.4: the configurations in '.*' are of T = 2\.5"),
+        (write(C=v), None, "has no temperatures: give one"),
+        (write(C=v, t=np.arange(640)), None, "has no temperatures: give one"),  # of a clock
+        (many, None, "has 2 temperatures, 2 to 2.25: choose one"),
+        (many, 2.1, r"temperature = 2\.1: "),
+    ):
+        with pytest.raises(rg.InputError, match=message):
+            load_configurations(path, T)
+
+
+def test_files_without_one_array_of_spins_say_what_they_hold(foreign):
+    folder, v, write = foreign
+    for arrays, held in (
+        ({"a": v, "b": v}, r"holds a int8 \(640, 8, 8\), b int8 \(640, 8, 8\): expected one array"),
+        ({"a": v * 0.5}, r"holds a float64 \(640, 8, 8\): expected one array of ±1 or 0/1"),
+        ({"T": 2.5}, r"holds T float64 \(\): expected"),
+        ({"a": v + 0j}, r"holds a complex"),
+        ({"a": v[:, :, :6]}, r"array 'a': spins has shape \(640, 8, 6\)"),
+        ({"a": v[:8, 0]}, r"array 'a': spins has shape \(8, 8\): give it a sample axis"),
+    ):
+        with pytest.raises(rg.InputError, match=held):
+            load_configurations(write(**arrays), 2.5)
+    np.save(folder / "objects.npy", np.array([{}, 1], dtype=object))
+    for name in ("objects.npy", "absent.npy"):
+        with pytest.raises(rg.InputError, match=name):
+            load_configurations(folder / name, 2.5)
+
+
+def test_our_own_files_are_configurations_too(tmp_path, critical8):
+    save_ensemble(tmp_path / "e.npz", critical8)
+    for T in (None, critical8.system.temperature, 2.269185):
+        found = load_configurations(tmp_path / "e.npz", T)
+        assert (found.system, dict(found.origin)) == (critical8.system, dict(critical8.origin))
+    with pytest.raises(rg.InputError, match="temperature = 2: the configurations"):
+        load_configurations(tmp_path / "e.npz", 2.0)

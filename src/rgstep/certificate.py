@@ -2,7 +2,11 @@
 
 Three kinds of evidence, each a distance z in standard errors: the energy u and specific heat c beside Kaufman's (1949)
 for the torus of the same L; the fair sign of the magnetisation; and, for chains, e and m² of those started hot against
-those started cold, which differ while the burn-in is too short. A set is called good if every |z| ≤ 4.
+those started cold, which differ while the burn-in is too short. A set is called good if every |z| ≤ 4, and if its
+samples are neither repeated nor correlated so that errors from them are wrong (`independence`).
+
+Below T_c a chain that flips single spins stays in one phase: all magnetisations have one sign. That is named as what it
+is, with the numbers that it spoils and its remedy.
 """
 
 import math
@@ -12,8 +16,10 @@ from typing import Any
 
 from rgstep.arguments import is_number, is_whole
 from rgstep.estimates import Estimate
-from rgstep.ising import Ising
+from rgstep.independence import FLIP, Independence
+from rgstep.ising import CRITICAL_COUPLING, Ising
 
+CRITICAL_TO_ROUNDING = 1e-9  # |t| L of what is T_c to all digits
 DISTRUST = 4.0  # |z| above which a set is called bad
 PERFECT = ("exact", "closed form")  # modes whose samples are drawn from the law itself
 SINGLE = (*PERFECT, "iid")  # modes whose samples share no chain
@@ -23,6 +29,7 @@ MODES = {
     "exact": "perfect samples",
     "closed form": "perfect samples",
 }
+MENDED = f"a fair global flip of each configuration, an exact symmetry, mends it: {FLIP}"
 NAMES = {"sign_balance": "sign balance", "e": "e", "m2": "m²"}
 
 
@@ -47,27 +54,27 @@ class Check:
 class Certificate:
     """How a set was made and whether it is good; printed as a table.
 
-    `origin` is what the sampler recorded; `checks` are the comparisons with exact values.
+    `origin` is what the sampler recorded; `checks` are the comparisons with exact values; `independence` is what the
+    order of the samples and copies among them say; `phase` is the sign that all magnetisations have, 0 for both.
     """
 
     system: Ising
     samples: int
     checks: Mapping[str, Check]
     origin: Mapping[str, Any]
+    independence: Independence | None = None
+    phase: int = 0
 
     @property
     def good(self) -> bool:
-        """Whether every |z| ≤ 4."""
+        """Whether every |z| ≤ 4, and errors from the samples are right."""
         return not self.faults()
 
     def faults(self) -> list[str]:
-        """Return a line for each z beyond 4."""
+        """Return a line for each z beyond 4, and one for samples that are repeated or too correlated."""
         at = f"L={self.system.size}, T={self.system.temperature:.6g}"
-        lines = [
-            f"{name} = {check.measured} is {check.z:+.1f} standard errors from the exact {check.exact:.6f} at {at}"
-            for name, check in self.checks.items()
-            if distrusted(check.z)
-        ]
+        lines = [] if self.independence is None else self.independence.faults()
+        lines += [self.said_of_check(name, at) for name, check in self.checks.items() if distrusted(check.z)]
         starts = "chains started hot and cold"
         for name, z in self.hot_cold.items():
             if math.isnan(z):
@@ -75,6 +82,27 @@ class Certificate:
             elif distrusted(z):
                 lines.append(f"{name} of {starts} is {z:+.1f} standard errors apart at {at}: the burn-in is too short")
         return lines
+
+    @property
+    def one_phase(self) -> bool:
+        """Whether all magnetisations have one sign below T_c, where chance does not make them so."""
+        check = self.checks.get("sign_balance")
+        below = self.system.coupling > CRITICAL_COUPLING and not self.system.is_critical
+        return below and bool(self.phase) and check is not None and distrusted(check.z)
+
+    def said_of_check(self, name: str, at: str) -> str:
+        """Return what is wrong with one check, and the remedy where the sign alone is off."""
+        check = self.checks[name]
+        if name == "sign_balance" and self.one_phase:
+            return (
+                f"one phase: all {self.samples} magnetisations are {'>' if self.phase > 0 else '<'} 0 at {at}, as a "
+                "chain below T_c leaves them; it spoils the sign balance and whatever is odd in the spins, ⟨m⟩, ⟨v⟩ "
+                "and ⟨h⟩, and with these connected correlators; what is even, u, c, m² and ⟨v h⟩, it leaves alone; "
+                f"{MENDED}"
+            )
+        line = f"{name} = {check.measured} is {check.z:+.1f} standard errors from the exact {check.exact:.6f} at {at}"
+        alone = name == "sign_balance" and not any(distrusted(c.z) for n, c in self.checks.items() if n != name)
+        return f"{line}; {MENDED}" if alone else line
 
     @property
     def mode(self) -> str | None:
@@ -120,7 +148,11 @@ class Certificate:
     def n_eff(self) -> float | None:
         """How many independent samples the set is worth."""
         recorded = self.number("n_eff")
-        return float(self.samples) if recorded is None and self.mode in SINGLE else recorded
+        if recorded is None and self.mode in SINGLE:
+            recorded = float(self.samples)
+        if recorded is None and self.independence is not None:
+            recorded = self.independence.n_eff
+        return recorded
 
     @property
     def hot_cold(self) -> dict[str, float]:
@@ -162,13 +194,12 @@ class Certificate:
 
     def lines_of_origin(self) -> dict[str, str]:
         """Return what is known about how the set was made, a label for each text."""
-        critical = " (critical)" if self.system.is_critical else ""
         temperature = "∞" if self.system.coupling == 0 else f"{self.system.temperature:.6g}"
         seed = f", seed {self.origin['seed']}" if "seed" in self.origin else ""
         chains = f", {self.origin['chains']} chains" if "chains" in self.origin else ""
         return {
             "size": f"{self.system.size} × {self.system.size}",
-            "temperature": f"{temperature} J/k_B{critical}",
+            "temperature": f"{temperature} J/k_B{self.said_of_criticality()}",
             "samples": str(self.samples),
             "source": f"{self.origin.get('source', self.why_missing('source'))}{seed}",
             "kernel": self.kernel or self.why_missing("kernel"),
@@ -181,10 +212,18 @@ class Certificate:
             "n_eff": self.why_missing("n_eff") if self.n_eff is None else f"{self.n_eff:.6g}",
         }
 
+    def said_of_criticality(self) -> str:
+        """Return that T is T_c, or taken as T_c, in brackets; nothing elsewhere."""
+        if not self.system.is_critical:
+            return ""
+        distance = self.system.critical_distance
+        return " (critical)" if distance < CRITICAL_TO_ROUNDING else f" (taken as critical: |t| L = {distance:.2g})"
+
     def lines_of_evidence(self) -> dict[str, str]:
         """Return the z-scores beside what they are made of, a label for each text."""
         scores = ", ".join(f"z({NAMES.get(name, name)}) = {said(z)}" for name, z in self.hot_cold.items())
-        lines = {"hot − cold start": scores or self.why_missing("hot_cold")}
+        lines = {} if self.independence is None else self.independence.lines()
+        lines["hot − cold start"] = scores or self.why_missing("hot_cold")
         for name in ("u", "c", "sign_balance"):
             check = self.checks.get(name)
             lines[NAMES.get(name, name)] = (
@@ -198,7 +237,15 @@ class Certificate:
         """Return "good" or what is not, in a line."""
         scores = {NAMES.get(name, name): check.z for name, check in self.checks.items()}
         scores |= {f"hot − cold {NAMES.get(name, name)}": z for name, z in self.hot_cold.items()}
-        bad = [f"{name} (z = {said(z)})" for name, z in scores.items() if distrusted(z)]
+        if self.one_phase:
+            scores.pop(NAMES["sign_balance"])
+        bad = [] if self.independence is None else self.independence.summary()
+        bad += [f"{name} (z = {said(z)})" for name, z in scores.items() if distrusted(z)]
+        if self.one_phase:
+            phase = (
+                f"ONE PHASE: every m {'>' if self.phase > 0 else '<'} 0; ⟨m⟩, ⟨v⟩ and ⟨h⟩ are not those of the model"
+            )
+            return f"{phase}; a fair flip mends it" + (f"; NOT GOOD: {', '.join(bad)}" if bad else "")
         return f"NOT GOOD: {', '.join(bad)}" if bad else f"good: every |z| ≤ {DISTRUST:.0f}"
 
     def time(self, key: str, tau: Estimate | None) -> str:

@@ -29,6 +29,10 @@ app = typer.Typer(
 
 Size = Annotated[int, typer.Option(help="Lattice side L, even, 4 to 1024.")]
 Temperature = Annotated[str, typer.Option(help="Temperature in J/k_B: a number, 'critical' or 'inf'.")]
+GivenTemperature = Annotated[
+    str | None,
+    typer.Option(help="Temperature in J/k_B: a number, 'critical' or 'inf'. Default: critical, or that of a file."),
+]
 Samples = Annotated[int, typer.Option(help="Number of independent configurations.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random; the same seed gives the same numbers.")]
 Unused = Annotated[int, typer.Option("--seed", help="Every command takes it; nothing here is random.")]
@@ -105,9 +109,16 @@ def complain(message: str, code: int) -> None:
 
 @verb
 def compare(
-    size: Size = 32,
-    temperature: Temperature = "critical",
-    samples: Samples = 20_000,
+    size: Annotated[int | None, typer.Option(help="Lattice side L, even, 4 to 1024; 32 by default.")] = None,
+    temperature: GivenTemperature = None,
+    samples: Annotated[int | None, typer.Option(help="Number of independent configurations; 20000 by default.")] = None,
+    configurations: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of given configurations, by 'rgstep sample' or a .npy or .npz of another program, instead of "
+            "sampled ones; size and samples are then those of the file."
+        ),
+    ] = None,
     block: Annotated[int, typer.Option(help="Side of the blocks; it must divide L.")] = 2,
     seed: Seed = 0,
     maps: Annotated[
@@ -143,8 +154,9 @@ def compare(
         report = run(
             out,
             size=size,
-            temperature=parse_temperature(temperature),
+            temperature=None if temperature is None else parse_temperature(temperature),
             samples=samples,
+            configurations=configurations,
             block=block,
             seed=seed,
             **({"maps": maps} if maps else {}),
@@ -205,11 +217,14 @@ def sample(
 
 @verb
 def train(
-    data: Annotated[Path, typer.Argument(help="Configurations written by 'rgstep sample'.")],
+    data: Annotated[
+        Path, typer.Argument(help="Configurations by 'rgstep sample', or a .npy or .npz of another program.")
+    ],
     out: Annotated[Path, typer.Argument(help="File to write, ending in .npz.")],
     preset: Annotated[str, typer.Option(help="default, koch2020, mehta2014 or veiga2020.")] = "default",
     hidden: Hidden = None,
     steps: Steps = None,
+    temperature: GivenTemperature = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train on fresh configurations of the same L and T, none seen twice.")
     ] = False,
@@ -223,7 +238,7 @@ def train(
 ) -> None:
     """Train an RBM on configurations from a file."""
     with loading(quiet) as progress:
-        from rgstep.jobs import train_to_file
+        from rgstep.jobs import parse_temperature, train_to_file
 
         summary = train_to_file(
             data,
@@ -232,6 +247,7 @@ def train(
             seed=seed,
             preset=preset,
             settings={"steps": steps},
+            temperature=None if temperature is None else parse_temperature(temperature),
             fresh=fresh,
             checkpoints=checkpoints,
             force=force,

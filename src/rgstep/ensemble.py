@@ -1,7 +1,7 @@
 """Configurations, where they came from, and whether they look right.
 
 Every set can be held against two exact facts: Kaufman's (1949) energy and specific heat on the torus of its own L,
-and the fair sign of the magnetisation.
+and the fair sign of the magnetisation. Whether its samples hang together is asked of the set itself (`independence`).
 """
 
 import math
@@ -18,6 +18,7 @@ from rgstep import memory
 from rgstep.arguments import FLAG, PLAIN, InputError, checked, instance, optional
 from rgstep.certificate import Certificate, Check
 from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
+from rgstep.independence import Independence, independence, memory_of
 from rgstep.ising import TEMPERATURE, Ising, even_side, ising
 from rgstep.packed import PIECE_SITES, PackedSpins, pack, spin_type
 from rgstep.types import Field, Samples, Spins
@@ -124,8 +125,9 @@ class Ensemble:
         """The energy u and specific heat c beside Kaufman's at this L, and the fair sign of the magnetisation.
 
         The errors of u and of the sign are those of independent samples, from the exact variance, so that samples
-        less independent than claimed show as large z; samples that claim nothing get the larger of that and the
-        jackknife's. c is left out where there are too few excitations to estimate it.
+        less independent than claimed show as large z. For samples that claim nothing the variance is 2τ times that,
+        τ measured along the sample axis, and the jackknife's error is taken where it is larger. c is left out where
+        there are too few excitations to estimate it.
         """
         n, N, K = len(self), self.system.size**2, self.system.coupling
         u, u_error = self.system.energy, math.sqrt(self.system.energy_variance / n)
@@ -136,22 +138,49 @@ class Ensemble:
         excitations = n * N * (u + 2) / 8  # a single flipped spin costs 8 J
         if n >= 100 and excitations > 100 and K > 0:
             c = specific_heat(self.energies, self.system.size, K)
-            checks["c"] = Check(c, self.system.specific_heat)
+            squares = (self.energies - self.energies.mean()) ** 2
+            error = K**2 * N * float(squares.std()) * math.sqrt(self._inflation(squares) / n)
+            checks["c"] = Check(Estimate(c.value, float(np.fmax(c.error, error))), self.system.specific_heat)
         return checks
+
+    @cached_property
+    def independence(self) -> Independence:
+        """What the order of the samples, and copies among them, say of how many independent ones the set is worth."""
+        return independence(self.packed, self.system, self.energies, self.magnetisations)
+
+    @property
+    def phase(self) -> int:
+        """The sign, 1 or −1, that all magnetisations have that are not 0; 0 where both occur, or none."""
+        up, down = bool((self.magnetisations > 0).any()), bool((self.magnetisations < 0).any())
+        return int(up) - int(down)
 
     @cached_property
     def certificate(self) -> Certificate:
         """How the set was made and how it compares with exact facts, as a table with a verdict."""
-        return Certificate(self.system, len(self), self.checks, self.origin)
+        return Certificate(self.system, len(self), self.checks, self.origin, self.independence, self.phase)
 
     def faults(self) -> list[str]:
-        """Return a line for each check, and each comparison of hot and cold starts, that is more than 4 σ off."""
+        """Return a line for each check, and each comparison of hot and cold starts, that is more than 4 σ off.
+
+        And one for samples that are repeated, or correlated so that errors from them are wrong.
+        """
         return self.certificate.faults()
+
+    def mean(self, values: np.ndarray) -> Estimate:
+        """Return the mean of a quantity of each configuration, `(sample,)`; the error carries τ along the sample axis.
+
+        It is the jackknife's, or √(2τ σ²/n) where that is larger.
+        """
+        return self._mean(values, float(np.std(values)) / math.sqrt(len(self)))
 
     def _mean(self, values: np.ndarray, error_if_independent: float) -> Estimate:
         mean = grouped_mean(values)
-        error = error_if_independent if self.independent else np.fmax(error_if_independent, mean.error)
-        return Estimate(mean.value, float(error))
+        error = error_if_independent * math.sqrt(self._inflation(values))
+        return Estimate(mean.value, float(error if self.independent else np.fmax(error, mean.error)))
+
+    def _inflation(self, values: np.ndarray) -> float:
+        """Return the variance of a mean over the samples in units of that of independent ones: 2τ, 1 if claimed so."""
+        return 1.0 if self.independent else memory_of(values).inflation
 
 
 ENSEMBLE = instance(Ensemble, "use rgstep.sample(…) or rgstep.ensemble_from_array(…)")

@@ -84,8 +84,8 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the named arrays of an `.npz` file.
+def read_arrays(path: Path, single: bool = False) -> dict[str, np.ndarray]:
+    """Read the named arrays of an `.npz` file; with `single`, also the one of an `.npy` file, by the file's name.
 
     Raises:
         InputError: if the file is missing, or is not one, or is damaged.
@@ -94,6 +94,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
+                if single:
+                    return {path.stem: archive}
                 message = f"file {str(path)!r} is not an rgstep file, or is damaged: no .npz archive"
                 raise InputError(message)
             with archive:

@@ -54,12 +54,21 @@ from rgstep.page import write_page
 from rgstep.report import Report, load_report
 from rgstep.samplers.sample import HOUR, sample
 from rgstep.samplers.stream import IsingStream
-from rgstep.store import NETWORK_FILES, check_name, load_ensemble, load_network, load_rbm, save_ensemble, save_rbm
+from rgstep.store import (
+    NETWORK_FILES,
+    check_name,
+    load_configurations,
+    load_network,
+    load_rbm,
+    save_ensemble,
+    save_rbm,
+)
 from rgstep.types import Progress
 
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
+SIZE, SAMPLES = 32, 20_000  # of a comparison, unless others are asked for
 ON_FRESH = "default"  # the preset that trains on fresh configurations; those of the literature had fixed sets
 HELD_OUT_SEED = 2**32  # added to the seed of the comparison
 HELD_OUT = 4000  # configurations that no network is trained on, to assess them with
@@ -95,6 +104,7 @@ class Comparison:
         decoy: whether to train each preset once more on a lattice with decoys (`instruments.decoy`).
         seeds: how many networks of each preset, with seeds seed, seed + 1, …
         steps: updates of every training, instead of the preset's own.
+        given: whether the configurations are the user's; all networks are then trained on these.
     """
 
     size: int
@@ -108,6 +118,7 @@ class Comparison:
     steps: int | None
     controls: Sequence[str]
     decoy: bool
+    given: bool = False
 
     @property
     def units(self) -> int:
@@ -115,13 +126,23 @@ class Comparison:
         return self.hidden if self.hidden is not None else (self.size // self.block) ** 2
 
 
-@checked(out=PATH, force=FLAG, command=read_text, progress=PROGRESS)
+@checked(
+    out=PATH,
+    size=optional(even_side),
+    temperature=optional(TEMPERATURE),
+    samples=optional(COUNT),
+    configurations=optional(PATH),
+    force=FLAG,
+    command=read_text,
+    progress=PROGRESS,
+)
 def compare(
     out: str | Path,
     *,
-    size: int = 32,
-    temperature: float = CRITICAL_TEMPERATURE,
-    samples: int = 20_000,
+    size: int | None = None,
+    temperature: float | None = None,
+    samples: int | None = None,
+    configurations: str | Path | None = None,
     block: int = 2,
     seed: int = 0,
     maps: Sequence[str] = ("rbm_default", "rbm_koch2020"),
@@ -138,9 +159,11 @@ def compare(
 
     Args:
         out: the folder.
-        size: the lattice side L.
-        temperature: in units of J/k_B.
-        samples: number of independent configurations.
+        size: the lattice side L; 32 by default.
+        temperature: in units of J/k_B; T_c by default.
+        samples: number of independent configurations; 20,000 by default.
+        configurations: a file of given ones in place of sampled ones, by `save` or by another program
+            (`store.load_configurations`). Size, samples and temperature are then those of the file.
         block: side of the blocks.
         seed: of everything random.
         maps: what is judged beside the controls; see `Comparison`.
@@ -156,19 +179,48 @@ def compare(
     Raises:
         InputError: for anything wrong with the request, before the work starts where it can be known.
     """
-    comparison = Comparison(size, temperature, samples, block, seed, maps, seeds, hidden, steps, controls, decoy)
-    return run(comparison, Path(out), force=force, command=command, progress=progress)
+    given = None if configurations is None else given_configurations(Path(configurations), size, temperature, samples)
+    side, T, number = described(given, size, temperature, samples)
+    choice = (seeds, hidden, steps, controls, decoy, given is not None)
+    comparison = Comparison(side, T, number, block, seed, maps, *choice)
+    return run(comparison, Path(out), given, force=force, command=command, progress=progress)
 
 
-def run(comparison: Comparison, out: Path, *, force: bool, command: str, progress: Progress | None) -> Report:
+def given_configurations(path: Path, size: int | None, temperature: float | None, samples: int | None) -> Ensemble:
+    """Read a user's configurations, or raise `InputError` where size or number are asked for and others."""
+    ensemble = load_configurations(path, temperature)
+    for name, asked, found in (("size", size, ensemble.system.size), ("samples", samples, len(ensemble))):
+        if asked is not None and asked != found:
+            message = f"{name} = {asked}: the configurations in {str(path)!r} have {found}; leave it out"
+            raise InputError(message)
+    return ensemble
+
+
+def described(
+    given: Ensemble | None, size: int | None, temperature: float | None, samples: int | None
+) -> tuple[int, float, int]:
+    """Return size, temperature and number of the given configurations, or of those to be sampled."""
+    if given is not None:
+        return given.system.size, given.system.temperature, len(given)
+    return (
+        SIZE if size is None else size,
+        CRITICAL_TEMPERATURE if temperature is None else temperature,
+        SAMPLES if samples is None else samples,
+    )
+
+
+def run(
+    comparison: Comparison, out: Path, given: Ensemble | None, *, force: bool, command: str, progress: Progress | None
+) -> Report:
     """Do what `compare` is asked for."""
     user_maps = check(comparison)
     check_output(out, force)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
     with output_folder(out, force) as folder:
-        ensemble = sample(
-            comparison.size, comparison.temperature, comparison.samples, comparison.seed, progress=progress
-        )
+        law = (comparison.size, comparison.temperature)
+        ensemble = given
+        if ensemble is None:
+            ensemble = sample(*law, comparison.samples, comparison.seed, progress=progress)
         maps = build(comparison, ensemble, user_maps, progress)
         report = judge(ensemble, maps, comparison.seed, progress=progress)
         origin = {
@@ -288,7 +340,7 @@ def trained(preset: str, comparison: Comparison, ensemble: Ensemble, progress: P
     networks = {}
     for s in range(comparison.seeds):
         suffix = "" if s == 0 else f"~{s + 1}"
-        data = fresh(comparison, s) if preset == ON_FRESH else ensemble
+        data = fresh(comparison, s) if preset == ON_FRESH and not comparison.given else ensemble
         networks[PREFIX + preset + suffix] = train_rbm(
             data, units, seed + s, preset=preset, steps=steps, progress=labelled(progress, suffix)
         )
@@ -422,6 +474,7 @@ def train_to_file(
     preset: str,
     settings: Mapping[str, Any],
     *,
+    temperature: float | None = None,
     fresh: bool = False,
     checkpoints: Path | None = None,
     force: bool = False,
@@ -429,10 +482,11 @@ def train_to_file(
 ) -> dict[str, Any]:
     """Train a network on configurations from a file, or on fresh ones of the same model, into another file.
 
-    Returns its settings and last readings.
+    The temperature is needed where the file, of another program, has none or several. Returns the network's settings
+    and last readings.
     """
     check_file(out, force)
-    ensemble = load_ensemble(data)
+    ensemble = load_configurations(data, temperature)
     source = IsingStream(ensemble.system.size, ensemble.system.temperature, seed) if fresh else ensemble
     rbm = train_rbm(source, hidden, seed, preset=preset, checkpoints=checkpoints, progress=progress, **settings)
     save_rbm(out, rbm)

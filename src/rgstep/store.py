@@ -5,6 +5,8 @@ Networks are `.safetensors` files as well, and are read from the files of other 
 
 Spins are stored as bits, 128 bytes for a 32×32 configuration. What is not an array (model, origin) is one JSON text
 in the array `meta`.
+
+Configurations of another program are read from a plain `.npy` or `.npz` file, too (`load_configurations`).
 """
 
 import json
@@ -15,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import FLAG, PATH, InputError, checked
-from rgstep.ensemble import ENSEMBLE, Ensemble
+from rgstep.arguments import FLAG, PATH, InputError, checked, optional
+from rgstep.ensemble import ENSEMBLE, Ensemble, ensemble_from_array
 from rgstep.files import read_arrays, write_arrays
-from rgstep.ising import Ising, ising
+from rgstep.ising import TEMPERATURE, Ising, ising
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.tensor_files import SAFETENSORS, STATE_FILES, load_safetensors, load_state, save_safetensors
@@ -29,6 +31,8 @@ from rgstep.report import Report, load_report
 FORMAT = 1
 ARCHIVES_OF_RBMS = (".h5", ".hdf5")
 NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS, *STATE_FILES)
+TEMPERATURES = {"temp", "temps", "temperature", "temperatures"}  # names of arrays of them, in any case, and T
+SAME_TEMPERATURE = 1e-5  # relative: files hold float32, and users type six digits
 MADE_BY = {"ensemble": "; 'rgstep sample' writes one", "rbm": "; 'rgstep train' writes one"}
 
 
@@ -125,6 +129,102 @@ def load_network(path: str | Path) -> RBM:
     if place.suffix in ARCHIVES_OF_RBMS:
         return load_rbms(place)
     return load_state(place) if place.suffix in STATE_FILES else load_rbm(place)
+
+
+@checked(path=PATH, temperature=optional(TEMPERATURE))
+def load_configurations(path: str | Path, temperature: float | None = None) -> Ensemble:
+    """Read configurations from a file of `save`, or from a plain `.npy` or `.npz` file of another program.
+
+    Of an `.npz` the one array is read that holds ±1 or 0/1 as `(sample, L, L)`, or as `(sample, site)` if none does. An
+    array named T or temperature beside it, one number or one for each configuration, is that of the configurations;
+    where it holds several, those at `temperature` are taken.
+
+    Args:
+        path: the file.
+        temperature: in units of J/k_B; needed if the file has none, or several.
+
+    Raises:
+        InputError: if there are no such configurations, or more than one array of them; without a temperature, or with
+            one that the file contradicts.
+    """
+    name = str(path)
+    arrays = read_arrays(Path(path), single=True)
+    if "meta" in arrays:
+        ensemble = load_ensemble(path)
+        require_same(name, ensemble.system.temperature, temperature)
+        return ensemble
+    key, spins = the_spins(name, arrays)
+    spins, found = at_temperature(name, spins, arrays, temperature)
+    origin = {"source": "array", "file": Path(path).name}
+    try:
+        return ensemble_from_array(as_signs(spins), found, origin)
+    except InputError as error:
+        message = f"file {name!r}, array {key!r}: {error}"
+        raise InputError(message) from error
+
+
+def the_spins(name: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray]:
+    """Return the one array of configurations in a file, and its name."""
+    for axes in (3, 2):
+        found = {key: array for key, array in arrays.items() if array.ndim == axes and is_two_valued(array)}
+        if len(found) == 1:
+            return next(iter(found.items()))
+        if found:
+            break
+    held = ", ".join(f"{key} {array.dtype} {array.shape}" for key, array in arrays.items()) or "nothing"
+    message = (
+        f"file {name!r} holds {held}: expected one array of ±1 or 0/1, (sample, L, L), and if it has temperatures an "
+        "array T, one for each sample"
+    )
+    raise InputError(message)
+
+
+def is_two_valued(array: np.ndarray) -> bool:
+    """Return whether an array holds numbers of ±1, or of 0 and 1, alone."""
+    if array.dtype.kind not in "biuf" or not array.size:
+        return False
+    return bool(((array == 1) | (array == 0)).all() or ((array == 1) | (array == -1)).all())
+
+
+def as_signs(spins: np.ndarray) -> np.ndarray:
+    """Return spins of ±1 or 0/1 as ±1, int8."""
+    small = spins.astype(np.int8)
+    return small if (small == -1).any() or not (small == 0).any() else 2 * small - 1
+
+
+def at_temperature(
+    name: str, spins: np.ndarray, arrays: Mapping[str, np.ndarray], wanted: float | None
+) -> tuple[np.ndarray, float]:
+    """Return the configurations at one temperature, and which it is."""
+    found = [
+        np.ravel(array).astype(np.float64)
+        for key, array in arrays.items()
+        if (key == "T" or key.lower() in TEMPERATURES) and array.dtype.kind in "fiu" and array.size in (1, len(spins))
+    ]
+    if not found:
+        if wanted is None:
+            message = f"file {name!r} has no temperatures: give one with --temperature (temperature=…)"
+            raise InputError(message)
+        return spins, wanted
+    each = np.broadcast_to(found[0], (len(spins),))
+    several = np.unique(each)
+    if wanted is None and len(several) > 1:
+        span = f"{len(several)} temperatures, {several[0]:.6g} to {several[-1]:.6g}"
+        message = f"file {name!r} has {span}: choose one with --temperature (temperature=…)"
+        raise InputError(message)
+    if wanted is None:
+        return spins, float(several[0])
+    near = np.isclose(each, wanted, rtol=SAME_TEMPERATURE, atol=0)
+    if not near.any():
+        require_same(name, float(several[np.argmin(np.abs(several - wanted))]), wanted)
+    return spins[near], wanted
+
+
+def require_same(name: str, found: float, wanted: float | None) -> None:
+    """Raise `InputError` if configurations are of another temperature than is asked for."""
+    if wanted is not None and found != wanted and not abs(found - wanted) <= SAME_TEMPERATURE * wanted:
+        message = f"temperature = {wanted:.6g}: the configurations in {name!r} are of T = {found:.6g}"
+        raise InputError(message)
 
 
 @checked(path=PATH, rbm=NETWORK)
