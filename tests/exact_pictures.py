@@ -49,7 +49,7 @@ def geometry(subject):
 def of_tiles(subject):
     """Return the exact quantities of the tiles on 4×4: those that have a value without noise."""
     values = {name: float(estimate.value) for name, estimate in geometry(subject).quantities.items()}
-    found_places = () if tiles.tiles_given(subject.gauge) else ("equivariance",)  # a unit may fit several tiles alike
+    found_places = () if subject.gauge.tiles else ("equivariance",)  # a unit may fit several tiles alike
     return {name: value for name, value in values.items() if name not in {*NOISY, *found_places}}
 
 

@@ -91,7 +91,7 @@ def test_no_module_draws_from_a_stream_that_is_not_recorded():
         for path in source.rglob("*.py")
         if "from rgstep.streams import stream" in path.read_text(encoding="utf-8")
     }
-    of_data = {"controls"}  # to train on, drawn before a judgement
+    of_data = {"controls", "nets.states"}  # before a judgement: to train on, to tell the order of weights
     assert asking == {module.__name__.removeprefix("rgstep.") for module in ASKING} | of_data
 
 

@@ -7,6 +7,7 @@ of a sequence applied to it.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -352,7 +353,7 @@ def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[
     """
     v = read(source, 0, ORIGIN_SAMPLES)
     of_v, of_flipped = np.split(asked_twice(coarse, np.concatenate([v, -v]), name), 2)
-    drawn_twice(coarse, v, of_v.shape[1:], name)
+    drawn_twice(coarse, v, of_v.shape[1:], rng, name)
     raw = draw(source, coarse, rng)
     origin = gauge.origin_of(raw, of_v, of_flipped)
     written, hidden = Written(coarse, origin), raw if raw.dtype == np.int8 else origin.apply_to_draws(raw)
@@ -402,13 +403,13 @@ def asked_twice(coarse: CoarseGraining, v: Samples, name: str) -> np.ndarray:
     return h
 
 
-def drawn_twice(coarse: CoarseGraining, v: Samples, shape: tuple[int, ...], name: str) -> None:
+def drawn_twice(coarse: CoarseGraining, v: Samples, shape: tuple[int, ...], rng: Rng, name: str) -> None:
     """Ask for draws of the same v with the same random numbers twice.
 
     Raises:
         InputError: if they differ, or have another shape than the mean.
     """
-    first, second = (coarse.sample_h(v, stream(0, "draws of the same v")) for _ in range(2))
+    first, second = (coarse.sample_h(v, deepcopy(rng)) for _ in range(2))
     if first.shape[1:] != shape:
         message = (
             f"map {name!r}: sample_h returns h of shape {first.shape[1:]}, mean_h of shape {shape}: both must be those "

@@ -48,15 +48,16 @@ def numbers(C: np.ndarray, S: np.ndarray) -> dict[str, np.ndarray]:
     weight = np.tile(twice, (side, 1)).ravel()[1:]
     flat_C, flat_S = C.reshape(len(C), -1)[:, 1:], S.reshape(len(S), -1)[:, 1:]
     centred = flat_S - (flat_S @ weight / weight.sum())[:, None]
-    slope = ((flat_C * centred) @ weight) / ((centred**2) @ weight)
     longest = [(x[:, 0, 1] + x[:, 1, 0]) / 2 for x in (C, S)]
-    at_zero = (C[:, 0, 0] - longest[0]) / (S[:, 0, 0] - longest[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = ((flat_C * centred) @ weight) / ((centred**2) @ weight)
+        at_zero = (C[:, 0, 0] - longest[0]) / (S[:, 0, 0] - longest[1])
     return {"shared_0": scale * at_zero, "shared_1": scale * slope}
 
 
 def power_of(x: Samples, subject: Subject) -> np.ndarray:
     """Return the spectrum of x, summed over samples; that at k = 0 alone, `()`, where the units have no places."""
-    if subject.placed is not None:
+    if subject.gauge.side > 1:
         return spectrum(subject.gauge.apply(x))
     total = x.reshape(len(x), -1) @ subject.gauge.sign.astype(np.float32)
     return np.asarray(total @ total / len(subject.gauge.sign))
@@ -78,8 +79,9 @@ def of_sets(subject: Subject) -> dict[str, np.ndarray]:
             parts.append(total)
     C, S, alone = (groups.over_counts(np.stack(parts)) for parts in kept)
     C = C - alone.reshape(-1, *(1,) * (C.ndim - 1))
-    if subject.placed is None:
-        return {"shared_0": len(subject.gauge.sign) ** (EXPONENT / 2) * C / S}
+    if subject.gauge.side <= 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {"shared_0": len(subject.gauge.sign) ** (EXPONENT / 2) * C / S}
     return numbers(C, S)
 
 
@@ -87,7 +89,7 @@ def measure(subject: Subject) -> Row:
     """Return what units share beyond v, from a second draw of h for every configuration."""
     if not subject.gauge.alive.any():
         return Diagnostic(None, "not measured: every unit is constant", {}), {}
-    found = {name: sets for name, sets in of_sets(subject).items() if np.isfinite(sets[0])}
+    found = {name: sets for name, sets in of_sets(subject).items() if np.isfinite(sets).all()}
     quantities = {name: Quantity(estimated(sets), 0.0) for name, sets in found.items()}
     says = "h drawn twice for every v: what units share of the difference, at k = 0 and over all waves, times l^(7/4)"
     return Diagnostic(None, says, quantities), {}

@@ -68,15 +68,15 @@ def measure(subject: Subject) -> Row:
     """Return the field that the map makes, level by level, and how far it breaks the flip and translations."""
     of_v = subject.ensemble.magnetisations
     quantities = {
-        f"field[{n}]": Quantity(estimated(fields(of_v, m)), 0.0) for n, m in enumerate(magnetisations(subject), start=1)
+        f"field[{n}]": Quantity(estimated(fields(of_v, m))) for n, m in enumerate(magnetisations(subject), start=1)
     }
     says = "⟨m⟩ of h by level in units of its rms, 0 by the global flip"
     if subject.recorded:
         return Diagnostic(None, f"{says}; the rest needs the map, and arrays were given", quantities), {}
-    quantities["field[1]"] = Quantity(of_flipped(subject), 0.0)
-    quantities["flip_breaking"] = Quantity(Estimate(subject.coarse.origin.flip_breaking, 0.0), 0.0)
+    quantities["field[1]"] = Quantity(of_flipped(subject))
+    quantities["flip_breaking"] = Quantity(Estimate(subject.coarse.origin.flip_breaking, 0.0))
     if subject.gauge.tiles:
-        quantities["translation"] = Quantity(Estimate(subject.translation, 0.0), 0.0)
+        quantities["translation"] = Quantity(Estimate(subject.translation, 0.0))
         says += "; translation: how far v moved by a block does not move h by a site"
     return Diagnostic(None, says, quantities), {}
 

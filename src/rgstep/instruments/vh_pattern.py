@@ -120,7 +120,10 @@ def of_coefficients(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np
     ):
         arrays |= {name: np.asarray(estimate.value), f"{name}_error": np.asarray(estimate.error)}
     quantities = {**found.quantities, "crowded_units": crowding(subject)}
-    return of_all({**quantities, **of_all_alike(subject)}), arrays, list(of_geometry(found, subject))
+    alike = of_all_alike(subject)
+    if "tile_radius" in quantities:
+        alike.pop("tile_radius", None)  # known better from the units that are seen one by one
+    return of_all({**quantities, **alike}), arrays, list(of_geometry(found, subject))
 
 
 def crowding(subject: Subject) -> Estimate:
