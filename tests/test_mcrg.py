@@ -168,6 +168,52 @@ def test_groups_of_correlated_samples_raise_the_error(rng):
     np.testing.assert_allclose(again.error, once.error)
 
 
+def test_the_truncation_is_what_further_operators_change(rng):
+    """λ of the first two operators is 1.5, of all three 1.5 where the third is apart, 2 where it mixes with them."""
+    apart = np.array([[1.5, 0.2, 0.0], [0.0, 0.7, 0.0], [0.0, 0.0, 0.4]])
+    mixed = np.array([[1.5, 0.2, 0.5], [0.0, 0.7, 0.0], [1.0, 0.0, 1.0]])
+    coarse = rng.standard_normal((3000, 3))
+    coarse = np.linalg.qr(coarse - coarse.mean(axis=0))[0]  # uncorrelated: two operators alone have T of those two
+    for matrix in (apart, mixed):
+        fine = coarse @ matrix
+        step = mcrg.linearised(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even")
+        expected = math.log2(np.abs(np.linalg.eigvals(matrix)).max() / 1.5)
+        assert float(step.truncation(2).value) == pytest.approx(expected, abs=1e-9)
+        assert float(step.y.value[1]) == pytest.approx(math.log2(1.5))
+        assert step.first(2).y.value.shape == step.first(2).eigenvalue.shape == (2,)
+        np.testing.assert_array_equal(step.first(2).y.value, step.y.value[:2])
+    assert float(step.truncation(2).value) > 0.1
+    assert float(step.truncation(3).value) == 0
+    turned = coarse @ np.array([[1.0, 2.0, 0.0], [-2.0, 1.0, 0.0], [0.0, 0.0, 0.1]])
+    step = mcrg.linearised(as_sums(turned, turned, 8), as_sums(coarse, coarse, 4), "even")
+    assert np.isnan(step.truncation(1).value)  # of a complex λ
+
+
+def test_errors_of_the_truncation_are_those_of_repeated_experiments(rng):
+    found = []
+    for _ in range(200):
+        coarse = rng.standard_normal((500, 2))
+        fine = coarse @ np.array([[2.0, 0.3], [0.4, 1.0]]) + 3 * rng.standard_normal((500, 2))
+        found.append(mcrg.linearised(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even").truncation(1))
+    spread = np.std([y.value for y in found])
+    assert np.mean([y.error for y in found]) == pytest.approx(spread, rel=0.2)
+    assert np.mean([y.value for y in found]) == pytest.approx(math.log2((3 + math.sqrt(1.48)) / 4), abs=0.2 * spread)
+
+
+def test_more_operators_than_those_of_the_row_do_not_change_it(critical16):
+    """y_t and y_h are those of five and three operators."""
+    levels = subject(critical16, rg.Majority()).sums
+    found = values(mcrg.measure(subject(critical16, rg.Majority()))[0])
+    for sector, y, own, every in (("even", "y_t", 5, 7), ("odd", "y_h", 3, 4)):
+        alone = mcrg.linearised(*levels[:2], sector, operators=own).y
+        all_of_them = mcrg.linearised(*levels[:2], sector).y
+        assert len(all_of_them.value) == every
+        assert found[f"{y}[0]"].value == pytest.approx(float(alone.value[-1]), abs=1e-12)
+        shift = float(all_of_them.value[-1] - alone.value[-1])
+        assert found[f"{y}_truncation[0]"].value == pytest.approx(shift, abs=1e-12)
+        assert abs(shift) > 1e-6  # the twin: all operators are others
+
+
 def test_a_singular_matrix_gives_no_number(rng):
     one = rng.standard_normal((500, 1))
     twice = np.concatenate([one, 2 * one, one], axis=1)
@@ -218,6 +264,10 @@ def test_the_row_of_the_majority_rule(critical16):
     """Both sectors near the fixed point at L = 16, and no step onto 2×2."""
     row, arrays = mcrg.measure(subject(critical16, rg.Majority()))
     found = values(row)
+    cut = {name: found.pop(name) for name in sorted(found) if "truncation" in name}
+    assert sorted(cut) == [f"{y}_truncation[{n}]" for y in ("y_h", "y_t") for n in (0, 1)]
+    assert all(abs(y.value) < 5 * y.error for name, y in cut.items() if "y_t" in name)
+    assert all(abs(y.value) < 0.002 for name, y in cut.items() if "y_h" in name)
     assert sorted(found) == ["y_h[0]", "y_h[1]", "y_t[0]", "y_t[1]"]
     assert row.passed is None
     for name, expected in {"y_t[0]": 0.9638, "y_t[1]": 0.9883, "y_h[0]": 1.88018, "y_h[1]": 1.87468}.items():
@@ -249,6 +299,9 @@ def test_real_h(critical16, as_users_run):
     assert abs(found["y_t_sign[1]"].value - 0.9883) < 4 * found["y_t_sign[1]"].error
     assert "h is real" in row.why
     assert arrays["y_h_unit"].shape == (2, 3)
+    assert {name for name in found if "truncation" in name} == {
+        f"{y}_sign_truncation[{n}]" for y in ("y_h", "y_t") for n in (0, 1)
+    }
 
 
 def test_unit_variance_tends_to_its_value_on_the_infinite_lattice():
@@ -267,7 +320,9 @@ def test_unit_variance_tends_to_its_value_on_the_infinite_lattice():
 def test_a_map_without_places_has_one_step_and_goes_on_by_majority(critical16):
     row, arrays = mcrg.measure(subject(critical16, Dense(rg.Majority())))
     found = values(row)
-    assert sorted(found) == ["y_h[0]", "y_h_majority[1]", "y_t[0]", "y_t_majority[1]"]
+    assert {name for name in found if "truncation" in name} == {"y_h_truncation[0]", "y_t_truncation[0]"}
+    known = [name for name in sorted(found) if "truncation" not in name]
+    assert known == ["y_h[0]", "y_h_majority[1]", "y_t[0]", "y_t_majority[1]"]
     assert abs(found["y_h_majority[1]"].value - 1.87468) < 4 * found["y_h_majority[1]"].error
     assert abs(found["y_t_majority[1]"].value - 0.9883) < 4 * found["y_t_majority[1]"].error
     np.testing.assert_array_equal(arrays["y_t_majority_level"], [1])
@@ -348,8 +403,8 @@ def test_what_does_not_belong_together(critical8):
     for wrong, said in (
         ((critical8, h[:5]), "one for each"),
         ((h, critical8), "smaller lattice last"),
-        ((critical8, h, "even", 9), "has 1 to 5"),
-        ((critical8, h, "odd", 0), "has 1 to 3"),
+        ((critical8, h, "even", 9), "has 1 to 7"),
+        ((critical8, h, "odd", 0), "has 1 to 4"),
     ):
         with pytest.raises(rg.InputError, match=said):
             mcrg.exponent(*wrong)

@@ -33,7 +33,10 @@ IMAGINARY = 1e-9  # part of λ, in units of |λ|, below which λ is real
 FEW_SAMPLES = 200  # with so many the errors are right within a tenth, with 50 y_t is off by a fifth of its error
 CLEAR_MEAN = 4.0  # standard errors of ⟨h⟩ from 0: a bias of the map, not chance
 SYMBOLS: Mapping[Sector, str] = {"even": "y_t", "odd": "y_h"}
-QUOTED: Mapping[Sector, int] = {"even": 5, "odd": 3}  # operators that y is read with; the further ones give its truncation
+QUOTED: Mapping[Sector, int] = {
+    "even": 5,
+    "odd": 3,
+}  # operators that y is read with; the further ones give its truncation
 PANELS = {
     "y_t": (Ising.Y_T, 0.4, 1.6, r"$y_t$, even operators"),
     "y_h": (Ising.Y_H, 1.78, 2.02, r"$y_h$, odd operators"),
