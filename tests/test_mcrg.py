@@ -192,13 +192,13 @@ def test_the_truncation_is_what_further_operators_change(rng):
 
 def test_errors_of_the_truncation_are_those_of_repeated_experiments(rng):
     found = []
-    for _ in range(200):
+    for _ in range(100):
         coarse = rng.standard_normal((500, 2))
         fine = coarse @ np.array([[2.0, 0.3], [0.4, 1.0]]) + 3 * rng.standard_normal((500, 2))
         found.append(mcrg.linearised(as_sums(fine, fine, 8), as_sums(coarse, coarse, 4), "even").truncation(1))
     spread = np.std([y.value for y in found])
     assert np.mean([y.error for y in found]) == pytest.approx(spread, rel=0.2)
-    assert np.mean([y.value for y in found]) == pytest.approx(math.log2((3 + math.sqrt(1.48)) / 4), abs=0.2 * spread)
+    assert np.mean([y.value for y in found]) == pytest.approx(math.log2((3 + math.sqrt(1.48)) / 4), abs=0.4 * spread)
 
 
 def test_more_operators_than_those_of_the_row_do_not_change_it(critical16):
