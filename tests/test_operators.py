@@ -1,4 +1,4 @@
-"""Sums of local operators: against products of shifted lattices, by hand, and by symmetry."""
+"""Sums of local operators: against the table's shapes on shifted lattices, by hand, and by symmetry."""
 
 import enumeration
 import numpy as np
@@ -6,33 +6,23 @@ import pytest
 
 import rgstep as rg
 from rgstep import ensemble, operators
-from rgstep.ising import OPERATORS
+from rgstep.ising import OPERATORS, Operator
 from rgstep.operators import EVEN, EVEN_TERMS, ODD, ODD_TERMS, sums
 
 SIDES = (2, 3, 4, 6, 8, 10, 16, 64, 65, 72)
 
 
 def naive(h):
-    """All operators from shifted copies of the lattice, each orientation once."""
+    """All operators from shifted copies of the lattice: every image of every shape of the table once a site."""
     h = h.astype(np.float64)
 
-    def product(*places):
-        return np.prod([np.roll(h, (-i, -j), axis=(1, 2)) for i, j in places], axis=0).sum(axis=(1, 2))
+    def total(operator):
+        return sum(
+            np.prod([np.roll(h, (-i, -j), axis=(1, 2)) for i, j in image], axis=0).sum(axis=(1, 2))
+            for image in operator.images
+        )
 
-    here = (0, 0)
-    even = {
-        "nn": product(here, (0, 1)) + product(here, (1, 0)),
-        "nnn": product(here, (1, 1)) + product(here, (1, -1)),
-        "plaquette": product(here, (0, 1), (1, 0), (1, 1)),
-        "20": product(here, (2, 0)) + product(here, (0, 2)),
-        "21": sum(product(here, place) for place in ((1, 2), (2, 1), (1, -2), (2, -1))),
-    }
-    odd = {
-        "field": product(here),
-        "corner": sum(product(here, (i, 0), (0, j)) for i in (1, -1) for j in (1, -1)),
-        "line": product(here, (1, 0), (2, 0)) + product(here, (0, 1), (0, 2)),
-    }
-    return np.stack([even[name] for name in EVEN], axis=1), np.stack([odd[name] for name in ODD], axis=1)
+    return tuple(np.stack([total(operator) for operator in OPERATORS[sector]], axis=1) for sector in ("even", "odd"))
 
 
 def spins(rng, side, samples=5):
@@ -58,11 +48,15 @@ def test_of_real_variables(rng, side):
     np.testing.assert_allclose(found.square, (h.astype(np.float64) ** 2).sum(axis=(1, 2)))
 
 
-def test_the_check_sees_an_operator_that_forgets_an_orientation(rng):
+@pytest.mark.parametrize("name", [o.name for sector in OPERATORS.values() for o in sector])
+def test_the_check_sees_an_operator_that_forgets_an_orientation(rng, name):
     v = spins(rng, 8)
-    forgetful = naive(v)[0]
-    forgetful[:, EVEN.index("21")] -= (v * np.roll(v, (-2, -1), axis=(1, 2))).sum(axis=(1, 2))
-    assert (forgetful != sums(v).even).any()
+    found, sector = sums(v), "even" if name in EVEN else "odd"
+    index = {"even": EVEN, "odd": ODD}[sector].index(name)
+    image = OPERATORS[sector][index].images[0]
+    forgotten = np.prod([np.roll(v, (-i, -j), axis=(1, 2)) for i, j in image], axis=0).sum(axis=(1, 2))
+    forgetful = naive(v)[("even", "odd").index(sector)][:, index] - forgotten
+    assert (forgetful != getattr(found, sector)[:, index]).any()
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
@@ -111,7 +105,7 @@ def test_a_level_has_the_operators_of_its_values(rng, side):
 
 
 def test_what_the_model_says_of_the_operators_is_what_is_counted():
-    """Names, terms a site and spins a term of `ising.OPERATORS`: on a lattice of 3s, term by term 3 to their number."""
+    """Terms a site and spins a term of `ising.OPERATORS`: on a lattice of 3s, term by term 3 to their number."""
     for names, terms, powers, sector in (
         (EVEN, EVEN_TERMS, operators.EVEN_SPINS, "even"),
         (ODD, ODD_TERMS, operators.ODD_SPINS, "odd"),
@@ -119,6 +113,44 @@ def test_what_the_model_says_of_the_operators_is_what_is_counted():
         assert [(o.name, o.terms, o.spins) for o in OPERATORS[sector]] == list(zip(names, terms, powers, strict=True))
         of_three = getattr(sums(np.full((1, 10, 10), 3.0)), sector)[0]
         np.testing.assert_allclose(of_three, 100 * terms * 3.0**powers)
+
+
+BY_HAND = {  # spins, terms a site
+    **{
+        "nn": (2, 2),
+        "nnn": (2, 2),
+        "plaquette": (4, 1),
+        "20": (2, 2),
+        "21": (2, 4),
+        "22": (2, 2),
+        "sublattice": (4, 1),
+    },
+    **{"field": (1, 1), "corner": (3, 4), "line": (3, 2), "diagonal": (3, 2)},
+}
+
+
+def test_the_table_against_counts_made_by_hand():
+    found = {o.name: (o.spins, o.terms) for sector in ("even", "odd") for o in OPERATORS[sector]}
+    assert list(found.items()) == list(BY_HAND.items())  # in this order too
+    for sector, parity in (("even", 0), ("odd", 1)):
+        for operator in OPERATORS[sector]:
+            assert operator.spins % 2 == parity
+            assert len(operator.around) == operator.terms * operator.spins
+            assert all(len(others) == operator.spins - 1 for others in operator.around)
+            assert len({frozenset(others) for others in operator.around}) == len(operator.around)
+    lopsided = Operator("lopsided", ((0, 0), (1, 0), (3, 1)))  # the twin: without a symmetry all eight images differ
+    assert lopsided.terms == 8
+
+
+def test_the_images_of_a_diagonal_and_the_field_of_a_sublattice():
+    (diagonal,), (sublattice,) = (
+        [o for sector in OPERATORS.values() for o in sector if o.name == name] for name in ("diagonal", "sublattice")
+    )
+    assert set(diagonal.images) == {((0, 0), (1, 1), (2, 2)), ((0, 0), (1, -1), (2, -2))}
+    expected = {
+        frozenset(((2 * x, 2 * y), (x + y, y + x), (x - y, y - x))) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))
+    }
+    assert {frozenset(others) for others in sublattice.around} == expected
 
 
 def test_pieces_do_not_matter(rng, monkeypatch):

@@ -10,6 +10,7 @@ two-point function at T_c, the exponents and the Binder cumulant of its fixed po
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -31,30 +32,70 @@ LARGEST_COUNTED = 8  # side up to which the law of the magnetisation is computed
 Sector: TypeAlias = Literal["even", "odd"]  # under the flip of all spins
 
 
+Site: TypeAlias = tuple[int, int]  # an offset, (row, column)
+Shape: TypeAlias = tuple[Site, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A short-range interaction S_α: a product of neighbouring spins, summed over all sites and orientations.
+    """A short-range interaction S_α: a product of spins near one another, summed over all sites and orientations.
 
-    `terms` is the number of products a site, `spins` the number of spins in each.
+    `shape` holds the sites of one product. All else follows: what rotations and reflections make of the shape.
     """
 
     name: str
-    terms: int
-    spins: int
+    shape: Shape
+
+    @property
+    def images(self) -> tuple[Shape, ...]:
+        """What the symmetries of the square make of the shape, each once up to a translation, its first site (0, 0)."""
+        turned = (
+            [((p * x, q * y), (p * y, q * x))[swapped] for x, y in self.shape]
+            for p in (1, -1)
+            for q in (1, -1)
+            for swapped in (False, True)
+        )
+        return tuple(sorted({from_first(sites) for sites in turned}))
+
+    @property
+    def around(self) -> tuple[Shape, ...]:
+        """The terms that contain one site, as the offsets of their other sites from it: they make the field on it."""
+        return tuple(
+            tuple((x - i, y - j) for x, y in image if (x, y) != (i, j)) for image in self.images for i, j in image
+        )
+
+    @property
+    def terms(self) -> int:
+        """How many products there are a site."""
+        return len(self.images)
+
+    @property
+    def spins(self) -> int:
+        """How many spins each product has."""
+        return len(self.shape)
+
+
+def from_first(sites: Sequence[Site]) -> Shape:
+    """Return sites in order, as offsets from the first of them."""
+    ordered = sorted(sites)
+    return tuple((x - ordered[0][0], y - ordered[0][1]) for x, y in ordered)
 
 
 OPERATORS: dict[Sector, tuple[Operator, ...]] = {  # in the order in which `rgstep.operators` counts them
     "even": (
-        Operator("nn", terms=2, spins=2),
-        Operator("nnn", terms=2, spins=2),
-        Operator("plaquette", terms=1, spins=4),
-        Operator("20", terms=2, spins=2),
-        Operator("21", terms=4, spins=2),
+        Operator("nn", ((0, 0), (1, 0))),
+        Operator("nnn", ((0, 0), (1, 1))),
+        Operator("plaquette", ((0, 0), (1, 0), (0, 1), (1, 1))),
+        Operator("20", ((0, 0), (2, 0))),
+        Operator("21", ((0, 0), (2, 1))),
+        Operator("22", ((0, 0), (2, 2))),
+        Operator("sublattice", ((1, 0), (-1, 0), (0, 1), (0, -1))),  # a plaquette of one of the two sublattices
     ),
     "odd": (
-        Operator("field", terms=1, spins=1),
-        Operator("corner", terms=4, spins=3),
-        Operator("line", terms=2, spins=3),
+        Operator("field", ((0, 0),)),
+        Operator("corner", ((0, 0), (1, 0), (0, 1))),
+        Operator("line", ((0, 0), (1, 0), (2, 0))),
+        Operator("diagonal", ((0, 0), (1, 1), (2, 2))),
     ),
 }
 

@@ -3,11 +3,13 @@
 Sums over the torus of products of neighbouring spins, over all sites and all orientations (terms a site in brackets):
 
     even    nn Σ s(0,0) s(1,0) [2]         nnn Σ s(0,0) s(1,1) [2]       plaquette Σ s(0,0) s(1,0) s(0,1) s(1,1) [1]
-            20 Σ s(0,0) s(2,0) [2]         21  Σ s(0,0) s(2,1) [4]
+            20 Σ s(0,0) s(2,0) [2]         21  Σ s(0,0) s(2,1) [4]       22 Σ s(0,0) s(2,2) [2]
+            sublattice Σ s(1,0) s(−1,0) s(0,1) s(0,−1) [1]
     odd     field Σ s(0,0) [1]             corner Σ of three spins of a plaquette [4]
-            line  Σ s(0,0) s(1,0) s(2,0) [2]
+            line  Σ s(0,0) s(1,0) s(2,0) [2]                             diagonal Σ s(0,0) s(1,1) s(2,2) [2]
 
-the operators S_α (`ising.OPERATORS`) that couplings K_α multiply in a Hamiltonian Σ_α K_α S_α (Swendsen 1979, 1984).
+the operators S_α that couplings K_α multiply in a Hamiltonian Σ_α K_α S_α (Swendsen 1979, 1984). `ising.OPERATORS` is
+the table of their shapes; what the kernels count is compared with it, term by term, in the tests.
 Spins ±1 are counted in bits, a row of the lattice in a word: a product of spins is an exclusive or, a sum over a row is
 a count of bits. Real variables are multiplied. Kernels and their helpers stay in this one file: numba's cache looks at
 nothing else.
@@ -43,7 +45,7 @@ class Sums(NamedTuple):
 def sums(source: Source) -> Sums:
     """Return the operators of every sample, float64, reading a piece at a time.
 
-    Cost, one core: 0.5 ns a site and sample for bits of side 64, 4 for arrays of ±1, 8 for real variables.
+    Cost, one core: 0.8 ns a site and sample for bits of side 64, 4 for arrays of ±1, 13 for real variables.
 
     Args:
         source: an `Ensemble` or a `Level`, or variables `(sample, row, column)`, ±1 or real.
@@ -64,6 +66,8 @@ def sums_of_bits(spins: PackedSpins) -> Sums:
     n, side, _ = spins.shape
     even, odd = np.empty((n, len(EVEN))), np.empty((n, len(ODD)))
     count(spins.bits, side, even, odd)
+    even[:] = side**2 * EVEN_TERMS - 2 * even  # an odd number of an even number of spins up: the product is −1
+    odd[:] = 2 * odd - side**2 * ODD_TERMS  # of an odd number: +1
     return Sums(even, odd, np.full(n, float(side**2)), side)
 
 
@@ -121,39 +125,39 @@ def fill(rows, bits, size):
 @kernel
 @typing.no_type_check
 def count(bits, size, even, odd):
-    """Write the operators of packed lattices of ±1 spins; 0.5 ns a site at L = 64, 0.7 at 32."""
-    words, sites = (size + 63) >> 6, size * size
+    """Write how many products of each operator have an odd number of spins up; 0.8 ns a site at L = 64, 1.2 at 32."""
+    words = (size + 63) >> 6
     rows = np.zeros((size, 3, words), np.uint64)
     for n in range(len(bits)):
         fill(rows, bits[n], size)
-        nn = nnn = plaquette = third = knight = field = corner = line = np.uint64(0)
+        nn = nnn = plaquette = third = knight = fifth = sublattice = np.uint64(0)
+        field = corner = line = diagonal = np.uint64(0)
         for i in range(size):
             a, b, c = rows[i], rows[(i + 1) % size], rows[(i + 2) % size]
             for w in range(words):
-                a0, a1, a2, b0, b1, b2, c0, c1 = a[0, w], a[1, w], a[2, w], b[0, w], b[1, w], b[2, w], c[0, w], c[1, w]
+                a0, a1, a2, b0, b1, b2 = a[0, w], a[1, w], a[2, w], b[0, w], b[1, w], b[2, w]
+                c0, c1, c2 = c[0, w], c[1, w], c[2, w]
                 four = a0 ^ a1 ^ b0 ^ b1
                 nn += count_bits(a0 ^ a1) + count_bits(a0 ^ b0)
                 nnn += count_bits(a0 ^ b1) + count_bits(a1 ^ b0)
                 plaquette += count_bits(four)
                 third += count_bits(a0 ^ a2) + count_bits(a0 ^ c0)
                 knight += count_bits(a0 ^ b2) + count_bits(a2 ^ b0) + count_bits(a0 ^ c1) + count_bits(a1 ^ c0)
+                fifth += count_bits(a0 ^ c2) + count_bits(a2 ^ c0)
+                sublattice += count_bits(a1 ^ b0 ^ b2 ^ c1)
                 field += count_bits(a0)
                 corner += count_bits(four ^ a0) + count_bits(four ^ a1) + count_bits(four ^ b0) + count_bits(four ^ b1)
                 line += count_bits(a0 ^ a1 ^ a2) + count_bits(a0 ^ b0 ^ c0)
-        even[n, 0] = 2 * sites - 2 * np.int64(nn)  # a bit set: the product of an even number of spins is −1
-        even[n, 1] = 2 * sites - 2 * np.int64(nnn)
-        even[n, 2] = sites - 2 * np.int64(plaquette)
-        even[n, 3] = 2 * sites - 2 * np.int64(third)
-        even[n, 4] = 4 * sites - 2 * np.int64(knight)
-        odd[n, 0] = 2 * np.int64(field) - sites  # of an odd number: +1
-        odd[n, 1] = 2 * np.int64(corner) - 4 * sites
-        odd[n, 2] = 2 * np.int64(line) - 2 * sites
+                diagonal += count_bits(a0 ^ b1 ^ c2) + count_bits(a2 ^ b1 ^ c0)
+        even[n, 0], even[n, 1], even[n, 2], even[n, 3], even[n, 4] = nn, nnn, plaquette, third, knight
+        even[n, 5], even[n, 6] = fifth, sublattice
+        odd[n, 0], odd[n, 1], odd[n, 2], odd[n, 3] = field, corner, line, diagonal
 
 
 @kernel
 @typing.no_type_check
 def multiply(h, even, odd, square):
-    """Write the operators of real variables `(sample, row, column)`, and the sums of their squares; 7 ns a site."""
+    """Write the operators of real variables `(sample, row, column)`, and the sums of their squares; 13 ns a site."""
     size = h.shape[1]
     p = np.empty((size + 2, size + 2))
     for n in range(len(h)):
@@ -161,28 +165,27 @@ def multiply(h, even, odd, square):
             row = h[n, i % size]
             p[i, :size] = row
             p[i, size], p[i, size + 1] = row[0], row[1 % size]
-        nn = nnn = plaquette = third = knight = field = corner = line = power = 0.0
+        nn = nnn = plaquette = third = knight = fifth = sublattice = 0.0
+        field = corner = line = diagonal = power = 0.0
         for i in range(size):
+            a, b, c = p[i], p[i + 1], p[i + 2]
             for j in range(size):
-                a0, a1, a2, b0, b1, b2 = (
-                    p[i, j],
-                    p[i, j + 1],
-                    p[i, j + 2],
-                    p[i + 1, j],
-                    p[i + 1, j + 1],
-                    p[i + 1, j + 2],
-                )
-                c0, c1 = p[i + 2, j], p[i + 2, j + 1]
-                upper, lower = a0 * a1, b0 * b1
+                a0, a1, a2, b0, b1, b2 = a[j], a[j + 1], a[j + 2], b[j], b[j + 1], b[j + 2]
+                c0, c1, c2 = c[j], c[j + 1], c[j + 2]
+                upper, lower, rising, falling = a0 * a1, b0 * b1, a2 * c0, a0 * c2
                 nn += upper + a0 * b0
                 nnn += a0 * b1 + a1 * b0
                 plaquette += upper * lower
                 third += a0 * a2 + a0 * c0
                 knight += a0 * b2 + a2 * b0 + a0 * c1 + a1 * c0
+                fifth += falling + rising
+                sublattice += a1 * c1 * b0 * b2
                 field += a0
                 power += a0 * a0
                 corner += upper * (b0 + b1) + lower * (a0 + a1)
                 line += upper * a2 + a0 * b0 * c0
+                diagonal += b1 * (falling + rising)
         even[n, 0], even[n, 1], even[n, 2], even[n, 3], even[n, 4] = nn, nnn, plaquette, third, knight
-        odd[n, 0], odd[n, 1], odd[n, 2] = field, corner, line
+        even[n, 5], even[n, 6] = fifth, sublattice
+        odd[n, 0], odd[n, 1], odd[n, 2], odd[n, 3] = field, corner, line, diagonal
         square[n] = power

@@ -1,20 +1,23 @@
 """Is the Hamiltonian of the coarse variables local, and does it stay the same from level to level?
 
 **Couplings by pseudolikelihood.** For translation-invariant couplings of ±1 variables on a torus, H = −Σ_α K_α S_α over
-pairs (1,0), (1,1), (2,0), (2,1), (2,2) and the plaquette,
+pairs (1,0), (1,1), (2,0), (2,1), (2,2), the plaquette and the sublattice plaquette (the four sites next to one),
 
     ln p(s_i | rest) = −ln(1 + exp(−2 Σ_α K_α u_α,i)),        u_α,i = s_i φ_α,i,
 
 φ_α,i the field that the terms α put on site i, and K is where the sum over sites and samples is largest (Besag 1975;
-couplings of block spins: Swendsen 1984). The u take 28,125 values in all: they are counted once, a group of
-samples at a time, and Newton's method works on the counts; leaving a group out is a subtraction. On a side of 4 the
+couplings of block spins: Swendsen 1984). The u take 50,625 values in all: they are counted once, a group of samples
+at a time, and Newton's method works on those that occur; leaving a group out is a subtraction. On a side of 4 the
 displacements (±2,0), (±2,±2) and half of (2,1) lead to the same site: each image counts, as for a lattice wrapped onto
 the torus, so that K_r and the number n_r of pairs a site at distance r mean the same at every size.
 
 **What is asked of them**, for the spins and for h level by level:
 
     locality       Q = Σ_{|r|>√2} n_r |K_r| / Σ_r n_r |K_r|,
-    stationarity   |K^{(n+1)} − K^{(n)}| / |K^{(n)}|, over the six couplings (Swendsen 1984).
+    stationarity   |K^{(n+1)} − K^{(n)}| / |K^{(n)}|, over the seven couplings (Swendsen 1984).
+
+Couplings beyond these seven are ascribed to them. How much that may be, the *truncation* says: K minus K of a fit
+without the sublattice plaquette, from the same counts; no number of samples reduces it.
 
 An RG step gives short-ranged couplings, and at T_c the same ones at each level after the first. Networks without given
 places also get the couplings of all pairs of units (`pairwise`); four units on a 2×2 lattice get every coupling.
@@ -37,24 +40,36 @@ from rgstep.ensemble import Ensemble, Level, Source, pieces, read
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife, with_rest
 from rgstep.instruments import pairwise
 from rgstep.instruments.base import SMALLEST_SIDE, Instrument, Row, Subject, signs
+from rgstep.ising import OPERATORS
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 from rgstep.types import Rng, Samples
 
-KINDS = ("nn", "nnn", "20", "21", "22", "plaquette")
-DISTANCES = np.sqrt([1.0, 2.0, 4.0, 5.0, 8.0])  # of the pairs
-BONDS = np.array([2.0, 2.0, 2.0, 4.0, 2.0])  # of each distance, a site
-FAR = np.array([False, False, True, True, True])
-U_VALUES = (5, 5, 5, 9, 5, 5)  # how many values each u may take: −4, −2, …, 4, and to 8 for (2,1)
-BINS = math.prod(U_VALUES)
-U_OF_BIN = 2 * np.stack(np.unravel_index(np.arange(BINS), U_VALUES[::-1]))[::-1].T - (np.array(U_VALUES) - 1)
+KINDS = ("nn", "nnn", "20", "21", "22", "plaquette", "sublattice")  # pairs by distance first
+FITTED = [operator for kind in KINDS for operator in OPERATORS["even"] if operator.name == kind]
+PAIRS = [operator for operator in FITTED if operator.spins == 2]
+DISTANCES = np.array([math.dist(*pair.shape) for pair in PAIRS])
+BONDS = np.array([float(pair.terms) for pair in PAIRS])  # of each distance, a site
+FAR = DISTANCES > 1.5
+U_VALUES = tuple(len(operator.around) + 1 for operator in FITTED)  # how many each u may take: −4, −2, …, 4, or to 8
+PAIR_BINS = math.prod(U_VALUES[: len(PAIRS)])
+# The product of the four terms of u_plaquette is that of the four of u_nnn, and likewise of u_sublattice and u_20. So
+# the digits (u + 4)/2 of the two plaquettes are even where those of their partners are, and half of each is counted.
+HALVES = 3
+PARTNERS = {"plaquette": "nnn", "sublattice": "20"}
+BINS = PAIR_BINS * HALVES**2
+CODES = np.arange(25)  # of both plaquettes, digits 0 … 4, that of the sublattice plaquette five times
+FIRST_BINS = (
+    PAIR_BINS * (CODES % 5 // 2 + HALVES * (CODES // 5 // 2)) + PAIR_BINS // 2
+)  # of a code, pairs in the middle
 NEWTON_STEPS = 60  # at most
 LONGEST_STEP = 1.0  # in |K|: far from the maximum Newton's steps may overshoot
-STEP_RESOLVED = 1e-10  # in |K|: shorter steps are the end
+STEP_RESOLVED = 1e-6  # in |K|: after such a step K is right to some 1e-11, for the next would be of its square
 SMALLEST_EIGENVALUE = 1e-11  # of the Hessian over its largest: below, the couplings cannot be told apart
 ABOVE_NOISE = 4.0  # standard errors: a sum or length of couplings below that may be noise, and divides nothing
 FLIPS_EXPECTED = 20  # of a site that never flips, by the typical one: so that it is no accident
 LARGEST_COUNTED = 8  # units whose states are counted, 256
 SAMPLES_A_UNIT = 10  # fewer do not determine the couplings of all pairs
+TRUNCATED = ("nn", "nnn")  # kinds whose truncation is quoted; the others' are in the arrays
 COINCIDE = "(2,0), (2,1) and (2,2) are met by their own images, each counted"
 SUBSETS_OF_FOUR = {"J_nn": (3, 5, 10, 12), "J_diagonal": (6, 9), "J_four": (15,)}  # units 0 1 / 2 3 of the 2×2 lattice
 
@@ -74,23 +89,25 @@ CAPTION = (
 
 @dataclass(frozen=True, eq=False)
 class Couplings:
-    """The six couplings K of `KINDS` with jackknife errors; NaN where the samples do not determine them.
+    """The seven couplings K of `KINDS` with jackknife errors; NaN where the samples do not determine them.
 
     Attributes:
-        estimate: K, `(6,)`.
-        left_out: K without each group of samples, `(group, 6)`.
+        estimate: K, `(7,)`.
+        left_out: K without each group of samples, `(group, 7)`.
         side: of the lattice.
+        truncation: K minus K of a fit that lacks the last kind, `(6,)`.
         zeros: values of 0 that a fair coin made ±1.
     """
 
     estimate: Estimate
     left_out: np.ndarray
     side: int
+    truncation: Estimate
     zeros: int = 0
 
     @cached_property
     def covariance(self) -> np.ndarray:
-        """The jackknife covariance of the six couplings, `(6, 6)`."""
+        """The jackknife covariance of the seven couplings, `(7, 7)`."""
         return covariance(self.left_out)
 
     def locality(self) -> Estimate:
@@ -99,11 +116,11 @@ class Couplings:
         The modulus of a noisy K is too large. So |K_r| is taken as `modulus(K_r, error)`, 0 on average without a
         coupling; one of one to three errors comes out some 0.3 to 0.5 errors too small.
         """
-        value, sigma = np.asarray(self.estimate.value)[:5], np.asarray(self.estimate.error)[:5]
+        value, sigma = np.asarray(self.estimate.value)[: len(PAIRS)], np.asarray(self.estimate.error)[: len(PAIRS)]
         if len(self.left_out) < 2 or not np.isfinite(self.left_out).all() or not (sigma > 0).all():
             return Estimate(np.nan, np.nan)
         sizes, slopes = modulus(value, sigma)
-        sets = np.concatenate([value[None], self.left_out[:, :5]])
+        sets = np.concatenate([value[None], self.left_out[:, : len(PAIRS)]])
         terms = BONDS * (sizes + slopes * (sets - value))  # to first order about the full samples
         far, all_pairs = terms[:, FAR].sum(axis=1), terms.sum(axis=1)
         if not all_pairs[0] > ABOVE_NOISE * float(estimated(all_pairs).error):
@@ -140,7 +157,7 @@ class Couplings:
 def couplings(
     field: Source, rng: Rng | None = None, *, groups: int = GROUPS, keep: np.ndarray | None = None
 ) -> Couplings:
-    """Return the six translation-invariant couplings of ±1 variables on a torus of side ≥ 4.
+    """Return the seven translation-invariant couplings of ±1 variables on a torus of side ≥ 4.
 
     Args:
         field: an `Ensemble`, a `Level` or `(sample, l, l)`; of real values the sign is taken.
@@ -160,21 +177,25 @@ def couplings(
         raise InputError(message)
     keep = np.ones((side, side), bool) if keep is None else keep
     counts, zeros = histogram(source, Groups.of(len(source), groups), keep, rng)
-    value, left_out = fit(counts)
-    return Couplings(jackknife(value, left_out), left_out, side, zeros)
+    occupied = np.flatnonzero(counts.any(axis=0))
+    parts, u = counts[:, occupied].astype(np.float64), u_of(occupied)
+    value, left_out = fit(parts, u)
+    fewer, fewer_left_out = fit(parts, u[:, :-1])  # bins that differ by the last u alone count as one
+    truncation = jackknife(value[:-1] - fewer, left_out[:, :-1] - fewer_left_out)
+    return Couplings(jackknife(value, left_out), left_out, side, truncation, zeros)
 
 
 def histogram(source: Source, groups: Groups, keep: np.ndarray, rng: Rng | None) -> tuple[np.ndarray, int]:
     """Return how often each u occurs in each group, `(group, bin)`, and how many values were 0."""
     side = len(keep)
     counts = np.zeros((len(groups), BINS), np.uint32)
-    padded, codes = np.empty((side + 4, side + 4), np.int16), np.empty(side, np.int16)
+    padded, pairs, more = np.empty((side + 4, side + 4), np.int16), np.empty(side, np.int16), np.empty(side, np.int16)
     once, zeros = keep.astype(np.uint32), 0
     for row, group in zip(counts, groups.bounds, strict=True):
         for _, part in pieces(source, *group):
             known = part.dtype == np.int8 and not isinstance(source, np.ndarray)  # bits: nothing but ±1
             spins, ties = (part, 0) if known else with_coins(part, rng)
-            count(spins, once, row, padded, codes)
+            count(spins, once, row, padded, pairs, more, FIRST_BINS)
             zeros += ties
     return counts, zeros
 
@@ -192,28 +213,46 @@ def with_coins(h: Samples, rng: Rng | None) -> tuple[Samples, int]:
     return (np.sign(h).astype(np.int8) if rng is None else signs(h, rng)), ties
 
 
-def fit(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return K from all groups' counts of u, `(6,)`, and without each group, `(group, 6)`; NaN where undetermined."""
-    occupied = np.flatnonzero(counts.any(axis=0))
-    parts, u = counts[:, occupied].astype(np.float64), U_OF_BIN[occupied].astype(np.float64)
-    total = parts.sum(axis=0)
-    value = newton(total[None], u, np.zeros((1, len(KINDS))))
+def u_of(bins: np.ndarray) -> np.ndarray:
+    """Return the u of bins, `(bin, 7)`."""
+    shape = (*U_VALUES[: len(PAIRS)], HALVES, HALVES)
+    digits = np.stack(np.unravel_index(bins, shape[::-1]))[::-1].T
+    for kind, partner in PARTNERS.items():
+        digits[:, KINDS.index(kind)] = 2 * digits[:, KINDS.index(kind)] + digits[:, KINDS.index(partner)] % 2
+    return np.asarray(2.0 * digits - (np.array(U_VALUES) - 1))
+
+
+def fit(parts: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return K from all groups' counts of u, `(kinds,)`, and without each group, `(group, kinds)`; NaN if undetermined.
+
+    Args:
+        parts: how often each bin occurs in each group, `(group, bin)`.
+        u: of each bin, of as many kinds as are fitted, `(bin, kinds)`.
+    """
+    total, kinds = parts.sum(axis=0), u.shape[1]
+    value = newton(total[None], u, np.zeros((1, kinds)))
     if len(parts) < 2:
-        return value[0], np.empty((0, len(KINDS)))
+        return value[0], np.empty((0, kinds))
     if not np.isfinite(value).all():
-        return value[0], np.full((len(parts), len(KINDS)), np.nan)
-    return value[0], newton(total - parts, u, np.repeat(value, len(parts), axis=0))
+        return value[0], np.full((len(parts), kinds), np.nan)
+    return value[0], newton(total - parts, u, value)
 
 
 def newton(weights: np.ndarray, u: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Maximise −Σ_bin weight · ln(1 + exp(−2 K·u)) over K for every row of weights `(row, bin)` at once."""
+    """Maximise −Σ_bin weight · ln(1 + exp(−2 K·u)) over K for every row of weights `(row, bin)` at once.
+
+    Args:
+        weights: of the bins, `(row, bin)`.
+        u: of each bin, `(bin, kinds)`.
+        start: where all rows start from, `(1, kinds)`.
+    """
     rows, columns = np.triu_indices(u.shape[1])
     products = u[:, rows] * u[:, columns]
     weights = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
-    K, lost = start.copy(), np.zeros(len(start), bool)
-    hessian = np.empty((len(K), u.shape[1], u.shape[1]))
+    K, lost = start, np.zeros(len(weights), bool)
+    hessian = np.empty((len(weights), u.shape[1], u.shape[1]))
     for _ in range(NEWTON_STEPS):
-        wrong = 0.5 - 0.5 * np.tanh(K @ u.T)  # the chance of −s_i given the rest
+        wrong = 0.5 - 0.5 * np.tanh(K @ u.T)  # the chance of −s_i given the rest; one row for all at the start
         missed = weights * wrong
         hessian[:, rows, columns] = hessian[:, columns, rows] = (missed * (1.0 - wrong)) @ products
         spectrum = np.linalg.eigvalsh(hessian)
@@ -221,7 +260,7 @@ def newton(weights: np.ndarray, u: np.ndarray, start: np.ndarray) -> np.ndarray:
         hessian[lost] = np.eye(u.shape[1])
         step = 0.5 * np.linalg.solve(hessian, (missed @ u)[..., None])[..., 0]
         length = np.where(lost, 0.0, np.linalg.norm(step, axis=1))
-        K += step * (np.minimum(length, LONGEST_STEP) / np.maximum(length, 1e-300))[:, None]
+        K = K + step * (np.minimum(length, LONGEST_STEP) / np.maximum(length, 1e-300))[:, None]
         if length.max() < STEP_RESOLVED:
             break
     K[lost | (length > STEP_RESOLVED)] = np.nan
@@ -255,10 +294,12 @@ def covariance(left_out: np.ndarray) -> np.ndarray:
 
 @kernel
 @typing.no_type_check
-def count(spins, keep, counts, padded, codes):
-    """Add each kept site to the bin of its u; `padded` `(l+4, l+4)` and `codes` `(l,)` are int16 working space.
+def count(spins, keep, counts, padded, pairs, plaquettes, first_bins):
+    """Add each kept site to the bin of its u; `padded` `(l+4, l+4)`, `pairs`, `plaquettes` `(l,)`: int16 working space.
 
-    The digits of a bin are the (u + 4)/2 of `KINDS`, nn the lowest; the sums stay within int16. Cost: 2 ns a site.
+    The digits of a bin are the (u + 4)/2 of `KINDS`, nn the lowest, of plaquettes half. Sums of all of them would not
+    stay within int16: pairs and plaquettes have codes of their own, in arrays of their own (rows of one array take four
+    times as long). Cost: 2 to 2.5 ns a site.
     """
     n, L, _ = spins.shape
     for k in range(n):
@@ -280,9 +321,12 @@ def count(spins, keep, counts, padded, codes):
                 f22 = a[j] + a[j + 4] + e[j] + e[j + 4]
                 above = b[j + 2] * (b[j + 1] * c[j + 1] + b[j + 3] * c[j + 3])
                 plaquette = above + d[j + 2] * (d[j + 1] * c[j + 1] + d[j + 3] * c[j + 3])
-                codes[j] = c[j + 2] * (nn + 5 * (nnn + 5 * (f20 + 5 * (f21 + 9 * (f22 + 5 * plaquette)))))
+                higher = b[j + 1] * (b[j + 3] * a[j + 2] + d[j + 1] * c[j])
+                sublattice = higher + d[j + 3] * (d[j + 1] * e[j + 2] + b[j + 3] * c[j + 4])
+                pairs[j] = c[j + 2] * (nn + 5 * (nnn + 5 * (f20 + 5 * (f21 + 9 * f22))))
+                plaquettes[j] = c[j + 2] * (plaquette + 5 * sublattice)
             for j in range(L):
-                counts[(codes[j] >> 1) + 14062] += keep[i, j]
+                counts[first_bins[(plaquettes[j] >> 1) + 12] + (pairs[j] >> 1)] += keep[i, j]
 
 
 def measure(subject: Subject) -> Row:
@@ -294,6 +338,8 @@ def measure(subject: Subject) -> Row:
         "K": np.stack([np.asarray(m.estimate.value) for m in measured]),
         "K_error": np.stack([np.asarray(m.estimate.error) for m in measured]),
         "K_left_out": np.stack([m.left_out for m in measured]),
+        "K_truncation": np.stack([np.asarray(m.truncation.value) for m in measured]),
+        "K_truncation_error": np.stack([np.asarray(m.truncation.error) for m in measured]),
     }
     if len(measured) == 1:
         remarks.append(why_no_lattice(subject))
@@ -324,6 +370,7 @@ def by_level(subject: Subject) -> tuple[list[Couplings], list[str]]:
     if len(measured) > 1:
         what += f"; h is read as {'its sign, a 0 by a fair coin' if subject.real else 'sampled'}"
         what += ", on found places, averaged over sites" if subject.found else ""
+    what += "; truncation: K less K of a fit without the sublattice plaquette"
     return measured, [what, *remarks]
 
 
@@ -365,9 +412,11 @@ def of_levels(measured: Sequence[Couplings], coupling: float) -> dict[str, Quant
     """Return the couplings, localities and changes by their names in the report; the spins' own are known exactly."""
     quantities = {}
     for n, found in enumerate(measured):
+        known = n == 0 and np.isfinite(coupling)
         for i, kind in enumerate(KINDS):
-            exact = None if n or not np.isfinite(coupling) else coupling * (kind == "nn")
-            quantities[f"K_{kind}[{n}]"] = Quantity(found.estimate[i], exact)
+            quantities[f"K_{kind}[{n}]"] = Quantity(found.estimate[i], coupling * (kind == "nn") if known else None)
+        for i, kind in enumerate(TRUNCATED):
+            quantities[f"K_{kind}_truncation[{n}]"] = Quantity(found.truncation[i], 0.0 if known else None)
         exact_locality = 0.0 if n == 0 and coupling > 0 else None
         quantities[f"locality_q[{n}]"] = Quantity(found.locality(), exact_locality)
         if n + 1 < len(measured):
@@ -478,7 +527,7 @@ def draw_spins(left: Axes, right: Axes, arrays: Mapping[str, np.ndarray], exact:
     if exact is not None:
         left.plot(distance, exact * (distance < 1.2), "--", color="0.4", linewidth=1.0, zorder=1, label="spins, exact")
         right.axhline(exact, color="0.4", linestyle="--", linewidth=1.0)
-    points = distance, arrays["K"][0, :5], arrays["K_error"][0, :5]
+    points = distance, arrays["K"][0, : len(PAIRS)], arrays["K_error"][0, : len(PAIRS)]
     left.errorbar(*points, fmt="x", color="0.4", label="spins", markersize=5)
 
 
@@ -486,7 +535,7 @@ def draw_by_distance(
     axes: Axes, arrays: Mapping[str, np.ndarray], shift: float, label: str, style: Mapping[str, str]
 ) -> None:
     """Draw the pair couplings of level 1 of one map, and the mean of those between all pairs of a network's units."""
-    points = arrays["distance"] + shift, arrays["K"][1, :5], arrays["K_error"][1, :5]
+    points = arrays["distance"] + shift, arrays["K"][1, : len(PAIRS)], arrays["K_error"][1, : len(PAIRS)]
     axes.errorbar(*points, label=label, linewidth=0.9, markersize=5, **style)
     if "J_mean" in arrays:
         near = arrays["J_distance"] <= FARTHEST_PAIRS
@@ -517,9 +566,9 @@ INSTRUMENT = Instrument(
     name="hidden_hamiltonian",
     question=(
         "The couplings between the coarse variables say whether they are again a short-ranged Ising model, and whether "
-        "further steps leave it as it is: the two things that an RG step at T_c must do. They are fitted with six "
+        "further steps leave it as it is: the two things that an RG step at T_c must do. They are fitted with seven "
         "kinds of terms and averaged over sites, so that a long-ranged or uneven Hamiltonian shows only by its part in "
-        "these six, and a map that leaves a local model far from any fixed point can still pass the test of locality."
+        "these seven, and a map that leaves a local model far from any fixed point can still pass the test of locality."
     ),
     measure=measure,
     headline={"K_nn[1]": "K", "locality_q[1]": "Q"},

@@ -6,6 +6,9 @@ With S_α^(n) the operators (`rgstep.operators`) of level n and ⟨ ⟩_c connec
 
 λ the eigenvalue of T of largest modulus, b the ratio of the sides: y_t from the even operators, y_h from the odd ones,
 whose means are zero by symmetry and are not subtracted. At the fixed point of the Ising model y_t = 1 and y_h = 15/8.
+
+T of infinitely many operators is cut off at five even and three odd ones. What the further ones of `ising.OPERATORS`
+would change, y with all of them minus y with those, is the *truncation* of y, an error that more samples do not reduce.
 """
 
 import math
@@ -30,13 +33,17 @@ IMAGINARY = 1e-9  # part of λ, in units of |λ|, below which λ is real
 FEW_SAMPLES = 200  # with so many the errors are right within a tenth, with 50 y_t is off by a fifth of its error
 CLEAR_MEAN = 4.0  # standard errors of ⟨h⟩ from 0: a bias of the map, not chance
 SYMBOLS: Mapping[Sector, str] = {"even": "y_t", "odd": "y_h"}
+QUOTED: Mapping[Sector, int] = {
+    "even": 5,
+    "odd": 3,
+}  # operators that y is read with; the further ones give its truncation
 PANELS = {
     "y_t": (Ising.Y_T, 0.4, 1.6, r"$y_t$, even operators"),
     "y_h": (Ising.Y_H, 1.78, 2.02, r"$y_h$, odd operators"),
 }
 SPREAD = 0.5  # of the abscissa that the maps of one level share
 CAPTION = (
-    "Exponents of the linearised RG, step by step, all operators of each sector; bars: one standard error; faint: "
+    "Exponents of the linearised RG, step by step, five even and three odd operators; bars: one standard error; faint: "
     "fewer of them. Dashed: the Ising fixed point, y_t = 1 and y_h = 15/8. An RG step comes close after a step "
     "or two and stays. Dotted lines, open symbols: the majority rule applied from level 1 on, for maps that are not "
     "applied to their own h. Real h are shown by their signs. Triangles at an edge: numbers beyond it. No "
@@ -47,9 +54,22 @@ CAPTION = (
 class Exponents(NamedTuple):
     """One sector of one step with 1, 2, … operators: exponents, leading eigenvalues, condition numbers."""
 
+    sets: np.ndarray  # (set, operators), y from all samples, then without each group
     y: Estimate  # (operators,)
     eigenvalue: np.ndarray  # (operators,) complex
     condition: np.ndarray  # (operators,) of the correlations of the coarse operators
+
+    def first(self, operators: int) -> "Exponents":
+        """Return what is known with up to so many operators."""
+        return Exponents(
+            *(self.sets[:, :operators], self.y[:operators], self.eigenvalue[:operators], self.condition[:operators])
+        )
+
+    def truncation(self, operators: int) -> Estimate:
+        """Return y with all operators minus y with so many; not a number where either λ is complex or negative."""
+        if turns(self.eigenvalue[[operators - 1, -1]]).any():
+            return Estimate(np.nan, np.nan)
+        return estimated(self.sets[:, -1] - self.sets[:, operators - 1])
 
 
 def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: int | None = None) -> Estimate:
@@ -61,7 +81,7 @@ def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: i
         fine: the level before, an `Ensemble` or `(sample, row, column)`.
         coarse: the level after, sample by sample, on a smaller lattice.
         sector: "even" for y_t, "odd" for y_h.
-        operators: how many, in the order of `ising.OPERATORS`; by default all.
+        operators: how many, in the order of `ising.OPERATORS`; by default those of the row, 5 even and 3 odd.
 
     Raises:
         InputError: if the levels do not belong together, or there are not so many operators.
@@ -69,7 +89,7 @@ def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: i
     if len(fine) != len(coarse):
         message = f"{len(coarse)} coarse configurations of {len(fine)} fine ones: one for each is needed"
         raise InputError(message)
-    operators = len(OPERATORS[sector]) if operators is None else operators
+    operators = QUOTED[sector] if operators is None else operators
     if not 1 <= operators <= len(OPERATORS[sector]):
         message = f"operators = {operators}: the {sector} sector has 1 to {len(OPERATORS[sector])}"
         raise InputError(message)
@@ -99,7 +119,7 @@ def linearised(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, ope
     estimate = estimated(y)
     exact = np.abs(estimate.error) < ROUNDING * np.abs(estimate.value)  # where h is a sum of v, S^(n+1) is one of S^(n)
     error = np.where(turns(values[0]), np.nan, np.where(exact, 0.0, estimate.error))
-    return Exponents(Estimate(estimate.value, error), values[0], conditions[0])
+    return Exponents(y, Estimate(estimate.value, error), values[0], conditions[0])
 
 
 def turns(eigenvalue: np.ndarray) -> np.ndarray:
@@ -156,20 +176,25 @@ def leading(moments: np.ndarray, operators: int) -> tuple[np.ndarray, np.ndarray
 
 
 def measure(subject: Subject) -> Row:
-    """Return y_t and y_h of every step: with 1, 2, … operators in the arrays, with all in the row."""
+    """Return y_t and y_h of every step, and their truncation; with 1, 2, … operators in the arrays."""
     missing = hindrance(subject)
     if missing:
         return Diagnostic(None, missing, {}), {}
     arrays: dict[str, np.ndarray] = {}
     results: dict[str, Exponents] = {}
+    cut: dict[str, Estimate] = {}
     found = sequences(subject)
     for suffix, (first, levels) in found.items():
         for sector, y in SYMBOLS.items():
-            steps = [linearised(*pair, sector, unit=suffix == "_unit") for pair in pairwise(levels)]
+            every = [linearised(*pair, sector, unit=suffix == "_unit") for pair in pairwise(levels)]
+            steps = [step.first(QUOTED[sector]) for step in every]
+            if suffix == ("_sign" if subject.real else ""):
+                cut |= {f"{y}{suffix}_truncation[{n}]": s.truncation(QUOTED[sector]) for n, s in enumerate(every)}
             results |= {f"{y}{suffix}[{n}]": result for n, result in enumerate(steps, start=first)}
             arrays |= {f"{y}{suffix}{name}": values for name, values in curves(steps, first).items()}
     known = {name: result for name, result in results.items() if np.isfinite(np.asarray(result.y.value)[-1])}
     quantities = {name: Quantity(result.y[-1]) for name, result in known.items()}
+    quantities |= {name: Quantity(estimate) for name, estimate in cut.items() if np.isfinite(estimate.value)}
     warnings = [*warned(results), *(asymmetry(found[""][1]) if "" in found else [])]
     return Diagnostic(None, "; ".join([*remarks(subject, found), *warnings]), quantities), arrays
 
@@ -212,8 +237,10 @@ def sequences(subject: Subject) -> dict[str, tuple[int, Sequence[Sums]]]:
 
 def remarks(subject: Subject, found: Mapping[str, object]) -> list[str]:
     """Return what the numbers of these sequences of levels are, in clauses."""
-    even, odd = (len(OPERATORS[sector]) for sector in SYMBOLS)
+    even, odd = QUOTED.values()
+    further = [operator.name for sector in SYMBOLS for operator in OPERATORS[sector][QUOTED[sector] :]]
     says = [f"y = ln λ/ln b of h as drawn, {even} even and {odd} odd operators"]
+    says.append(f"truncation: how {', '.join(further)} would change it")
     if "" not in found:
         says = ["not measured: h has as many sites as v or more, no change of scale; use fewer units"]
     if not subject.system.is_critical:
