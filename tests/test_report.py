@@ -292,6 +292,7 @@ def test_tables_show_what_is_judged(critical8):
     text = str(report)
     for name, entry in report.maps.items():
         assert f"{name}: {entry.verdict}; {entry.reason}" in text
+        assert f"fate: {entry.fate or 'none'}, {entry.fate_reason}" in text
 
 
 # --- files

@@ -95,12 +95,15 @@ class Report:
         for name, entry in self.maps.items():
             judged = entry.verdict != NOT_JUDGED
             cells = [cell(diagnostic, entry.diagnostics.get(diagnostic), judged) for diagnostic in shown]
-            table.add_row(name, *cells, entry.verdict, end_section=True)
+            table.add_row(name, *cells, entry.verdict + (f"\n({entry.fate})" if entry.fate else ""), end_section=True)
         return table
 
     def reasons(self) -> str:
-        """Return a line for each map: its verdict, and the numbers that decided it."""
-        return "\n".join(f"{name}: {entry.verdict}; {entry.reason}" for name, entry in self.maps.items())
+        """Return a line for each map: its verdict, the numbers that decided it, and what iteration leads to."""
+        return "\n".join(
+            f"{name}: {entry.verdict}; {entry.reason}; fate: {entry.fate or 'none'}, {entry.fate_reason}"
+            for name, entry in self.maps.items()
+        )
 
     def __str__(self) -> str:
         """Return the table and the reasons as text."""
@@ -135,9 +138,9 @@ def lone_label(name: str) -> str:
 
 
 def mark(name: str, diagnostic: Diagnostic, judged: bool) -> str:
-    """Return whether a row passed, in a word; "undecided" for the rows that a verdict needs, nothing for the others."""
+    """Return whether a row passed, in words; "undecided" for the rows that a verdict needs, nothing for the others."""
     if diagnostic.passed is None:
-        return "undecided" if name in DECIDING and judged else ""
+        return ("undecided" if diagnostic.asked else "not asked") if name in DECIDING and judged else ""
     return "pass" if diagnostic.passed else "fail"
 
 

@@ -27,6 +27,7 @@ FAILS = 3.0  # and outside, from which on it fails: 1 − (1 − 0.00135)^25 = 3
 FATES = ("reaches the fixed point", "washes out", "leads elsewhere")
 LARGEST_FORECAST = 1000.0  # times as many samples: beyond, none would decide
 NOT_JUDGED = "not judged"
+NOT_ASKED = "not asked of"  # begins the `why` of a row all of whose criteria are for levels that the map does not have
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,16 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One row of the battery for one map: `passed` is None where no criterion applies, or where it is undecided.
-
-    `asked` is False where all its criteria are for levels that the map does not have; the verdict does without the row.
-    """
+    """One row of the battery for one map: `passed` is None where no criterion applies, or where it is undecided."""
 
     passed: bool | None
     why: str
     estimates: Mapping[str, Quantity]
-    asked: bool = True
+
+    @property
+    def asked(self) -> bool:
+        """Whether the map has the levels that the row's criteria are for; the verdict does without the row if not."""
+        return not self.why.startswith(NOT_ASKED)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain values."""
@@ -289,7 +291,7 @@ def apply(
         return measured
     found = list(outcomes(criteria, measured, reference, scale))
     if not found and not any(criterion.asked(scale) for criterion in criteria):
-        return replace(measured, asked=False, why=f"not asked of {counted(scale.steps)}; {measured.why}")
+        return replace(measured, why=f"{NOT_ASKED} {counted(scale.steps)}; {measured.why}")
     if not found and not measured.estimates:
         return measured
     if not found:
