@@ -196,6 +196,17 @@ def checked(h: np.ndarray, samples: int, subject: str) -> Samples:
     return h
 
 
+def require_shape(h: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """Return h, or raise `InputError` if h of one configuration has not the shape that it had before."""
+    if h.shape[1:] != shape:
+        message = (
+            f"map {name!r} returns h of shape {h.shape[1:]} for {len(h)} configurations and of shape {shape} for others: "
+            "h of one configuration must have one shape, whatever it is asked with"
+        )
+        raise InputError(message)
+    return h
+
+
 def as_floats(h: np.ndarray) -> Field:
     """Return h as floats; float32 unless it is wider already."""
     return h.astype(np.result_type(h.dtype, np.float32), copy=False) if h.dtype.kind == "f" else h.astype(np.float32)

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from scipy import fft
 
 from rgstep import arguments, memory
-from rgstep.adapters import as_map, checked
+from rgstep.adapters import as_map, checked, require_shape
 from rgstep.arguments import InputError, read_array
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife
@@ -156,7 +156,14 @@ def hidden_of(samples: int, h: object, name: str) -> Hidden:
     """Return the function (start, v) → E[h | v] of the samples from `start` on, checked, for a map or given arrays."""
     if isinstance(h, CoarseGraining) or callable(h):
         coarse = as_map(h, name)
-        return lambda _, v: coarse.mean_h(v)
+        shapes: list[tuple[int, ...]] = []
+
+        def asked(_: int, v: Samples) -> Field:
+            mean = coarse.mean_h(v)
+            shapes.append(mean.shape[1:])
+            return require_shape(mean, shapes[0], name)
+
+        return asked
     values = given(h, name)
     if len(values) != samples:
         message = f"{name} has {len(values)} rows for {samples} configurations: one row for each is needed"

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from rgstep import gauge
-from rgstep.adapters import Recorded, as_floats
+from rgstep.adapters import Recorded, as_floats, require_shape
 from rgstep.arguments import InputError
 from rgstep.blocking import Majority
 from rgstep.correlators import Moments, measure
@@ -380,20 +380,13 @@ def turned_alike(source: Source, coarse: Written, h: Samples, like: Gauge) -> Sa
 
 
 def asked_twice(coarse: CoarseGraining, v: Samples, name: str) -> np.ndarray:
-    """Return E[h | v], asked for all samples and again for each half: each v is to be answered for itself.
+    """Return E[h | v], asked for all samples, and again for one and for the rest: each v is to be answered for itself.
 
     Raises:
         InputError: if the answers differ, in shape or in value.
     """
-    h, half = coarse.mean_h(v), len(v) // 2
-    parts = [coarse.mean_h(part) for part in (v[:half], v[half:])]
-    if any(part.shape[1:] != h.shape[1:] for part in parts):
-        shapes = " and ".join(str(x.shape) for x in (h, *parts))
-        message = (
-            f"map {name!r} returns shapes {shapes} for {len(v)}, {half} and {len(v) - half} configurations: h of one "
-            "configuration must have one shape, whatever it is asked with"
-        )
-        raise InputError(message)
+    h = coarse.mean_h(v)
+    parts = [require_shape(coarse.mean_h(part), h.shape[1:], name) for part in (v[:1], v[1:])]
     if not np.allclose(h, np.concatenate(parts), rtol=0, atol=ANSWERS_AGREE * float(np.abs(h).max())):
         message = (
             f"map {name!r} answers the same v in two ways: draw h in sample_h(v, rng), return E[h | v] in mean_h(v), "
@@ -482,6 +475,7 @@ def clear_signs(total: np.ndarray, power: np.ndarray, samples: int) -> np.ndarra
 def draw(source: Source, coarse: CoarseGraining, rng: Rng) -> Samples:
     """Return a draw of h for each configuration, a piece at a time; int8 where every value is ±1, floats elsewhere."""
     parts = [coarse.sample_h(v, rng) for _, v in pieces(source)]
+    parts = [require_shape(part, parts[0].shape[1:], "h") for part in parts]
     if all(is_spin(part) for part in parts):
         return np.concatenate([part.astype(np.int8, copy=False) for part in parts])
     return np.concatenate([as_floats(part) for part in parts])

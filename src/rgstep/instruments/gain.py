@@ -49,7 +49,7 @@ from rgstep.types import Rng, Samples
 
 SPINS_DRAWN = 2**24  # fair spins in all: an error of 0.003 of g at 256 units
 CAPTION = (
-    "The gain of each map on fair spins that carry a weak field; bars: one standard error, none where it is exact. Left "
+    "The gain of each map on fair spins that carry a weak field; bars: one standard error, none where exact. Left "
     "of the dashed line, b^(1/8), the field is washed out by iteration, right of it h cannot wash out; the majority "
     "rule of 2×2 blocks has 1.5."
 )
