@@ -200,7 +200,7 @@ def require_shape(h: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarra
     """Return h, or raise `InputError` if h of one configuration has not the shape that it had before."""
     if h.shape[1:] != shape:
         message = (
-            f"map {name!r} returns h of shape {h.shape[1:]} for {len(h)} configurations and of shape {shape} for others: "
+            f"map {name!r} returns h of shape {h.shape[1:]} for {len(h)} configurations and of shape {shape} for more: "
             "h of one configuration must have one shape, whatever it is asked with"
         )
         raise InputError(message)

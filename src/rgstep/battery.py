@@ -1,10 +1,13 @@
 """The battery: every map through the same instruments, then the criteria beside the majority rule, then the verdict."""
 
 import functools
+import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+
+import numpy as np
 
 from rgstep import results
 from rgstep.adapters import as_maps, by_channel
@@ -12,6 +15,7 @@ from rgstep.arguments import PROGRESS, SEED, checked, mapping
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
 from rgstep.ensemble import ENSEMBLE, Ensemble
+from rgstep.estimates import Estimate
 from rgstep.fate import Fate, fate
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
@@ -23,6 +27,7 @@ from rgstep.types import Progress
 ONE_STEP = (
     "the next not being known: coherence, tiles, gain, couplings and G, which one step can carry, are an RG step's"
 )
+PLACINGS = 4  # of the units of a network, for the errors of places
 NO_MAP = "not measured: it needs the map, asked for h of other configurations, and an array of h was given"
 MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
 
@@ -120,9 +125,42 @@ def measured(subject: Subject, rows: Collection[str], progress: Progress | None)
             found[name] = Diagnostic(None, NO_MAP, {}), {}
         elif (answer := instrument.measure(subject)) is not None:
             found[name] = answer
+    if subject.found:
+        found |= with_errors_of_places(subject, found)
     if progress:
         progress(f"battery of {subject.name}", len(rows), len(rows))
     return found
+
+
+def with_errors_of_places(subject: Subject, rows: Mapping[str, Row]) -> dict[str, Row]:
+    """Return the rows that depend on where found units are put, their errors with the spread over other placings.
+
+    Places are found from pictures with noise, and of units that sit close together any may be put on a site: found on a
+    bootstrap of the samples, others are. The numbers' spread over `PLACINGS` of them is added to their errors.
+    """
+    again = [subject.placed_again(number) for number in range(PLACINGS)]
+    found = {}
+    for name, (diagnostic, arrays) in rows.items():
+        by_place = INSTRUMENTS[name].by_place
+        if by_place is None or not diagnostic.estimates:
+            continue
+        others = [by_place(other) for other in again]
+        estimates = {
+            quantity: replace(own, estimate=spread_out(own.estimate, [other[quantity].estimate for other in others]))
+            if all(quantity in other for other in others)
+            else own
+            for quantity, own in diagnostic.estimates.items()
+        }
+        why = f"{diagnostic.why}; errors hold the spread over {PLACINGS} placings of the units"
+        found[name] = replace(diagnostic, why=why, estimates=estimates), arrays
+    return found
+
+
+def spread_out(own: Estimate, others: Sequence[Estimate]) -> Estimate:
+    """Return an estimate whose error has the spread of others about it in quadrature."""
+    off = np.array([float(other.value) - float(own.value) for other in others])
+    spread = math.sqrt(float((off**2).mean())) if np.isfinite(off).all() else 0.0
+    return replace(own, error=math.hypot(float(own.error), spread))
 
 
 def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tuple[Rows, Verdict]:

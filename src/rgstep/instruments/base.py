@@ -8,7 +8,7 @@ of a sequence applied to it.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -18,7 +18,7 @@ from rgstep import gauge
 from rgstep.adapters import Recorded, as_floats, require_shape
 from rgstep.arguments import InputError
 from rgstep.blocking import Majority
-from rgstep.correlators import Moments, measure
+from rgstep.correlators import Means, Moments, measure, weighted_sum
 from rgstep.drawing import Plate
 from rgstep.ensemble import Ensemble, Level, Source, compact, is_spin, pieces, read
 from rgstep.estimates import Estimate
@@ -36,6 +36,7 @@ Row: TypeAlias = tuple[Diagnostic, Arrays]  # the numbers of one instrument for 
 Axes: TypeAlias = Any  # of matplotlib, which is loaded when the page is drawn and not before
 SMALLEST_SIDE = 4  # of a level: on 2×2 all couplings but one coincide
 ORIGIN_SAMPLES = 64  # configurations whose E[h | v] and E[h | −v] tell the origin of h
+OTHER_SEEDS = 2**64  # apart: of the streams of another placing of the same units
 CONSISTENT_SAMPLES = 8192  # on which draws are held against their mean
 INCONSISTENT = 5.0  # standard errors
 UNSEEN = 2.0  # events that may have been missed by chance
@@ -55,6 +56,7 @@ class Instrument:
         criteria: the bands that its quantities are held against.
         decides: what the verdict needs the row for, if anything.
         needs_map: whether the map must answer for other configurations than those that are given.
+        by_place: returns the quantities that depend on where found units are put, measured for other placings too.
         figures: yields the figures of all maps by name; only the page calls it, and matplotlib is loaded then.
         legend: what the labels of the headline stand for, for the page.
     """
@@ -66,6 +68,7 @@ class Instrument:
     criteria: tuple[Criterion, ...] = ()
     decides: Literal["locality", "fixed point"] | None = None
     needs_map: bool = False
+    by_place: Callable[["Subject"], Mapping[str, Quantity]] | None = None
     figures: Callable[[Mapping[str, MapReport]], Iterator[Plate]] | None = None
     legend: str = ""
 
@@ -176,6 +179,19 @@ class Subject:
     def real(self) -> bool:
         """Whether h has places and other values than ±1."""
         return self.placed is not None and self.placed.dtype != np.int8
+
+    def placed_again(self, number: int) -> "Subject":
+        """Return the same map and draws, its units put where a bootstrap of the samples finds them."""
+        moments, which = (
+            self.moments,
+            self.rng("places", number).integers(0, len(self.moments.counts), len(self.moments.counts)),
+        )
+        every = Means(
+            *(weighted_sum(moments.counts[which] / moments.counts[which].sum(), part[which]) for part in moments.groups)
+        )
+        pictures = connected_pictures(every, moments.size)
+        found = gauge.find(pictures, every.hh - every.h**2)
+        return replace(self, first=replace(self.first, gauge=found), seed=(self.seed + 1) * OTHER_SEEDS + number)
 
     @cached_property
     def translation(self) -> float:
@@ -339,8 +355,9 @@ def step_of(
     """Return a step from a map, or from given h, with its draws and the gauge of its units."""
     moments = measure(source, means, name=name, progress=progress)
     every, given = moments.all(), len(moments.hidden_shape) == 2
-    clear = clear_signs(every.vh.sum(axis=1), every.hh * every.mm, len(source))
-    found = gauge.find(pictures_of(moments), every.hh - every.h**2, given=given, clear=clear)
+    pictures = connected_pictures(every, moments.size)
+    clear = clear_signs(pictures.sum(axis=(1, 2)), every.hh * every.mm, len(source))
+    found = gauge.find(pictures, every.hh - every.h**2, given=given, clear=clear)
     return Step(written, hidden, moments, found)
 
 
@@ -459,6 +476,11 @@ def require_consistent(source: Source, written: Written, hidden: Samples, name: 
 def pictures_of(moments: Moments) -> np.ndarray:
     """Return ⟨v h⟩ of all samples, `(hidden, row, column)`."""
     return moments.all().vh.reshape(-1, moments.size, moments.size)
+
+
+def connected_pictures(means: Means, size: int) -> np.ndarray:
+    """Return ⟨v h⟩ − ⟨v⟩⟨h⟩, `(hidden, row, column)`: ⟨v⟩ is 0 by symmetry, and in ⟨v⟩⟨h⟩ is the noise of the sample."""
+    return means.connected.reshape(-1, size, size)
 
 
 def clear_signs(total: np.ndarray, power: np.ndarray, samples: int) -> np.ndarray:

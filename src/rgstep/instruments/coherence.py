@@ -158,6 +158,7 @@ INSTRUMENT = Instrument(
         "turned or exchanged as a whole. It does not see where single units sit, nor where iteration leads."
     ),
     measure=measure,
+    by_place=lambda subject: measure(subject)[0].estimates,
     headline={"rho_0": "ρ₀", "omega_1": "ω₁"},
     legend=(
         "ρ₀: coherence of h's magnetisation with that of v, ω₁: what is missing from it at the longest wave, times "

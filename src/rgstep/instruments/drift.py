@@ -185,6 +185,7 @@ INSTRUMENT = Instrument(
         "before, so compare with the majority rule at the same level."
     ),
     measure=measure,
+    by_place=lambda subject: measure(subject)[0].estimates,
     headline={"delta_m[0]": "Δ_m", "U4_drift[1]": "ΔU₄"},
     legend=(
         "Δ_m: how h's magnetisation is rescaled in the first step (1/8 at the fixed point), ΔU₄: how its Binder "

@@ -571,6 +571,7 @@ INSTRUMENT = Instrument(
         "these seven, and a map that leaves a local model far from any fixed point can still pass the test of locality."
     ),
     measure=measure,
+    by_place=lambda subject: of_levels(by_level(subject)[0], subject.system.coupling),
     headline={"K_nn[1]": "K", "locality_q[1]": "Q"},
     legend="K, Q: nearest-neighbour coupling of h, and the share of its pair couplings beyond the diagonal",
     criteria=(

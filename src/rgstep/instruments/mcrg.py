@@ -355,6 +355,7 @@ INSTRUMENT = Instrument(
         "any exponent."
     ),
     measure=measure,
+    by_place=lambda subject: measure(subject)[0].estimates,
     headline={"y_t[0]": "y_t", "y_h[0]": "y_h"},
     legend=(
         "y_t, y_h: exponents of the first step (1 and 15/8 at the fixed point of a large lattice), of a real h those "

@@ -357,6 +357,7 @@ INSTRUMENT = Instrument(
         "keeps the function exactly, and is no step to the fixed point."
     ),
     measure=measure,
+    by_place=lambda subject: measure(subject)[0].estimates,
     headline={"shape_deviation": "δ"},
     legend="δ: relative deviation of h's two-point function from the torus function of the critical point",
     criteria=(Criterion("shape_deviation", -math.inf, 0.2, shrinking=True),),
