@@ -133,9 +133,13 @@ def rules():
 
 
 def used_twice(drawn):
-    """Return the names that one map draws from more than once, but for the fixed throws of the residual by chance."""
-    names = Counter(name for name, _ in drawn if name[:2] != (0, "random centres"))
-    return {name for name, times in names.items() if times > 1}
+    """Return the names that one map draws from more than once."""
+    return {name for name, times in Counter(name for name, _ in drawn).items() if times > 1}
+
+
+def of_judgement(drawn):
+    """Leave out the fixed throws of the residual by chance, which are the same for every placing of the units."""
+    return [(name, draws) for name, draws in drawn if name[:2] != (0, "random centres")]
 
 
 @pytest.mark.parametrize(("ensemble", "maps"), [("critical8", networks), ("critical16", rules)])
@@ -143,7 +147,7 @@ def test_a_judgement_uses_no_name_twice_for_one_map(request, drawn_by_map, ensem
     """Majority, a network and a scrambled map; maps of several levels: all streams of each of them differ."""
     rg.judge(request.getfixturevalue(ensemble), maps())
     assert len(drawn_by_map) == len(maps()) + 1  # the majority rule beside them is one more
-    for drawn in drawn_by_map:
+    for drawn in map(of_judgement, drawn_by_map):
         assert (0, "h", 1) in dict(drawn)
         assert used_twice(drawn) == set()
         assert len({draws for _, draws in drawn}) == len(drawn)

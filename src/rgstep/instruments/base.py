@@ -479,7 +479,7 @@ def pictures_of(moments: Moments) -> np.ndarray:
 
 
 def connected_pictures(means: Means, size: int) -> np.ndarray:
-    """Return ⟨v h⟩ − ⟨v⟩⟨h⟩, `(hidden, row, column)`: ⟨v⟩ is 0 by symmetry, and in ⟨v⟩⟨h⟩ is the noise of the sample."""
+    """Return ⟨v h⟩ − ⟨v⟩⟨h⟩, `(hidden, row, column)`: ⟨v⟩ is 0 by symmetry, and ⟨v⟩⟨h⟩ the noise of the sample."""
     return means.connected.reshape(-1, size, size)
 
 
