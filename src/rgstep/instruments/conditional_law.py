@@ -12,7 +12,7 @@ flips, moves or exchanges all of h with probability p makes C(k) = φ S(k), S(k)
     shared_1 = l^{7/4} × the slope of C on S over all k ≠ 0,
 
 both 0 for independent draws; noise of a range r that neighbours share adds a part of the order (r/l)² to the second.
-l^{7/4} makes them noise for one unit in place of a share: S(0) is about l^{7/4}, and a noise that exceeds the whole
+l^{7/4} makes them noise for one unit in place of a share: S(0) is about l^{7/4}, and noise that exceeds half the
 variance of a unit has to be shared by many of them.
 """
 
@@ -28,7 +28,7 @@ from rgstep.instruments.coherence import EXPONENT
 from rgstep.results import Criterion, Diagnostic, Quantity
 from rgstep.types import Samples
 
-MOST_SHARED = 1.0  # of the variance of a unit
+MOST_SHARED = 0.5  # of the variance of a unit
 
 
 def spectrum(x: Samples) -> np.ndarray:

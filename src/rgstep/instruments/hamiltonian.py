@@ -575,8 +575,8 @@ INSTRUMENT = Instrument(
     headline={"K_nn[1]": "K", "locality_q[1]": "Q"},
     legend="K, Q: nearest-neighbour coupling of h, and the share of its pair couplings beyond the diagonal",
     criteria=(
-        Criterion("locality_q[1]", -math.inf, 0.3),
-        Criterion("stationarity[n]", -math.inf, 0.25, first=1, side=16, last=True, of_real=""),
+        Criterion("locality_q[1]", -math.inf, 0.5),
+        Criterion("stationarity[n]", -math.inf, 1 / 3, first=1, side=16, last=True, of_real=""),
     ),
     decides="fixed point",
     figures=figures,

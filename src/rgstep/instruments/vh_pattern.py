@@ -25,9 +25,8 @@ from rgstep.instruments.tiles import (
     core_radius,
     crowded,
     geometry,
-    share_above,
 )
-from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.results import FAILS, PASSES, Criterion, Diagnostic, MapReport, Quantity, arrays_of
 
 MOST_OTHERS = 0.1  # share of units that may be other than local tiles of their own
 ALIKE = 0.01  # of the power of E[h | v] that a translation may leave over, for one picture to stand for all
@@ -141,14 +140,17 @@ def of_all_alike(subject: Subject) -> dict[str, Estimate]:
     if subject.recorded or not subject.gauge.tiles or subject.translation > ALIKE:
         return {}
     found = common_geometry(subject.ensemble, subject.moments, subject.gauge)
-    core, unseen = found["core_share"], not np.isfinite(found["core_share"].value)
-    if unseen:
-        return {"faint_units": Estimate(1.0, 0.0)}
-    shares = {
-        name: share_above(Estimate(np.array([core.value]), np.array([core.error])), sign)
-        for name, sign in (("local_units", 1), ("extended_units", -1))
+    core = found["core_share"]
+    if not np.isfinite(core.value):
+        return {"faint_units": Estimate(1.0, 0.0), "crowded_units": Estimate(0.0, 0.0)}
+    room = (float(core.value) - LOCAL_SHARE) / max(float(core.error), 1e-300)
+    shares = {  # all units or none
+        "local_units": float(room > PASSES),
+        "extended_units": float(room < -FAILS),
+        "faint_units": 0.0,
+        "crowded_units": 0.0,  # each sits a block from its neighbours
     }
-    return {**found, **shares, "faint_units": Estimate(0.0, 0.0)}
+    return {**found, **{name: Estimate(share, 0.0) for name, share in shares.items()}}
 
 
 def of_geometry(found: Geometry, subject: Subject) -> Iterator[str]:
