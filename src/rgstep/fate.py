@@ -48,7 +48,7 @@ def fate(rows: Rows, locality: Collection[str]) -> Fate:
     if abs(float(margin.value)) < FAILS * float(margin.error):
         return Fate(None, f"{compared}: too near to tell")
     steps = rescalings(rows)
-    read = f"; Δ_m by level {', '.join(str(step) for step in steps)}" if steps else "; one step, by the gain alone"
+    read = f"; Δ_m by level {', '.join(str(step) for step in steps)}" if steps else "; by the gain alone"
     if margin.value < 0:
         limit = math.log(abs(float(gain.value))) / (8 * math.log(float(edge.value))) if gain.value else -math.inf
         return Fate(WASHES_OUT, f"{compared}{read}, tends to log_b g = {limit:.3f}" if steps else f"{compared}{read}")

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from rgstep.drawing import Plate, aside, look, sheet, text
+from rgstep.drawing import Plate, aside, legend_above, look, sheet, text
 from rgstep.ensemble import Source, pieces, read
 from rgstep.estimates import Groups, estimated
 from rgstep.instruments.base import Instrument, Row, Subject
@@ -146,7 +146,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
             axes.errorbar(*points, label=text(name), linewidth=0.9, markersize=5, capsize=2, **look(name, list(maps)))
         axes.set_xticks(range(len(WAVES)), ["0", "2π/l, rows", "2π/l, columns", "diagonal", "other\ndiagonal"])
         axes.set(xlabel="wave vector k", ylabel="noise ν(k), one coarse site", yscale="log")
-        axes.legend()
+        legend_above(figure, [axes])
         yield Plate("coherence", CAPTION, figure)
 
 
@@ -159,10 +159,10 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     by_place=lambda subject: measure(subject)[0].estimates,
-    headline={"rho_0": "ρ₀", "omega_1": "ω₁"},
+    headline={"omega_1": "ω₁"},
     legend=(
-        "ρ₀: coherence of h's magnetisation with that of v, ω₁: what is missing from it at the longest wave, times "
-        "l^(7/4), which for a local map does not depend on the lattice"
+        "ω₁: what h lacks of the longest wave of its own v, times l^(7/4), which for a local map does not depend on the "
+        "lattice"
     ),
     criteria=(
         Criterion("rho_0", 0.5, math.inf),

@@ -202,7 +202,8 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
             style = {**look(name, list(maps)), "linestyle": "none"}
             axes.errorbar(q["gain"].estimate.value, at, xerr=q["gain"].estimate.error, markersize=5, capsize=2, **style)
         axes.set_yticks(range(len(shown)), [text(name) for name in shown])
-        axes.set(xlabel="gain g on fair spins", ylim=(len(shown) - 0.5, -0.5), xlim=(0, None))
+        axes.set(xlabel="gain g on fair spins", ylim=(len(shown) - 0.5, -0.5))
+        axes.margins(x=0.1)
         yield Plate("gain", CAPTION, figure)
 
 
