@@ -60,7 +60,9 @@ def components(wave: int) -> list[int]:
 
 
 def second_moments(v: Source, h: Samples, waves: np.ndarray) -> np.ndarray:
-    """Return ⟨x xᵀ⟩ of all samples, then without each group, x the waves of v and of h, `(set, 9 + m, 9 + m)`.
+    """Return ⟨x xᵀ⟩ − ⟨x⟩⟨x⟩ᵀ of all samples, then without each group, x the waves of v and h, `(set, 9 + m, 9 + m)`.
+
+    The means are 0 by symmetry; a map that makes a field has one, and row `symmetry` says so.
 
     Args:
         v: the configurations.
@@ -68,16 +70,20 @@ def second_moments(v: Source, h: Samples, waves: np.ndarray) -> np.ndarray:
         waves: the coefficients of h, `(unit, m)`.
     """
     of_v = coefficients(read(v, 0, 1).shape[1])
-    groups, sums = Groups.of(len(v)), []
+    groups, sums, means = Groups.of(len(v)), [], []
     for bounds in groups.bounds:
         total = np.zeros((of_v.shape[1] + waves.shape[1],) * 2)
+        mean = np.zeros(len(total))
         for start, part in pieces(v, *bounds):
             flat = part.reshape(len(part), -1).astype(np.float32)
             units = h[start : start + len(part)].reshape(len(part), -1).astype(np.float32)
             x = np.concatenate([flat @ of_v, units @ waves], axis=1).astype(np.float64)
             total += x.T @ x
+            mean += x.sum(axis=0)
         sums.append(total)
-    return groups.over_counts(np.stack(sums))
+        means.append(mean)
+    middle = groups.over_counts(np.stack(means))
+    return np.asarray(groups.over_counts(np.stack(sums)) - middle[:, :, None] * middle[:, None, :])
 
 
 def shares(moments: np.ndarray, waves: int) -> tuple[np.ndarray, np.ndarray]:
@@ -161,7 +167,7 @@ INSTRUMENT = Instrument(
     by_place=lambda subject: measure(subject)[0].estimates,
     headline={"omega_1": "ω₁"},
     legend=(
-        "ω₁: what h lacks of the longest wave of its own v, times l^(7/4), which for a local map does not depend on the "
+        "ω₁: what h lacks of the longest wave of its own v, times l^(7/4); that of a local map does not depend on the "
         "lattice"
     ),
     criteria=(
