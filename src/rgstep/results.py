@@ -1,10 +1,10 @@
 """What is said of one map: measured numbers, whether they meet their criteria, and the verdict.
 
 A criterion asks whether a number lies in a band. The answer is yes where the number is more than two standard errors
-inside, no where it is more than three outside, and "undecided" between, with the number of samples that would decide.
+inside, no where it is more than four outside, and "undecided" between, with the number of samples that would decide.
 A map passes only if all its numbers do, so that one wrong number of a wrong map suffices, with the chance of a single
-comparison, 2.3 %. It fails by any of some 25: three standard errors are the two of one comparison for so many (Šidák
-1967). Bands are constants, shrink with the lattice, or lie about the value that the majority rule has on the same
+comparison, 2.3 %. It fails by any of some 25, most of them far inside: by chance once in a thousand maps (Šidák 1967).
+Bands are constants, shrink with the lattice, or lie about the value that the majority rule has on the same
 configurations. Each band and its reason: docs/verdict.md.
 """
 
@@ -23,7 +23,7 @@ LOCAL = "local coarse graining, not near a fixed point"
 FEATURES = "feature extractor, not RG"
 UNDECIDED = "undecided"
 PASSES = 2.0  # standard errors inside its band from which on a number passes
-FAILS = 3.0  # and outside, from which on it fails: 1 − (1 − 0.00135)^25 = 3.3 %
+FAILS = 4.0  # and outside, from which on it fails: 1 − (1 − 3.2e-5)^25 = 0.08 %
 FATES = ("reaches the fixed point", "washes out", "leads elsewhere")
 LARGEST_FORECAST = 1000.0  # times as many samples: beyond, none would decide
 NOT_JUDGED = "not judged"
