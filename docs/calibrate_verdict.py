@@ -2,6 +2,8 @@
 
     python docs/calibrate_verdict.py run [L …]      measure, all sizes or these; goes on where it was cut
     python docs/calibrate_verdict.py tables         print the tables of docs/verdict.md
+    python docs/calibrate_verdict.py detections     print by how many σ each switch of whole samples is found
+    python docs/calibrate_verdict.py fates          print what iteration of each map was said to lead to
     python docs/calibrate_verdict.py outcomes       print every verdict and row, for tests/data/calibration_outcomes.txt
 
 The maps, and which verdicts are right for each: docs/calibration_maps.py. Each line of docs/calibration.jsonl.gz is one
@@ -191,6 +193,22 @@ def tables() -> None:
     print("\n".join(astray))
 
 
+def detections() -> Iterator[str]:
+    """Yield, for each switch of whole samples, by how many σ it is outside its band, the farthest number of each set."""
+    sigmas: dict[str, dict[tuple[int, int], list[float]]] = defaultdict(lambda: defaultdict(list))
+    for record, majority in beside_majority(records()):
+        if "as a whole" in MAPS[record["map"]].kind:
+            why = "; ".join(row.why for row in judged(record, majority).values() if row.passed is False)
+            most = max((int(found) for found in re.findall(r"outside [^;]* by (\d+) σ", why)), default=0)
+            sigmas[record["map"]][record["size"], record["samples"]].append(most)
+    sets = sorted({key for found in sigmas.values() for key in found}, key=lambda place: place[::-1])
+    yield "| switch | " + " | ".join(f"L = {size}, {samples:,}" for size, samples in sets) + " |"
+    yield "|---" * (1 + len(sets)) + "|"
+    for name, found in sigmas.items():
+        cells = [f"{min(found[key]):.0f}" if min(found[key], default=0) else "undecided" for key in sets]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
 def fates() -> Iterator[str]:
     """Yield how often each map came to each fate."""
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -204,6 +222,8 @@ def fates() -> Iterator[str]:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["tables"]:
         tables()
+    elif sys.argv[1:2] == ["detections"]:
+        print("\n".join(detections()))
     elif sys.argv[1:2] == ["fates"]:
         print("\n".join(fates()))
     elif sys.argv[1:2] == ["outcomes"]:
