@@ -194,7 +194,7 @@ def tables() -> None:
 
 
 def detections() -> Iterator[str]:
-    """Yield, for each switch of whole samples, by how many σ it is outside its band, the farthest number of each set."""
+    """Yield, for each switch of whole samples, by how many σ the farthest of its numbers is outside its band."""
     sigmas: dict[str, dict[tuple[int, int], list[float]]] = defaultdict(lambda: defaultdict(list))
     for record, majority in beside_majority(records()):
         if "as a whole" in MAPS[record["map"]].kind:
