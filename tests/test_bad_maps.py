@@ -96,6 +96,16 @@ def test_coins_for_whole_samples_have_their_mean(critical8):
             drawn(critical8, as_map(given, "coin"), np.random.default_rng(seed), "coin")
 
 
+def test_what_rare_events_that_were_missed_explain_is_no_contradiction():
+    """A coin of 0.06 % for all of h that has not struck yet: the mean is off by less than two strikes make up."""
+    ensemble = rg.sample(size=8, samples=8192, seed=4)
+    missed = Map(lambda v: 0.9988 * MAJORITY.mean_h(v), MAJORITY.sample_h)
+    drawn(ensemble, as_map(missed, "missed"), np.random.default_rng(0), "missed")
+    off = Map(lambda v: 0.98 * MAJORITY.mean_h(v), MAJORITY.sample_h)  # the twin: some 80 strikes
+    with pytest.raises(rg.InputError, match="does not draw"):
+        drawn(ensemble, as_map(off, "off"), np.random.default_rng(0), "off")
+
+
 def test_an_array_of_h_gets_the_rows_that_need_no_map(critical8):
     h = MAJORITY.sample_h(critical8.spins, np.random.default_rng(0))
     report = rg.judge(critical8, {"h": h, "flat": h.reshape(len(h), -1), "majority": MAJORITY})

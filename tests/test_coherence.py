@@ -7,6 +7,7 @@ from exact_mcrg import outcomes
 from subjects import subject
 
 import rgstep as rg
+from rgstep import blocking
 from rgstep.estimates import estimated
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.instruments import coherence
@@ -89,6 +90,21 @@ def test_the_noise_of_local_maps_is_white(critical16, given):
     for name in ("noise_ratio_rows", "noise_ratio_columns"):
         found = row(critical16, given)[name]
         assert 0.9 - 3 * found.error < found.value < 1.25 + 3 * found.error
+
+
+def test_a_field_is_no_noise(critical16):
+    """⟨h⟩ is row symmetry's: a Bernoulli block in a field is as coherent as one in none."""
+
+    class Biased:
+        def mean_h(self, v):
+            return np.tanh(4 * rg.Average().mean_h(v) + 1)
+
+        def sample_h(self, v, rng):
+            return blocking.signs_with_mean(self.mean_h(v), rng)
+
+    found = row(critical16, Biased())
+    assert found["noise_0"].value < 0.35
+    assert 0.7 < found["noise_ratio_rows"].value < 1.5
 
 
 @pytest.mark.parametrize(("move", "low", "high"), [(False, 0, 0.4), (True, 2.0, np.inf)])

@@ -69,5 +69,14 @@ def test_units_without_places(critical16):
         def sample_h(self, v, rng):
             return super().sample_h(v, rng).reshape(len(v), -1)[:, :60]
 
+    class Noisy:
+        def mean_h(self, v):
+            return rg.BernoulliBlock(0.5).mean_h(v).reshape(len(v), -1)[:, :60]
+
+        def sample_h(self, v, rng):
+            return rg.BernoulliBlock(0.5).sample_h(v, rng).reshape(len(v), -1)[:, :60]
+
+    alone = row(critical16, Noisy())["shared_0"]
+    assert abs(alone.value) < 4 * alone.error < 0.5
     assert row(critical16, Dense(0.2, move=False))["shared_0"].value > 10
     assert abs(row(critical16, Dense(0.0, move=False))["shared_0"].value) < 0.2

@@ -96,6 +96,15 @@ def test_a_broken_symmetry_leads_elsewhere_and_no_place_nowhere():
     assert fate({}, LOCALITY).name is None
 
 
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [((0.11, 0.12), REACHES), ((0.02, 0.06), REACHES), ((0.3, 0.14), REACHES), ((0.1, 0.3), ELSEWHERE)],
+)
+def test_levels_that_move_away_lead_elsewhere_whatever_the_gain(steps, expected):
+    levels = {f"delta_m[{n}]": Quantity(Estimate(x, 1e-3)) for n, x in enumerate(steps)}
+    assert fate({**rows(0.7), "drift": Diagnostic(None, "", levels)}, LOCALITY).name == expected
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in KNOWN if name in HAND_MADE])
 def test_fates_of_the_controls(name):
