@@ -53,6 +53,7 @@ PAIRS_READ = 2**16  # pairs (h, E) that the lower bound is fitted to and taken f
 FOLDS = 4  # of these pairs: each fourth is judged by weights from the other three
 NEWTON_STEPS = 20  # at most, for the weights; from 0 it takes about six
 ERRORS_FROM_ZERO = 4.0  # from which on a number is said to differ from 0
+FEW_SAMPLES = 200  # below, the errors of errors are too large to be quoted without a word
 MOST_MET_ONCE = 0.01  # share of the patterns; beyond, I_hE and I_VE are too large by their errors or more
 LARGEST_EXACT = 32  # counts up to here take G(n) itself, those above its mean over even and odd n, which scatters less
 ROUNDING = 1e-12  # nats: what the sums of entropies leave where there is nothing
@@ -478,6 +479,8 @@ def warnings(h: np.ndarray, gauge: Gauge, counts: Counts, estimates: Mapping[str
         )
     if not math.isfinite(float(estimates["I_hE"].error)):
         lines.append("too few samples for an error")
+    elif len(h) < FEW_SAMPLES:
+        lines.append(f"only {len(h)} samples: the errors are guesses, use {FEW_SAMPLES} or more")
     return lines
 
 
