@@ -27,7 +27,7 @@ from rgstep.types import Progress
 ONE_STEP = (
     "the next not being known: coherence, tiles, gain, couplings and G, which one step can carry, are an RG step's"
 )
-PLACINGS = 4  # of the units of a network, for the errors of places
+PLACINGS = 3  # of the units of a network, for the errors of places
 NO_MAP = "not measured: it needs the map, asked for h of other configurations, and an array of h was given"
 MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
 

@@ -27,7 +27,7 @@ import math
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy import special
@@ -357,12 +357,19 @@ def measure(subject: Subject) -> Row:
     return Diagnostic(None, "; ".join(remarks), quantities), arrays
 
 
+@lru_cache(maxsize=1)  # the same for all maps, and asked for by two rows of each
+def of_spins(ensemble: Ensemble) -> Couplings:
+    """Return the couplings of the configurations themselves."""
+    return couplings(ensemble)
+
+
 def by_level(subject: Subject) -> tuple[list[Couplings], list[str]]:
     """Return the couplings of every level, the spins first, and what must be said about them."""
     measured, remarks = [], []
     for n, level in enumerate(subject.levels):
         frozen = sites_that_never_flip(level) if n else np.zeros((level.side, level.side), bool)
-        found = couplings(level, subject.rng("coins for the signs of a level", n), keep=~frozen)
+        rng = subject.rng("coins for the signs of a level", n)
+        found = couplings(level, rng, keep=~frozen) if n else of_spins(subject.ensemble)
         measured.append(found)
         remarks += warnings(n, found, frozen)
     sides = ", ".join(str(m.side) for m in measured)

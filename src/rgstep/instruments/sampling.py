@@ -17,7 +17,7 @@ from rgstep.drawing import COLOURS, Plate, sheet
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import GROUPS, grouped_mean
 from rgstep.instruments.base import Instrument, Row, Subject
-from rgstep.instruments.hamiltonian import KINDS, couplings
+from rgstep.instruments.hamiltonian import KINDS, of_spins
 from rgstep.results import Diagnostic, MapReport, Quantity
 
 FEWEST_GROUPS = 20  # of the jackknife, below which an error is too uncertain to condemn a coupling
@@ -55,7 +55,7 @@ def further_checks(ensemble: Ensemble) -> dict[str, Check]:
     found = {}
     if (m2 := system.critical_m2) is not None:
         found["m2"] = Check(ensemble.mean(ensemble.magnetisations**2), m2)
-    measured = couplings(ensemble).estimate
+    measured = of_spins(ensemble).estimate
     if np.isfinite(measured.value).all() and (np.asarray(measured.error) > 0).all():
         exact = {"nn": system.coupling}
         found |= {f"K_{kind}": Check(measured[i], exact.get(kind, 0.0)) for i, kind in enumerate(KINDS)}
