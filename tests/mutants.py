@@ -84,8 +84,8 @@ MUTANTS = [
     Mutant("SIGMAS = 3.0", "SIGMAS = 10.0", "claims"),
     # coherence, conditional law, symmetry, gain, fate, and maps that are not what they say
     Mutant(
-        "noise = units * power * (1 / rho2 - 1)\n    found",
-        "noise = units * power * (1 - rho2)\n    found",
+        "(units * power * (1 / rho2 - 1))",
+        "(units * power * (1 - rho2))",
         "coherence",
     ),
     Mutant("return [0] if wave == 0 else [2 * wave - 1, 2 * wave]", "return [wave]", "coherence"),

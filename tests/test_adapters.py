@@ -231,7 +231,7 @@ def test_draws_are_checked_like_means():
         (Mine, r"the class Mine: give an instance, Mine\(\)"),
         (Majority, r"the class Majority: give an instance, Majority\(\)"),
         (3.0, "is a float: expected an object with mean_h"),
-        (np.ones(4), r"is shape \(4,\)"),
+        (np.ones(4), r"is an array and has shape \(4,\)"),
         ("majority", "is a str"),
         (None, "is a NoneType"),
     ],

@@ -9,7 +9,7 @@ Every map that is measured passes through `Checked`, so that a wrong shape or a 
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,14 +121,20 @@ class Channel:
         return to_numpy(self.inner.sample_h(v, rng))[:, self.channel]
 
 
-def by_channel(value: object, v: Samples) -> list[CoarseGraining]:
-    """Return the channels of a map whose h has four axes, `(sample, channel, l, l)`; an empty list for any other.
+def is_array(value: object) -> bool:
+    """Whether a value is an array of NumPy, JAX or PyTorch, and no map."""
+    return hasattr(value, "__array__") and not callable(value)
+
+
+def by_channel(value: object, v: Samples) -> Sequence[object]:
+    """Return the channels of a map, or of an array, whose h has four axes, `(sample, channel, l, l)`; else none.
 
     A map that raises has none: `Checked` says what is wrong when it is asked in earnest.
     """
-    if isinstance(value, np.ndarray):
-        return [Recorded(value[:, c], "h") for c in range(value.shape[1])] if value.ndim == 4 else []
-    if isinstance(value, type | Recorded) or not (isinstance(value, CoarseGraining) or callable(value)):
+    if is_array(value):
+        h = to_numpy(value)
+        return list(np.moveaxis(h, 1, 0)) if h.ndim == 4 else []
+    if isinstance(value, type) or not (isinstance(value, CoarseGraining) or callable(value)):
         return []
     inner = value if isinstance(value, CoarseGraining) else Function(value)
     try:
@@ -142,12 +148,13 @@ def as_map(value: object, name: str) -> CoarseGraining:
     """Return an object with `mean_h` and `sample_h`, a function v → h, or an array of h, as a checked coarse graining.
 
     Raises:
-        InputError: if it is neither.
+        InputError: if it is none of these.
     """
     if isinstance(value, Checked | Recorded):
         return value
-    if isinstance(value, np.ndarray):
-        return Recorded(checked(value, len(value) if value.ndim else 0, f"map {name!r} is"), name)
+    if is_array(value):
+        h = to_numpy(value)
+        return Recorded(checked(h, len(h) if h.ndim else 0, f"map {name!r} is an array and has"), name)
     if isinstance(value, type):
         message = f"map {name!r} is the class {value.__name__}: give an instance, {value.__name__}()"
         raise InputError(message)

@@ -24,9 +24,7 @@ from rgstep.report import Report
 from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Rows, Scale, Verdict
 from rgstep.types import Progress
 
-ONE_STEP = (
-    "the next not being known: coherence, tiles, gain, couplings and G, which one step can carry, are an RG step's"
-)
+ONE_STEP = "by one step alone, what a second would make is not known"
 PLACINGS = 3  # of the units of a network, for the errors of places
 NO_MAP = "not measured: it needs the map, asked for h of other configurations, and an array of h was given"
 MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
@@ -176,7 +174,7 @@ def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tu
     decided = {name: decide(name, row, beside.get(name), samples, scale) for name, row in rows.items()}
     verdict = conclude(decided)
     if verdict.name == RG_STEP and steps == 1:
-        verdict = replace(verdict, reason=f"by one step, {ONE_STEP}; {verdict.reason}")
+        verdict = replace(verdict, reason=f"{ONE_STEP}; {verdict.reason}")
     return decided, verdict
 
 

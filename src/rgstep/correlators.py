@@ -142,10 +142,14 @@ def measure(
         f"⟨v h⟩ of {sites} spins and {hidden} hidden units in {groups} groups of samples",
         "use a smaller size or fewer hidden units",
     )
+
+    def same_shape(start: int, v: Samples) -> Samples:
+        return require_shape(mean_h(start, v), first.shape[1:], name)
+
     each = Groups.of(n, groups)
     parts = []
     for group in each.bounds:
-        parts.append(means_of(source, mean_h, group, precision))
+        parts.append(means_of(source, same_shape, group, precision))
         if progress:
             progress(f"⟨v h⟩ of {name}", group[1], n, f"{hidden} units")
     stacked = Means(*(np.stack(column) for column in zip(*parts, strict=True)))
@@ -156,14 +160,7 @@ def hidden_of(samples: int, h: object, name: str) -> Hidden:
     """Return the function (start, v) → E[h | v] of the samples from `start` on, checked, for a map or given arrays."""
     if isinstance(h, CoarseGraining) or callable(h):
         coarse = as_map(h, name)
-        shapes: list[tuple[int, ...]] = []
-
-        def asked(_: int, v: Samples) -> Field:
-            mean = coarse.mean_h(v)
-            shapes.append(mean.shape[1:])
-            return require_shape(mean, shapes[0], name)
-
-        return asked
+        return lambda _, v: coarse.mean_h(v)
     values = given(h, name)
     if len(values) != samples:
         message = f"{name} has {len(values)} rows for {samples} configurations: one row for each is needed"

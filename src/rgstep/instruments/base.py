@@ -182,15 +182,11 @@ class Subject:
 
     def placed_again(self, number: int) -> "Subject":
         """Return the same map and draws, its units put where a bootstrap of the samples finds them."""
-        moments, which = (
-            self.moments,
-            self.rng("places", number).integers(0, len(self.moments.counts), len(self.moments.counts)),
-        )
-        every = Means(
-            *(weighted_sum(moments.counts[which] / moments.counts[which].sum(), part[which]) for part in moments.groups)
-        )
-        pictures = connected_pictures(every, moments.size)
-        found = gauge.find(pictures, every.hh - every.h**2)
+        groups = len(self.moments.counts)
+        which = self.rng("places", number).integers(0, groups, groups)
+        share = self.moments.counts[which] / self.moments.counts[which].sum()
+        every = Means(*(weighted_sum(share, part[which]) for part in self.moments.groups))
+        found = gauge.find(connected_pictures(every, self.moments.size), every.hh - every.h**2)
         return replace(self, first=replace(self.first, gauge=found), seed=(self.seed + 1) * OTHER_SEEDS + number)
 
     @cached_property
@@ -311,7 +307,7 @@ def prepare(
     """
     one = maps[0]
     if isinstance(one, Recorded):
-        coarse, hidden = written(ensemble, one)
+        coarse, hidden = as_recorded(ensemble, one)
         first = step_of(ensemble, hidden, coarse, hidden, name, progress)
     else:
         first = take_step(ensemble, one, stream(seed, "h", 1), name, progress)
@@ -326,7 +322,7 @@ def take_step(
     return step_of(source, written, written, hidden, name, progress)
 
 
-def written(ensemble: Ensemble, recorded: Recorded) -> tuple[Written, Samples]:
+def as_recorded(ensemble: Ensemble, recorded: Recorded) -> tuple[Written, Samples]:
     """Return h that was given as an array, written from its origin: the middle of two values, or the mean of others.
 
     Raises:
@@ -352,7 +348,7 @@ def step_of(
     name: str,
     progress: Progress | None,
 ) -> Step:
-    """Return a step from a map, or from given h, with its draws and the gauge of its units."""
+    """Return a step from its draws and from E[h | v]: the map itself, or h where that is all there is."""
     moments = measure(source, means, name=name, progress=progress)
     every, given = moments.all(), len(moments.hidden_shape) == 2
     pictures = connected_pictures(every, moments.size)
@@ -371,7 +367,7 @@ def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[
     v = read(source, 0, ORIGIN_SAMPLES)
     of_v, of_flipped = np.split(asked_twice(coarse, np.concatenate([v, -v]), name), 2)
     drawn_twice(coarse, v, of_v.shape[1:], rng, name)
-    raw = draw(source, coarse, rng)
+    raw = draw(source, coarse, rng, name)
     origin = gauge.origin_of(raw, of_v, of_flipped)
     written, hidden = Written(coarse, origin), raw if raw.dtype == np.int8 else origin.apply_to_draws(raw)
     require_consistent(source, written, hidden, name)
@@ -441,12 +437,9 @@ def require_consistent(source: Source, written: Written, hidden: Samples, name: 
         InputError: where that is off by more than five standard errors over all units, or, allowing for their number,
             for one of them.
     """
-    stop, terms = min(len(hidden), CONSISTENT_SAMPLES), []
-    for start, v in pieces(source, 0, stop):
+    sums = [Off(), Off()]
+    for start, v in pieces(source, 0, min(len(hidden), CONSISTENT_SAMPLES)):
         mean = as_vectors(written.mean_h(v)).astype(np.float64)
-        off = as_vectors(hidden[start : start + len(v)]) - mean
-        off[np.abs(off) < ANSWERS_AGREE * float(np.abs(mean).max())] = 0.0  # rounding
-        spread = np.maximum(1 - mean**2, 0.0) if not written.real else off**2
         if not written.real and float(np.abs(mean).max()) > 1 + ANSWERS_AGREE:
             low, high = written.origin.centre - written.origin.scale, written.origin.centre + written.origin.scale
             message = (
@@ -454,23 +447,60 @@ def require_consistent(source: Source, written: Written, hidden: Samples, name: 
                 "return the mean of what is drawn"
             )
             raise InputError(message)
-        terms.append([(off * f, spread * f**2, np.abs(f)) for f in (np.ones_like(mean), mean)])
-    for which, f in enumerate(("1", "E[h|v]")):
-        off, spread, size = (np.concatenate([part[which][k] for part in terms]) for k in range(3))
-        if not off.any():
-            continue
-        unseen = UNSEEN * np.abs(off).max()  # that a rare event has not occurred yet
-        each = np.abs(off.sum(axis=0)) / np.sqrt(spread.sum(axis=0) + unseen**2)
-        total = off.sum(axis=1)
-        rare = UNSEEN * 2 * size.sum(axis=1).max() if not written.real else UNSEEN * np.abs(total).max()
-        every = abs(total.sum()) / math.sqrt(max(float((total**2).sum()), float(spread.sum())) + rare**2)
-        most = float(each.max())
-        if every > INCONSISTENT or most > math.hypot(INCONSISTENT, math.sqrt(2 * math.log(2 * off.shape[1]))):
+        off = as_vectors(hidden[start : start + len(v)]) - mean
+        off[np.abs(off) < ANSWERS_AGREE * float(np.abs(mean).max())] = 0.0  # rounding
+        variance = off**2 if written.real else np.maximum(1 - mean**2, 0.0)
+        largest = np.abs(off) if written.real else np.full_like(mean, 2.0)  # what one more draw could add
+        for f, total in zip((np.ones_like(mean), mean), sums, strict=True):
+            total.add(off * f, variance * f**2, largest * np.abs(f))
+    for said, total in zip(("1", "E[h|v]"), sums, strict=True):
+        if (sigmas := total.sigmas()) > INCONSISTENT:
             message = (
-                f"map {name!r}: sample_h does not draw from a law of mean mean_h: E[(h − E[h|v]) f(v)] with f = {f} is "
-                f"{max(every, most):.0f} standard errors from 0; let both methods speak of the same p(h | v)"
+                f"map {name!r}: sample_h does not draw from a law of mean mean_h: E[(h − E[h|v]) f(v)] with f = {said} "
+                f"is {sigmas:.0f} standard errors from 0; let both methods speak of the same p(h | v)"
             )
             raise InputError(message)
+
+
+@dataclass
+class Off:
+    """Σ (h − E[h|v]) f(v) of each unit, and what its square is expected to be, piece after piece.
+
+    Attributes:
+        each: of each unit, `(unit,)`.
+        variance: of each unit, if its draws are of the law, `(unit,)`.
+        square: Σ over samples of the square of the sum over units: noise that units share counts.
+        largest: what one unit adds at most in a sample.
+        largest_total: what all units add at most in a sample.
+    """
+
+    each: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    variance: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    square: float = 0.0
+    largest: float = 0.0
+    largest_total: float = 0.0
+
+    def add(self, off: np.ndarray, variance: np.ndarray, largest: np.ndarray) -> None:
+        """Add the samples of a piece, `(sample, unit)` each."""
+        self.each = self.each + off.sum(axis=0)
+        self.variance = self.variance + variance.sum(axis=0)
+        self.square += float((off.sum(axis=1) ** 2).sum())
+        self.largest = max(self.largest, float(largest.max()))
+        self.largest_total = max(self.largest_total, float(largest.sum(axis=1).max()))
+
+    def sigmas(self) -> float:
+        """Return how many standard errors the sum is from 0, of all units or of one, less the most of so many by chance.
+
+        As many events as `UNSEEN` may have been missed by chance, however large.
+        """
+        if not self.each.any():
+            return 0.0
+        one = np.abs(self.each) / np.sqrt(self.variance + (UNSEEN * self.largest) ** 2)
+        noise = max(self.square, float(self.variance.sum())) + (UNSEEN * self.largest_total) ** 2
+        by_chance = 2 * math.log(2 * len(self.each))
+        return max(
+            abs(float(self.each.sum())) / math.sqrt(noise), math.sqrt(max(float(one.max()) ** 2 - by_chance, 0.0))
+        )
 
 
 def pictures_of(moments: Moments) -> np.ndarray:
@@ -494,10 +524,10 @@ def clear_signs(total: np.ndarray, power: np.ndarray, samples: int) -> np.ndarra
     return np.asarray(total**2 > gauge.CLEAR_SIGN**2 * power / samples)
 
 
-def draw(source: Source, coarse: CoarseGraining, rng: Rng) -> Samples:
+def draw(source: Source, coarse: CoarseGraining, rng: Rng, name: str = "h") -> Samples:
     """Return a draw of h for each configuration, a piece at a time; int8 where every value is ±1, floats elsewhere."""
     parts = [coarse.sample_h(v, rng) for _, v in pieces(source)]
-    parts = [require_shape(part, parts[0].shape[1:], "h") for part in parts]
+    parts = [require_shape(part, parts[0].shape[1:], name) for part in parts]
     if all(is_spin(part) for part in parts):
         return np.concatenate([part.astype(np.int8, copy=False) for part in parts])
     return np.concatenate([as_floats(part) for part in parts])

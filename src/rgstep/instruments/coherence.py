@@ -101,18 +101,22 @@ def shares(moments: np.ndarray, waves: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(share > 1 - ROUNDING, 1.0, share), np.stack(power, axis=1)
 
 
-def numbers(rho2: np.ndarray, power: np.ndarray, units: int) -> dict[str, np.ndarray]:
-    """Return the row's numbers of every set from ρ² and ⟨|v_k|²⟩, `(set, wave)`, of so many units."""
-    side = math.sqrt(units)
+def noise_of(rho2: np.ndarray, power: np.ndarray, units: int) -> np.ndarray:
+    """Return ν of every set and wave from ρ² and ⟨|v_k|²⟩, `(set, wave)`, of so many units; not finite where ρ is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        noise = units * power * (1 / rho2 - 1)
+        return np.asarray(units * power * (1 / rho2 - 1))
+
+
+def numbers(rho2: np.ndarray, noise: np.ndarray, units: int) -> dict[str, np.ndarray]:
+    """Return the row's numbers of every set from ρ² and ν, `(set, wave)`, of so many units."""
+    side = math.sqrt(units)
     found = {"rho_0": np.sqrt(rho2[:, 0]), "omega_0": side**EXPONENT * (1 - rho2[:, 0]), "noise_0": noise[:, 0]}
     if rho2.shape[1] > 1:
         along = rho2[:, 1:3].mean(axis=1)
         found |= {"rho_1": np.sqrt(along), "omega_1": side**EXPONENT * (1 - along)}
         found["noise_1"] = noise[:, 1:3].mean(axis=1)
         for name, wave in (("rows", 1), ("columns", 2)):
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(invalid="ignore"):
                 found[f"noise_ratio_{name}"] = (noise[:, wave] + LEAST_NOISE) / (noise[:, 0] + LEAST_NOISE)
     return found
 
@@ -125,13 +129,12 @@ def measure(subject: Subject) -> Row:
     else:
         h, waves = placed, coefficients(placed.shape[1])
     rho2, power = shares(second_moments(subject.ensemble, h, waves), 1 if placed is None else len(WAVES))
-    sets = numbers(rho2, power, units)
+    noise = noise_of(rho2, power, units)
+    sets = numbers(rho2, noise, units)
     quantities = {name: Quantity(estimated(values)) for name, values in sets.items() if np.isfinite(values).all()}
     says = "coherence of h as drawn with its own v; noise ν in units of v's field, white for a local map"
     if placed is None:
         return Diagnostic(None, f"{says}; k = 0 alone, since the units have no places", quantities), {}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        noise = units * power * (1 / rho2 - 1)
     spectrum = estimated(np.where(np.isfinite(noise), noise, 0.0))
     arrays = {"noise": np.asarray(spectrum.value), "noise_error": np.asarray(spectrum.error)}
     return Diagnostic(None, says, quantities), arrays

@@ -73,7 +73,10 @@ def of_majority(spins: int) -> float:
 
 @singledispatch
 def exact_gain(coarse: object) -> float | None:
-    """Return the exact gain of a map of this package, up to a sign; None for any other."""
+    """Return the exact gain of a map of this package, up to a sign; None for any other.
+
+    Of windows on a torus that they do not wrap around.
+    """
     return None
 
 
@@ -167,26 +170,24 @@ def measure(subject: Subject) -> Row:
         return Diagnostic(None, "not measured: h has as many units as v has sites, no change of scale", {}), {}
     if not subject.gauge.alive.any():
         return Diagnostic(None, "not measured: every unit is constant", {}), {}
-    known = exact_gain(subject.original)
     edge = block**Ising.DELTA_SIGMA
-    says = f"gain {'by the law of' if known is not None else 'on'} fair spins; h washes out below b^(1/8) = {edge:.4f}"
-    arrays = {}
+    says = f"gain on fair spins; h washes out below b^(1/8) = {edge:.4f}"
+    known = exact_gain(subject.original)
     if known is not None:
-        sets = np.array([known, known, known])
+        gain, above = Estimate(known, 0.0), Estimate(float(margin(known, block)), 0.0)
     else:
         response = responses(subject)
-        found = estimated(response)
-        kept, reach = window(found, block)
+        kept, reach = window(estimated(response), block)
         sets = response[:, kept].sum(axis=1)
-        arrays = {"response": np.asarray(found.value), "response_error": np.asarray(found.error)}
+        gain, above = estimated(sets), estimated(margin(sets, block))
         if reach > block:
             says += f"; units read {reach:.1f} sites about them, windows overlap, so that this is a first estimate"
     quantities = {
-        "gain": Quantity(estimated(sets), known),
+        "gain": Quantity(gain, known),
         "gain_edge": Quantity(Estimate(edge, 0.0)),
-        "gain_margin": Quantity(estimated(margin(sets, block))),
+        "gain_margin": Quantity(above),
     }
-    return Diagnostic(None, says, quantities), arrays
+    return Diagnostic(None, says, quantities), {}
 
 
 def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:

@@ -27,7 +27,8 @@ import math
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import special
@@ -357,10 +358,14 @@ def measure(subject: Subject) -> Row:
     return Diagnostic(None, "; ".join(remarks), quantities), arrays
 
 
-@lru_cache(maxsize=1)  # the same for all maps, and asked for by two rows of each
+OF_SPINS: WeakKeyDictionary[Ensemble, Couplings] = WeakKeyDictionary()  # kept as long as the configurations are
+
+
 def of_spins(ensemble: Ensemble) -> Couplings:
-    """Return the couplings of the configurations themselves."""
-    return couplings(ensemble)
+    """Return the couplings of the configurations themselves, measured once: two rows of every map ask for them."""
+    if ensemble not in OF_SPINS:
+        OF_SPINS[ensemble] = couplings(ensemble)
+    return OF_SPINS[ensemble]
 
 
 def by_level(subject: Subject) -> tuple[list[Couplings], list[str]]:

@@ -44,14 +44,13 @@ def fields(of_v: np.ndarray, of_h: np.ndarray) -> np.ndarray:
     return np.zeros_like(found) if (np.abs(found) < ROUNDING).all() else np.asarray(found)
 
 
-def of_flipped(subject: Subject) -> Estimate:
-    """Return ⟨m⟩/√⟨m²⟩ of level 1 from E[h | v] and E[h | −v] of some configurations."""
+def of_flipped(subject: Subject, rms: float) -> Estimate:
+    """Return ⟨m⟩ of level 1 from E[h | v] and E[h | −v] of some configurations, in units of the rms of m."""
     sign = subject.gauge.sign.astype(np.float64)
     parts = []
     for _, v in pieces(subject.ensemble, 0, min(len(subject.ensemble), ASKED)):
         up, down = (as_vectors(subject.coarse.mean_h(spins)).astype(np.float64) @ sign for spins in (v, -v))
         parts.append((up + down) / 2 / len(sign))
-    rms = math.sqrt(float((magnetisations(subject)[0] ** 2).mean()))
     sets = Groups.of(sum(map(len, parts))).means(np.concatenate(parts)) / (rms or 1.0)
     return estimated(np.where(np.abs(sets) < ROUNDING, 0.0, sets))
 
@@ -66,14 +65,12 @@ def magnetisations(subject: Subject) -> list[np.ndarray]:
 
 def measure(subject: Subject) -> Row:
     """Return the field that the map makes, level by level, and how far it breaks the flip and translations."""
-    of_v = subject.ensemble.magnetisations
-    quantities = {
-        f"field[{n}]": Quantity(estimated(fields(of_v, m))) for n, m in enumerate(magnetisations(subject), start=1)
-    }
+    of_v, of_h = subject.ensemble.magnetisations, magnetisations(subject)
+    quantities = {f"field[{n}]": Quantity(estimated(fields(of_v, m))) for n, m in enumerate(of_h, start=1)}
     says = "⟨m⟩ of h by level in units of its rms, 0 by the global flip"
     if subject.recorded:
         return Diagnostic(None, f"{says}; the rest needs the map, and arrays were given", quantities), {}
-    quantities["field[1]"] = Quantity(of_flipped(subject))
+    quantities["field[1]"] = Quantity(of_flipped(subject, math.sqrt(float((of_h[0] ** 2).mean()))))
     quantities["flip_breaking"] = Quantity(Estimate(subject.coarse.origin.flip_breaking, 0.0))
     if subject.gauge.tiles:
         quantities["translation"] = Quantity(Estimate(subject.translation, 0.0))

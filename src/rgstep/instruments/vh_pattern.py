@@ -14,7 +14,7 @@ from rgstep.drawing import PICTURES, Axes, Figure, Plate, legend_above, look, sh
 from rgstep.estimates import Estimate
 from rgstep.files import file_name
 from rgstep.gauge import centres
-from rgstep.instruments.base import Instrument, Row, Subject, of_all
+from rgstep.instruments.base import Instrument, Row, Subject, connected_pictures, of_all
 from rgstep.instruments.tiles import (
     FEWEST_SAMPLES,
     LOCAL_SHARE,
@@ -127,10 +127,10 @@ def of_coefficients(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np
 
 def crowding(subject: Subject) -> Estimate:
     """Return the share of units that sit where another does, with the error of centres found on half of the samples."""
-    gauge, parts = subject.gauge, subject.moments.groups.vh
-    spacing = subject.system.size / math.sqrt(len(gauge.sign))
-    halves = [parts[k::2].mean(axis=0).reshape(subject.pictures.shape) for k in (0, 1)]
-    found = [crowded(centres(half, spacing)[0], gauge.alive, gauge.size) for half in halves]
+    gauge, size = subject.gauge, subject.moments.size
+    halves = [Means(*(part[k::2].mean(axis=0) for part in subject.moments.groups)) for k in (0, 1)]
+    spacing = size / math.sqrt(len(gauge.sign))
+    found = [crowded(centres(connected_pictures(half, size), spacing)[0], gauge.alive, size) for half in halves]
     share = crowded(gauge.centre, gauge.alive, gauge.size)
     return Estimate(share, abs(found[0] - found[1]) / 2)
 
