@@ -2,9 +2,9 @@
 
     python docs/measure_gain.py [L] [configurations]        by default 256 and 1,000; ten minutes
 
-Critical configurations σ, of which a share ε of the sites is kept and the others are made fair spins, are coarse-grained by
-2×2 Bernoulli blocks again and again. For each step: log₂ of the growth of ⟨m_h m_σ⟩ less 1/8, which is 0 where the
-field in h keeps its strength, with a jackknife error over 25 groups of configurations.
+Critical configurations σ, of which a share ε of the sites is kept and the others are made fair spins, are
+coarse-grained by 2×2 Bernoulli blocks again and again. For each step: log₂ of the growth of ⟨m_h m_σ⟩ less 1/8,
+which is 0 where the field in h keeps its strength, with a jackknife error over 25 groups of configurations.
 """
 
 import sys

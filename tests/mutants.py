@@ -99,7 +99,7 @@ MUTANTS = [
     Mutant("away[1] > max(away[0], 0.05)", "away[1] < max(away[0], 0.05)", "gain"),
     Mutant("if margin.value < 0:", "if margin.value > 0:", "gain"),
     Mutant("INCONSISTENT = 5.0", "INCONSISTENT = 5000.0", "bad_maps"),
-    Mutant("rare = UNSEEN * 2 * size", "rare = 0 * size", "bad_maps"),
+    Mutant("+ (UNSEEN * self.largest_total) ** 2", "", "bad_maps"),
     Mutant("for part in (v[:1], v[1:])]", "for part in (v,)]", "bad_maps"),
     Mutant("errors hold the spread over {PLACINGS} placings", "errors", "places"),
     Mutant("off**2).mean()", "off**4).mean()", "places"),
@@ -173,7 +173,6 @@ MUTANTS = [
     # ensembles, their checks and certificates, bits
     Mutant("n * N * (u + 2) / 8", "n * N * (u + 2) / 80", "ensemble"),
     Mutant("excitations > 100", "excitations > 1", "ensemble"),
-    Mutant("np.fmax(error, mean.error))", "error)", "ensemble"),
     Mutant("np.sign(self.magnetisations), 1 / math.sqrt(n))", "np.sign(self.magnetisations), 1 / n)", "ensemble"),
     Mutant("np.asarray(coupling**2 * size**2", "np.asarray(coupling * size**2", "ensemble"),
     Mutant("correct_bias=len(groups) > 1", "correct_bias=False", "ensemble"),

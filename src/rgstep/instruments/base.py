@@ -489,7 +489,7 @@ class Off:
         self.largest_total = max(self.largest_total, float(largest.sum(axis=1).max()))
 
     def sigmas(self) -> float:
-        """Return how many standard errors the sum is from 0, of all units or of one, less the most of so many by chance.
+        """Return how many standard errors the sum is from 0, of all units or of one, less the most of many by chance.
 
         As many events as `UNSEEN` may have been missed by chance, however large.
         """
