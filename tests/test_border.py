@@ -282,7 +282,7 @@ def files() -> Iterator[Good]:
     yield Good("save_rbm", save_rbm, {"path": "new.npz", "rbm": network()}, also)
     yield Good("Report", rg.Report, {"origin": {"size": 8}, "maps": {}})
     yield Good("Report.save", report().save, {"directory": "new", "force": True}, also)
-    yield Good("Report.table", report().table, {"narrow": True})
+    yield Good("Report.tables", report().tables, {"width": 80})
     if importlib.util.find_spec("h5py"):
         save_rbms("r.h5", network())
         yield Good("load_rbms", load_rbms, {"path": "r.h5", "update": None}, also)
@@ -416,7 +416,7 @@ def test_what_is_not_checked_is_reported():
 
 RESULTS = ("Estimate",)  # what functions return: no one makes one by hand
 SILENT = {"InputError", "CoarseGraining", *RESULTS}
-METHODS = ("mean_h", "sample_h", "mean_v", "sample_v", "free_energy", "unpack", "pieces", "bits", "save", "table")
+METHODS = ("mean_h", "sample_h", "mean_v", "sample_v", "free_energy", "unpack", "pieces", "bits", "save", "tables")
 OPEN = {"data", "overrides"}  # arguments without a rule of their own: read inside
 
 

@@ -1,5 +1,6 @@
 """The report: what judge measures, its document and table, and files that are whole or not there."""
 
+import io
 import json
 import math
 import os
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 import rgstep as rg
 from rgstep import patterns
@@ -20,7 +22,7 @@ from rgstep.estimates import Estimate
 from rgstep.files import check_output, output_folder, write_arrays
 from rgstep.instruments import INSTRUMENTS
 from rgstep.instruments.training import ising_pseudo_likelihood
-from rgstep.report import Report, headline, load_report
+from rgstep.report import IN_TABLE, Report, headline, load_report
 from rgstep.results import Diagnostic, MapReport, Quantity
 
 COUPLING = 1 / rg.CRITICAL_TEMPERATURE
@@ -293,6 +295,23 @@ def test_tables_show_what_is_judged(critical8):
     for name, entry in report.maps.items():
         assert f"{name}: {entry.verdict}; {entry.reason}" in text
         assert f"fate: {entry.fate or 'none'}, {entry.fate_reason}" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 400])
+def test_printed_tables_fit_their_width_and_break_no_word(report4, width):
+    """Every number of the table stands whole in a line; at a width that holds all columns there is one table."""
+    text = io.StringIO()
+    tables = report4.tables(width)
+    Console(file=text, width=width, color_system=None).print(*tables)
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert (len(tables) == 1) == (width == 400)
+    words = {word for line in lines for word in line.split()}
+    for name, entry in report4.maps.items():
+        assert {*name.split(), *entry.verdict.split()} <= words
+        for row in INSTRUMENTS:
+            if row in IN_TABLE and row in entry.diagnostics:
+                assert {str(quantity.estimate) for quantity in headline(row, entry.diagnostics[row]).values()} <= words
 
 
 # --- files

@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 
-import numpy as np
-
 from rgstep import results
 from rgstep.adapters import as_maps, by_channel
 from rgstep.arguments import PROGRESS, SEED, checked, mapping
@@ -155,9 +153,8 @@ def with_errors_of_places(subject: Subject, rows: Mapping[str, Row]) -> dict[str
 
 
 def spread_out(own: Estimate, others: Sequence[Estimate]) -> Estimate:
-    """Return an estimate whose error has the spread of others about it in quadrature."""
-    off = np.array([float(other.value) - float(own.value) for other in others])
-    spread = math.sqrt(float((off**2).mean())) if np.isfinite(off).all() else 0.0
+    """Return an estimate with the spread of others about it in its error; without an error where one has no value."""
+    spread = math.sqrt(math.fsum((float(other.value) - float(own.value)) ** 2 for other in others) / len(others))
     return replace(own, error=math.hypot(float(own.error), spread))
 
 

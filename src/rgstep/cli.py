@@ -340,8 +340,10 @@ def show(report: "Report", folder: Path) -> None:
     """Print the table of a report and where its page is."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(report.table(narrow=console.width < 100))
+    from rgstep.report import WIDTH
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(*report.tables(console.width))
     typer.echo(report.reasons())
     typer.echo(f"report: {folder / 'report.html'}")
 

@@ -7,9 +7,11 @@
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from rgstep.arguments import FLAG, PATH, PLAIN, InputError, checked, instance, mapping
+from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping
 from rgstep.estimates import Estimate
 from rgstep.files import file_name, output_folder, read_arrays, write_arrays
 from rgstep.instruments import DECIDING, INSTRUMENTS
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
 
 SCHEMA = 2
+WIDTH, LINE = 120, 24  # letters in a line of a printed table, and of a name in it
 READABLE = (1, SCHEMA)
 IN_TABLE = ("training", *DECIDING, "information")  # diagnostics that the printed table shows
 ARRAYS_OF_SCHEMA_1 = {  # what its arrays are called now
@@ -79,24 +82,26 @@ class Report:
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
-    @checked(narrow=FLAG)
-    def table(self, narrow: bool = False) -> Table:
-        """Return one row per map, one column per diagnostic, the verdict last; `narrow`: those that decide alone."""
-        shown = [
-            name
-            for name in (DECIDING if narrow else IN_TABLE)
-            if any(name in entry.diagnostics for entry in self.maps.values())
-        ]
-        heads = [name.replace("_", "\n") + lone_label(name) for name in shown]
-        table = Table("map", *heads, "verdict", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for column in table.columns:
-            column.overflow = "fold"
-        table.columns[-1].max_width = 13 if narrow else 16
-        for name, entry in self.maps.items():
-            judged = entry.verdict != NOT_JUDGED
-            cells = [cell(diagnostic, entry.diagnostics.get(diagnostic), judged) for diagnostic in shown]
-            table.add_row(name, *cells, entry.verdict + (f"\n({entry.fate})" if entry.fate else ""), end_section=True)
-        return table
+    def table(self) -> Table:
+        """Return one row per map: the verdict, and one column per diagnostic."""
+        return self.tables(sys.maxsize)[0]
+
+    @checked(width=COUNT)
+    def tables(self, width: int = WIDTH) -> list[Table]:
+        """Return the verdict of each map and a column per diagnostic, in tables no wider than so many letters."""
+        columns = [("verdict", [verdict_cell(entry) for entry in self.maps.values()])]
+        for name in IN_TABLE:
+            if any(name in entry.diagnostics for entry in self.maps.values()):
+                cells = [cell(name, entry.diagnostics.get(name), entry.verdict) for entry in self.maps.values()]
+                columns.append((name.replace("_", "\n") + lone_label(name), cells))
+        first = ("map", [shortened(name) for name in self.maps])
+        parts, used = [[first]], breadth(first)
+        for column in columns:
+            if used + breadth(column) > width and len(parts[-1]) > 1:
+                parts, used = [*parts, [first]], breadth(first)
+            parts[-1].append(column)
+            used += breadth(column)
+        return [tabled(part) for part in parts]
 
     def reasons(self) -> str:
         """Return a line for each map: its verdict, the numbers that decided it, and what iteration leads to."""
@@ -108,17 +113,44 @@ class Report:
     def __str__(self) -> str:
         """Return the table and the reasons as text."""
         text = io.StringIO()
-        Console(file=text, width=120, color_system=None).print(self.table())
+        Console(file=text, width=WIDTH, color_system=None).print(*self.tables())
         return f"{text.getvalue()}{self.reasons()}\n"
 
 
-def cell(name: str, diagnostic: Diagnostic | None, judged: bool) -> str:
+Column = tuple[str, list[str]]  # its head, and a cell for each map
+
+
+def tabled(columns: Sequence[Column]) -> Table:
+    """Return columns as one table."""
+    table = Table(*(head for head, _ in columns), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        table.add_row(*row, end_section=True)
+    return table
+
+
+def breadth(column: Column) -> int:
+    """Return how many letters wide a column is, with the space beside it."""
+    head, cells = column
+    return max(len(line) for text in (head, *cells) for line in text.split("\n")) + 2
+
+
+def verdict_cell(entry: MapReport) -> str:
+    """Return a verdict, and below it what iteration leads to, in short lines."""
+    return shortened(entry.verdict) + (f"\n({shortened(entry.fate)})" if entry.fate else "")
+
+
+def shortened(text: str) -> str:
+    """Return a text in lines of at most `LINE` letters, words kept whole where they fit."""
+    return "\n".join(wrap(text, LINE))
+
+
+def cell(name: str, diagnostic: Diagnostic | None, verdict: str) -> str:
     """Return the headline quantities of one row, a line each, and whether it passed."""
     if diagnostic is None:
         return "–"
     shown = headline(name, diagnostic).items()
     lines = [f"{'' if lone_label(name) else label + ' '}{quantity.estimate}" for label, quantity in shown]
-    return "\n".join([*lines, *filter(None, [mark(name, diagnostic, judged)])])
+    return "\n".join([*lines, *filter(None, [mark(name, diagnostic, verdict != NOT_JUDGED)])])
 
 
 def headline(name: str, diagnostic: Diagnostic) -> dict[str, Quantity]:
