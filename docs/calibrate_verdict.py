@@ -1,4 +1,4 @@
-"""How often is a verdict wrong, or undecided? Some hundred and forty maps of known answer, by kind.
+"""How often is a verdict wrong, or undecided? Some hundred and forty maps of known answer at each ratio, by kind.
 
     python docs/calibrate_verdict.py run [L …]      measure, all sizes or these; goes on where it was cut
     python docs/calibrate_verdict.py tables         print the tables of docs/verdict.md
@@ -17,7 +17,7 @@ import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,10 @@ from rgstep.instruments.base import prepare
 from rgstep.results import Diagnostic, Quantity
 
 sys.path.insert(0, str(Path(__file__).parent))
-from calibration_maps import KINDS, MAPS
+from calibration_maps import KINDS, MAPS, Known
 
 FILE = Path(__file__).parent / "calibration.jsonl.gz"
-PLAN = {  # (L, samples): how many seeds, in the order of measuring
+PLAN = {  # (L, samples): how many seeds, in the order of measuring; maps of ratio 3 at L = 18, 36 and 54, else 2
     (32, 20_000): 20,
     (16, 20_000): 20,
     (64, 20_000): 20,
@@ -45,6 +45,10 @@ PLAN = {  # (L, samples): how many seeds, in the order of measuring
     (16, 100_000): 20,
     (32, 100_000): 20,
     (64, 100_000): 20,
+    (36, 20_000): 20,
+    (18, 20_000): 20,
+    (54, 20_000): 20,
+    (36, 2_000): 20,
 }
 KEPT = re.compile(
     r"(tile_radius|local_units|extended_units|crowded_units|faint_units|constant_units|core_share|g_half_ratio|gain_edge"
@@ -59,6 +63,11 @@ PASSED = {True: "+", False: "-", None: "?"}
 ABSENT = "."  # a row that was not measured
 NOT_ASKED = "o"
 Record = dict[str, Any]
+
+
+def ratio(size: int) -> int:
+    """Return the ratio whose maps are measured at a side."""
+    return 3 if size % 3 == 0 else 2
 
 
 def records() -> list[Record]:
@@ -82,7 +91,7 @@ def run(sizes: Sequence[int] = ()) -> None:
 
 def one_set(size: int, samples: int, seed: int, done: set[str]) -> None:
     """Measure every map that is not done on one set of configurations, and add a line for each as it is done."""
-    clock, missing = time.perf_counter(), [name for name in MAPS if name not in done]
+    clock, missing = time.perf_counter(), [name for name in MAPS[ratio(size)] if name not in done]
     if not missing:
         return
     ensemble = rg.sample(size, rg.CRITICAL_TEMPERATURE, samples, seed)
@@ -96,7 +105,8 @@ def one_set(size: int, samples: int, seed: int, done: set[str]) -> None:
 def measure(ensemble: rg.Ensemble, name: str, seed: int) -> Record:
     """Return the numbers of one map, or the error that it ends in."""
     try:
-        given = MAPS[name].make(ensemble.system.size)
+        size = ensemble.system.size
+        given = MAPS[ratio(size)][name].make(size, ratio(size))
         subject = prepare(ensemble, as_maps(given, name), given, name, seed)
         rows = {row: diagnostic for row, (diagnostic, _) in measured(subject, DECIDING, None).items()}
     except rg.InputError as error:
@@ -120,7 +130,7 @@ def numbers(rows: results.Rows) -> Iterator[tuple[str, dict[str, list[float]]]]:
 def judged(record: Record, majority: Record) -> dict[str, Diagnostic]:
     """Return the rows of one line with their criteria applied, beside the majority rule on the same configurations."""
     rows, reference = as_rows(record), as_rows(majority)
-    scale = results.Scale(record["size"], 2, record["real"], record["steps"])
+    scale = results.Scale(record["size"], ratio(record["size"]), record["real"], record["steps"])
     return {
         row: decide(row, diagnostic, reference.get(row), record["samples"], scale) for row, diagnostic in rows.items()
     }
@@ -171,39 +181,63 @@ def letter(row: Diagnostic | None) -> str:
     return PASSED[row.passed] if row.asked else NOT_ASKED
 
 
+def known(record: Record) -> Known:
+    """Return what is known of the map of a line."""
+    return MAPS[ratio(record["size"])][record["map"]]
+
+
 def tables() -> None:
-    """Print how many verdicts of each kind were right, undecided and wrong, and the fates of the controls."""
+    """Print for each ratio how many verdicts of each kind were right, undecided and wrong; and which were not right."""
     counts: dict[tuple[int, int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     astray: list[str] = []
     for record, majority in beside_majority(records()):
-        known, found = MAPS[record["map"]], verdict(record, majority)
-        which = 0 if found.name in known.right else 1 if found.name == results.UNDECIDED else 2
-        counts[record["size"], record["samples"], known.kind][which] += 1
+        answer, found = known(record), verdict(record, majority)
+        which = 0 if found.name in answer.right else 1 if found.name == results.UNDECIDED else 2
+        counts[record["size"], record["samples"], answer.kind][which] += 1
         if which:
             place = f"L={record['size']} n={record['samples']} seed {record['seed']} {record['map']}"
             astray.append(f"{('right', 'undecided', 'WRONG')[which]:10}{place}: {found.name}: {found.reason[:200]}")
-    sets = sorted({place[:2] for place in counts}, key=lambda place: place[::-1])
-    print("| kind | right is | " + " | ".join(f"L = {size}, {samples:,}" for size, samples in sets) + " |")
-    print("|---" * (2 + len(sets)) + "|")
-    for kind, right, maps in KINDS:
-        cells = [" / ".join(map(str, counts[(*s, kind)])) for s in sets]
-        print(f"| {kind} ({len(maps)}) | {' or '.join(right)} | " + " | ".join(cells) + " |")
-    totals = [[sum(counts[(*s, kind)][i] for kind, _, _ in KINDS) for i in range(3)] for s in sets]
-    print("| all | | " + " | ".join(" / ".join(map(str, total)) for total in totals) + " |")
+    for b, kinds in KINDS.items():
+        sets = in_order(place[:2] for place in counts if ratio(place[0]) == b)
+        if not sets:
+            continue
+        print("\n" + "\n".join(heading(f"| b = {b}: kind | right is", sets)))
+        for kind, right, maps in kinds:
+            cells = [" / ".join(map(str, counts[(*s, kind)])) for s in sets]
+            print(f"| {kind} ({len(maps)}) | {in_short(right)} | " + " | ".join(cells) + " |")
+        totals = [[sum(counts[(*s, kind)][i] for kind, _, _ in kinds) for i in range(3)] for s in sets]
+        print("| all | | " + " | ".join(" / ".join(map(str, total)) for total in totals) + " |")
     print("\n".join(astray))
+
+
+def in_short(right: Sequence[str]) -> str:
+    """Return verdicts in the words of the table."""
+    if set(right) == {results.LOCAL, results.FEATURES}:
+        return "not an RG step"
+    return " or ".join({results.LOCAL: "local", results.FEATURES: "features"}.get(name, name) for name in right)
+
+
+def in_order(sets: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the kinds of sets, (L, samples), by samples and side."""
+    return sorted(set(sets), key=lambda place: place[::-1])
+
+
+def heading(first: str, sets: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the two first lines of a table with a column for each kind of set."""
+    top = f"{first} | " + " | ".join(f"L = {size}, {samples:,}" for size, samples in sets) + " |"
+    return [top, "|---" * (top.count("|") - 1) + "|"]
 
 
 def detections() -> Iterator[str]:
     """Yield, for each switch of whole samples, by how many σ the farthest of its numbers is outside its band."""
     sigmas: dict[str, dict[tuple[int, int], list[float]]] = defaultdict(lambda: defaultdict(list))
     for record, majority in beside_majority(records()):
-        if "as a whole" in MAPS[record["map"]].kind:
+        if "as a whole" in known(record).kind:
             why = "; ".join(row.why for row in judged(record, majority).values() if row.passed is False)
             most = max((int(found) for found in re.findall(r"outside [^;]* by (\d+) σ", why)), default=0)
             sigmas[record["map"]][record["size"], record["samples"]].append(most)
-    sets = sorted({key for found in sigmas.values() for key in found}, key=lambda place: place[::-1])
-    yield "| switch | " + " | ".join(f"L = {size}, {samples:,}" for size, samples in sets) + " |"
-    yield "|---" * (1 + len(sets)) + "|"
+    sets = in_order(key for found in sigmas.values() for key in found)
+    yield from heading("| switch", sets)
     for name, found in sigmas.items():
         cells = [f"{min(found[key]):.0f}" if min(found[key], default=0) else "undecided" for key in sets]
         yield f"| {name} | {' | '.join(cells)} |"
@@ -214,7 +248,7 @@ def fates() -> Iterator[str]:
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for record, majority in beside_majority(records()):
         if ERROR not in record:
-            found[record["map"]][str(fate(judged(record, majority), LOCALITY).name)] += 1
+            found[f"b={ratio(record['size'])} {record['map']}"][str(fate(judged(record, majority), LOCALITY).name)] += 1
     for name, counted in found.items():
         yield f"{name}: {', '.join(f'{fate_} {times}' for fate_, times in counted.items())}"
 

@@ -18,15 +18,14 @@ from rgstep import blocking
 from rgstep.controls import HAND_MADE
 from rgstep.results import FEATURES, LOCAL, RG_STEP
 
-Maker = Callable[[int], Any]
+Maker = Callable[[int, int], Any]  # of a side L and a ratio b
 NOT_RG = (FEATURES, LOCAL)
 ERROR = ("error",)
-majority, average = rg.Majority(), rg.Average()
 
 
 @dataclass(frozen=True)
 class Known:
-    """A map of a side L, the verdicts that are right, and its kind."""
+    """A map of a side L and a ratio b, the verdicts that are right, and its kind."""
 
     make: Maker
     right: tuple[str, ...]
@@ -62,8 +61,9 @@ def coins(v: np.ndarray, rng: np.random.Generator, p: float) -> np.ndarray:
     return (rng.random(len(v)) < p)[:, None, None]
 
 
-def flipped(p: float, dense: bool = False) -> Law:
+def flipped(p: float, dense: bool = False, *, b: int = 2) -> Law:
     """One coin flips all of h with probability p."""
+    majority = rg.Majority(b)
     return Law(
         lambda v: (1 - 2 * p) * majority.mean_h(v),
         lambda v, rng: np.where(coins(v, rng, p), -1, 1) * majority.sample_h(v, rng),
@@ -79,8 +79,9 @@ def moved(h: np.ndarray, which: np.ndarray, rng: np.random.Generator) -> np.ndar
     return out
 
 
-def shifted(p: float, dense: bool = False) -> Law:
+def shifted(p: float, dense: bool = False, *, b: int = 2) -> Law:
     """With probability p all of h is moved by a random coarse vector."""
+    majority = rg.Majority(b)
 
     def mean(v: np.ndarray) -> np.ndarray:
         m = majority.mean_h(v)
@@ -89,8 +90,9 @@ def shifted(p: float, dense: bool = False) -> Law:
     return Law(mean, lambda v, rng: moved(majority.sample_h(v, rng), coins(v, rng, p).ravel(), rng), dense)
 
 
-def turned(p: float, dense: bool = False) -> Law:
+def turned(p: float, dense: bool = False, *, b: int = 2) -> Law:
     """With probability p all of h is turned by a right angle."""
+    majority = rg.Majority(b)
 
     def turn(h: np.ndarray) -> np.ndarray:
         return np.rot90(h, axes=(1, 2))
@@ -102,33 +104,33 @@ def turned(p: float, dense: bool = False) -> Law:
     return Law(lambda v: (1 - p) * majority.mean_h(v) + p * turn(majority.mean_h(v)), drawn, dense)
 
 
-_pool: dict[int, np.ndarray] = {}
+_pool: dict[tuple[int, int], np.ndarray] = {}
 
 
-def others(side: int) -> np.ndarray:
-    """Return h of other configurations."""
-    if side not in _pool:
-        if side >= 4:
-            spins = rg.sample(2 * side, samples=20_000, seed=9_001).spins
-        else:
-            spins = rg.sample(8, samples=20_000, seed=9_001).spins[:, : 2 * side, : 2 * side]
-        _pool[side] = majority.sample_h(spins, np.random.default_rng(5))
-    return _pool[side]
+def others(side: int, b: int) -> np.ndarray:
+    """Return h of other configurations; where the side is odd, of a piece of a larger lattice."""
+    if (side, b) not in _pool:
+        fine = side * b
+        spins = rg.sample(max(fine + fine % 2, 8), samples=20_000, seed=9_001).spins[:, :fine, :fine]
+        _pool[side, b] = rg.Majority(b).sample_h(spins, np.random.default_rng(5))
+    return _pool[side, b]
 
 
-def mixed(p: float, dense: bool = False) -> Law:
+def mixed(p: float, dense: bool = False, *, b: int = 2) -> Law:
     """With probability p all of h is that of another configuration."""
+    majority = rg.Majority(b)
 
     def drawn(v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         h = majority.sample_h(v, rng)
-        pool = others(h.shape[1])
+        pool = others(h.shape[1], b)
         return np.where(coins(v, rng, p), pool[rng.integers(0, len(pool), len(h))], h)
 
     return Law(lambda v: (1 - p) * majority.mean_h(v), drawn, dense)
 
 
-def striped(p: float, dense: bool = False) -> Law:
+def striped(p: float, dense: bool = False, *, b: int = 2) -> Law:
     """Each row of h has a coin of its own that flips it with probability p."""
+    majority = rg.Majority(b)
 
     def drawn(v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         h = majority.sample_h(v, rng)
@@ -137,13 +139,13 @@ def striped(p: float, dense: bool = False) -> Law:
     return Law(lambda v: (1 - 2 * p) * majority.mean_h(v), drawn, dense)
 
 
-def first(v: np.ndarray) -> np.ndarray:
+def first(v: np.ndarray, b: int = 2) -> np.ndarray:
     """Return the majority rule, ties by the first spin."""
-    s = average.mean_h(v)
-    return np.where(s == 0, v[:, ::2, ::2], np.sign(s)).astype(np.float32)
+    s = rg.Average(b).mean_h(v)
+    return np.where(s == 0, v[:, ::b, ::b], np.sign(s)).astype(np.float32)
 
 
-def hashed(p: float, dense: bool = False) -> Callable[[np.ndarray], np.ndarray]:
+def hashed(p: float, dense: bool = False, *, b: int = 2) -> Callable[[np.ndarray], np.ndarray]:
     """A function of v whose h is flipped where a hash of the configuration, up to its sign, is below p."""
 
     def function(v: np.ndarray) -> np.ndarray:
@@ -153,19 +155,20 @@ def hashed(p: float, dense: bool = False) -> Callable[[np.ndarray], np.ndarray]:
             number = (number ^ column) * np.uint64(0x100000001B3)
             number ^= number >> np.uint64(29)
         low = (number >> np.uint64(11)).astype(np.float64) / 2**53 < p
-        h = np.where(low[:, None, None], -first(v), first(v))
+        h = np.where(low[:, None, None], -1, 1) * first(v, b)
         return h.reshape(len(h), -1) if dense else h
 
     return function
 
 
-def far_product(v: np.ndarray) -> np.ndarray:
+def far_product(v: np.ndarray, b: int = 2) -> np.ndarray:
     """Return h times the product of two neighbouring spins in a corner: a deterministic coin."""
-    return first(v) * (v[:, :1, :1] * v[:, :1, 1:2])
+    return first(v, b) * (v[:, :1, :1] * v[:, :1, 1:2])
 
 
-def noisy(p: float, dense: bool = False) -> Law:
+def noisy(p: float, dense: bool = False, *, b: int = 2) -> Law:
     """Each unit of the majority rule flips on its own with probability p."""
+    majority = rg.Majority(b)
 
     def drawn(v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         h = majority.sample_h(v, rng)
@@ -174,11 +177,11 @@ def noisy(p: float, dense: bool = False) -> Law:
     return Law(lambda v: (1 - 2 * p) * majority.mean_h(v), drawn, dense)
 
 
-def copied(fraction: float, seed: int = 4) -> Callable[[np.ndarray], np.ndarray]:
+def copied(fraction: float, seed: int = 4, *, b: int = 2) -> Callable[[np.ndarray], np.ndarray]:
     """A fraction of the units repeats the value of units elsewhere; no places."""
 
     def function(v: np.ndarray) -> np.ndarray:
-        h = first(v).reshape(len(v), -1)
+        h = first(v, b).reshape(len(v), -1)
         rng = np.random.default_rng([seed, h.shape[1]])
         some = rng.choice(h.shape[1], round(fraction * h.shape[1]), replace=False)
         out = h.copy()
@@ -191,9 +194,9 @@ def copied(fraction: float, seed: int = 4) -> Callable[[np.ndarray], np.ndarray]
 class Redrawn:
     """A fraction of the units of a noisy block reads the blocks of other units, and draws by itself; no places."""
 
-    def __init__(self, fraction: float, weight: float = 1.0) -> None:
+    def __init__(self, fraction: float, weight: float = 1.0, *, b: int = 2) -> None:
         """Take the fraction and the weight of the block."""
-        self.fraction, self.block = fraction, rg.BernoulliBlock(weight)
+        self.fraction, self.block = fraction, rg.BernoulliBlock(weight, b)
 
     def mean_h(self, v: np.ndarray) -> np.ndarray:
         """Return E[h | v]."""
@@ -209,33 +212,33 @@ class Redrawn:
         return blocking.signs_with_mean(self.mean_h(v), rng)
 
 
-def sums(v: np.ndarray) -> np.ndarray:
-    """Return the sums over 2×2 blocks."""
-    return 4 * average.mean_h(v)
+def sums(v: np.ndarray, b: int = 2) -> np.ndarray:
+    """Return the sums over blocks."""
+    return b * b * rg.Average(b).mean_h(v)
 
 
-def biased(field: float, *, places: bool = True) -> Law:
+def biased(field: float, *, places: bool = True, b: int = 2) -> Law:
     """A Bernoulli block in a field: mean tanh(S + field)."""
 
     def mean(v: np.ndarray) -> np.ndarray:
-        return np.tanh(sums(v) + field)
+        return np.tanh(sums(v, b) + field)
 
     return Law(mean, lambda v, rng: blocking.signs_with_mean(mean(v), rng), not places)
 
 
-def ties_up(v: np.ndarray) -> np.ndarray:
-    """Return the majority rule, ties up."""
-    return np.where(sums(v) >= 0, 1.0, -1.0).astype(np.float32)
+def ties_up(v: np.ndarray, b: int = 2) -> np.ndarray:
+    """Return the majority rule with ties, of which an odd block has none, and sums of −1 up."""
+    return np.where(sums(v, b) >= -(b % 2), 1.0, -1.0).astype(np.float32)
 
 
-def relu(v: np.ndarray) -> np.ndarray:
+def relu(v: np.ndarray, b: int = 2) -> np.ndarray:
     """Return the positive part of the block's mean."""
-    return np.maximum(average.mean_h(v), 0)
+    return np.maximum(rg.Average(b).mean_h(v), 0)
 
 
-def wide(kernel: np.ndarray, soft: float = math.inf, block: int = 2) -> Any:
+def wide(kernel: np.ndarray, soft: float = math.inf, *, b: int = 2) -> Any:
     """The sign of a weighted sum over a window about each block, or a draw of mean tanh(soft · sum)."""
-    starts = [-((length - block) // 2) for length in kernel.shape]
+    starts = [-((length - b) // 2) for length in kernel.shape]
     left, sizes, right = np.linalg.svd(kernel)
     parts = [(left[:, r] * size, right[r]) for r, size in enumerate(sizes) if size > 1e-9]  # rows times columns
 
@@ -245,9 +248,7 @@ def wide(kernel: np.ndarray, soft: float = math.inf, block: int = 2) -> Any:
 
     def total(v: np.ndarray) -> np.ndarray:
         fine = v.astype(np.float32)
-        return np.asarray(sum(along(along(fine, down, 1)[:, ::block], across, 2) for down, across in parts))[
-            :, :, ::block
-        ]
+        return np.asarray(sum(along(along(fine, down, 1)[:, ::b], across, 2) for down, across in parts))[:, :, ::b]
 
     if soft < math.inf:
         return Law(
@@ -269,30 +270,26 @@ def gaussian(sd: float, width: int) -> np.ndarray:
     return np.outer(bell, bell) / bell.sum() ** 2
 
 
-def dense(coarse: Any) -> Any:
-    """Take the places of a map away."""
-    return blocking.Scrambled(coarse)
-
-
-def random_h(v: np.ndarray) -> np.ndarray:
+def random_h(v: np.ndarray, b: int = 2) -> np.ndarray:
     """Return the mean of fair coins."""
-    return np.zeros((len(v), v.shape[1] // 2, v.shape[1] // 2))
+    return np.zeros((len(v), v.shape[1] // b, v.shape[1] // b))
 
 
-def fair(dense: bool = False) -> Law:
+def fair(dense: bool = False, *, b: int = 2) -> Law:
     """Fair coins, whatever v is."""
-    return Law(random_h, lambda v, rng: 2 * rng.integers(0, 2, random_h(v).shape) - 1, dense)
+    return Law(lambda v: random_h(v, b), lambda v, rng: 2 * rng.integers(0, 2, random_h(v, b).shape) - 1, dense)
 
 
-def global_sign(v: np.ndarray) -> np.ndarray:
+def global_sign(v: np.ndarray, b: int = 2) -> np.ndarray:
     """Return the sign of the whole magnetisation at every site."""
     m = v.sum(axis=(1, 2), keepdims=True)
     m = np.where(m == 0, v[:, :1, :1], m)
-    return np.sign(m) * np.ones((1, v.shape[1] // 2, v.shape[1] // 2), np.float32)
+    return np.sign(m) * np.ones((1, v.shape[1] // b, v.shape[1] // b), np.float32)
 
 
-def half_blind(share: float, seed: int = 3) -> Law:
+def half_blind(share: float, seed: int = 3, *, b: int = 2) -> Law:
     """A share of the units, at fixed places, throws fair coins."""
+    majority = rg.Majority(b)
 
     def blind(h: np.ndarray) -> np.ndarray:
         rng = np.random.default_rng([seed, h.shape[1]])
@@ -305,11 +302,11 @@ def half_blind(share: float, seed: int = 3) -> Law:
     return Law(lambda v: np.where(blind(majority.mean_h(v)), 0, majority.mean_h(v)), drawn)
 
 
-def scattered(share: float, seed: int = 6) -> Callable[[np.ndarray], np.ndarray]:
+def scattered(share: float, seed: int = 6, *, b: int = 2) -> Callable[[np.ndarray], np.ndarray]:
     """A share of the units reads four spins thrown anywhere in place of its block; no places."""
 
     def function(v: np.ndarray) -> np.ndarray:
-        h = first(v).reshape(len(v), -1).copy()
+        h = first(v, b).reshape(len(v), -1).copy()
         rng = np.random.default_rng([seed, h.shape[1]])
         some = rng.choice(h.shape[1], round(share * h.shape[1]), replace=False)
         flat = v.reshape(len(v), -1)
@@ -336,14 +333,14 @@ def zero_one(coarse: Any) -> Any:
 Ladder = Mapping[str, Maker]
 
 
-def of(make: Callable[..., Any], *given: Any) -> Maker:
-    """Return a maker that takes no notice of the lattice's side."""
-    return lambda side: make(*given)
+def of(make: Callable[..., Any], *given: Any, **named: Any) -> Maker:
+    """Return a maker of maps of this file."""
+    return lambda side, b: make(*given, **named, b=b)
 
 
-def plain(function: Callable[[np.ndarray], np.ndarray]) -> Maker:
-    """Return a maker of a function v → h."""
-    return lambda side: function
+def plain(function: Callable[..., np.ndarray]) -> Maker:
+    """Return a maker of a function of v and b as a map."""
+    return lambda side, b: lambda v: function(v, b)
 
 
 def ladder(name: str, make: Callable[..., Any], strengths: tuple[float, ...], *, both: bool = False) -> Ladder:
@@ -354,7 +351,32 @@ def ladder(name: str, make: Callable[..., Any], strengths: tuple[float, ...], *,
 
 def controls(*names: str) -> Ladder:
     """Return controls of the package by their names."""
-    return {name: of(HAND_MADE[name], 2) for name in names}
+    return {name: control(name) for name in names}
+
+
+def control(name: str) -> Maker:
+    """Return a maker of a control."""
+    return lambda side, b: HAND_MADE[name](b)
+
+
+def bernoulli(*weights: float) -> Ladder:
+    """Return Bernoulli blocks of some weights."""
+    return {f"bernoulli_{w:g}": block(w) for w in weights}
+
+
+def block(weight: float) -> Maker:
+    """Return a maker of a Bernoulli block."""
+    return lambda side, b: rg.BernoulliBlock(weight, b)
+
+
+def window(width: int) -> Maker:
+    """Return a maker of majorities of a window."""
+    return lambda side, b: rg.WindowMajority(width, b)
+
+
+def dense(make: Maker) -> Maker:
+    """Take the places of a map away."""
+    return lambda side, b: blocking.Scrambled(make(side, b))
 
 
 STEPS: Ladder = {
@@ -362,41 +384,28 @@ STEPS: Ladder = {
     **controls("bernoulli_1.0", "bernoulli_2.0"),
 }
 RENAMED: Ladder = {
-    "minus_majority": plain(lambda v: -first(v)),
+    "minus_majority": plain(lambda v, b: -first(v, b)),
     "majority_first": plain(first),
-    "majority_01": of(zero_one, majority),
-    "bernoulli_01": of(zero_one, rg.BernoulliBlock(1.0)),
-    "average_shifted": plain(lambda v: average.mean_h(v) + 0.1),
-    "average_half": plain(lambda v: (1 + average.mean_h(v)) / 2),
-    "average_1000": plain(lambda v: 1000 + average.mean_h(v)),
-    "average_scaled": plain(lambda v: 3 * average.mean_h(v)),
-    "reflected": plain(lambda v: first(v)[:, :, ::-1]),
-    "offset_majority": plain(lambda v: first(np.roll(v, (1, 1), (1, 2)))),
-    "bernoulli_dense": of(dense, rg.BernoulliBlock(1.0)),
-    "cross_dense": of(dense, rg.CrossMajority()),
+    "majority_01": lambda side, b: zero_one(rg.Majority(b)),
+    "bernoulli_01": lambda side, b: zero_one(rg.BernoulliBlock(1.0, b)),
+    "average_shifted": plain(lambda v, b: rg.Average(b).mean_h(v) + 0.1),
+    "average_half": plain(lambda v, b: (1 + rg.Average(b).mean_h(v)) / 2),
+    "average_1000": plain(lambda v, b: 1000 + rg.Average(b).mean_h(v)),
+    "average_scaled": plain(lambda v, b: 3 * rg.Average(b).mean_h(v)),
+    "reflected": plain(lambda v, b: first(v, b)[:, :, ::-1]),
+    "offset_majority": plain(lambda v, b: first(np.roll(v, (1, 1), (1, 2)), b)),
+    "bernoulli_dense": dense(block(1.0)),
+    "cross_dense": dense(control("cross_majority")),
 }
 NOISY: Ladder = {
     **ladder("noise", noisy, (0.01, 0.02, 0.04)),
     "noise_dense": of(noisy, 0.02, True),
-    "bernoulli_0.7": of(rg.BernoulliBlock, 0.7),
-    "bernoulli_0.8": of(rg.BernoulliBlock, 0.8),
+    **bernoulli(0.7, 0.8),
 }
-ON_THEIR_WAY: Ladder = {
-    **ladder("noise", noisy, (0.07, 0.1)),
-    "bernoulli_0.6": of(rg.BernoulliBlock, 0.6),
-    "bernoulli_0.42": of(rg.BernoulliBlock, 0.42),
-}
-WASHING_OUT: Ladder = {
-    **ladder("noise", noisy, (0.2, 0.3, 0.4)),
-    "bernoulli_0.3": of(rg.BernoulliBlock, 0.3),
-    "bernoulli_0.2": of(rg.BernoulliBlock, 0.2),
-    "decimation_dense": of(dense, rg.Decimation()),
-    "bernoulli_0.3_dense": of(dense, rg.BernoulliBlock(0.3)),
-}
-WINDOWS: Ladder = {
-    "window_3": of(rg.WindowMajority, 3),
-    "window_5": of(rg.WindowMajority, 5),
-    "window_3_dense": of(dense, rg.WindowMajority(3)),
+SQUARES: Ladder = {  # windows about blocks of 2×2
+    "window_3": window(3),
+    "window_5": window(5),
+    "window_3_dense": dense(window(3)),
     "gaussian_0.7": of(wide, gaussian(0.7, 4)),
     "gaussian_1": of(wide, gaussian(1.0, 6)),
     "gaussian_1.5": of(wide, gaussian(1.5, 8)),
@@ -408,11 +417,16 @@ WINDOWS: Ladder = {
     "rows_4": of(wide, np.ones((2, 4))),
     "round": of(wide, np.array([[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]], np.float64)),
 }
-WIDE: Ladder = {
-    "window_6": of(rg.WindowMajority, 6),
-    "window_8": of(rg.WindowMajority, 8),
-    "gaussian_2": of(wide, gaussian(2.0, 10)),
-    "gaussian_2_soft": of(wide, gaussian(2.0, 10), 4.0),
+NINES: Ladder = {  # windows about blocks of 3×3
+    "window_4": window(4),
+    "window_5": window(5),
+    "window_5_dense": dense(window(5)),
+    "gaussian_1": of(wide, gaussian(1.0, 5)),
+    "gaussian_1.5": of(wide, gaussian(1.5, 9)),
+    "gaussian_1_soft": of(wide, gaussian(1.0, 5), 4.0),
+    "gaussian_1.5_soft": of(wide, gaussian(1.5, 9), 4.0),
+    "uneven": of(wide, np.array([[1.0, 0.9, 0.8], [0.8, 1.0, 0.7], [0.7, 0.9, 0.6]])),
+    "rows_5": of(wide, np.ones((3, 5))),
 }
 SWITCHES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 BY_V: Ladder = {
@@ -424,8 +438,8 @@ BY_V: Ladder = {
 COPIED: Ladder = {**ladder("copied", copied, (0.1, 0.2, 0.3, 0.5)), **ladder("redrawn", Redrawn, (0.2, 0.3))}
 SCATTERED: Ladder = {**ladder("scattered", scattered, (0.2, 0.4)), **ladder("blind", half_blind, (0.3, 0.6))}
 FIELDS: Ladder = {
-    **ladder("field", biased, (0.03, 0.1, 0.3, 1.0)),
-    "field_dense": lambda side: biased(0.3, places=False),
+    **ladder("field", biased, (0.1, 0.3, 1.0)),
+    "field_dense": of(biased, 0.3, places=False),
     "ties_up": plain(ties_up),
     "relu": plain(relu),
 }
@@ -435,26 +449,18 @@ NOTHING: Ladder = {
     "other": of(mixed, 1.0),
     "other_dense": of(mixed, 1.0, True),
     "global_sign": plain(global_sign),
-    "random_tiling_2": lambda side: blocking.RandomTiling(seed=2),
+    "random_tiling_2": lambda side, b: blocking.RandomTiling(b, seed=2),
 }
 TWO_METHODS: Ladder = {
-    "two_methods": lambda side: Law(majority.mean_h, shifted(1.0).drawn),
-    "two_methods_flip": lambda side: Law(majority.mean_h, flipped(0.1).drawn),
-    "two_methods_dense": lambda side: Law(majority.mean_h, mixed(0.3).drawn, True),
-    "wrong_scale": lambda side: Law(lambda v: 0.5 * majority.mean_h(v), majority.sample_h),
-    "other_units": lambda side: Law(rg.BernoulliBlock(1.0).mean_h, zero_one(rg.BernoulliBlock(1.0)).sample_h),
+    "two_methods": lambda side, b: Law(rg.Majority(b).mean_h, shifted(1.0, b=b).drawn),
+    "two_methods_flip": lambda side, b: Law(rg.Majority(b).mean_h, flipped(0.1, b=b).drawn),
+    "two_methods_dense": lambda side, b: Law(rg.Majority(b).mean_h, mixed(0.3, b=b).drawn, True),
+    "wrong_scale": lambda side, b: Law(lambda v: 0.5 * rg.Majority(b).mean_h(v), rg.Majority(b).sample_h),
+    "other_units": lambda side, b: Law(rg.BernoulliBlock(1.0, b).mean_h, zero_one(rg.BernoulliBlock(1.0, b)).sample_h),
 }
-UNTRAINED: Ladder = {"rbm_untrained": lambda side: rg.untrained_rbm(side * side, side * side // 4, 1)}
-KINDS: tuple[tuple[str, tuple[str, ...], Ladder], ...] = (  # kind, the verdicts that are right, maps
-    ("control, a step", (RG_STEP,), STEPS),
-    ("control, local", (LOCAL,), controls("decimation", "bernoulli_0.5", "bernoulli_0.25", "bernoulli_0.1")),
-    ("control, features", (FEATURES,), {**controls("random_tiling", "far_majority"), **UNTRAINED}),
-    ("a step, written otherwise", (RG_STEP,), RENAMED),
-    ("a step with noise", (RG_STEP,), NOISY),
-    ("on its way", (RG_STEP, LOCAL), ON_THEIR_WAY),
-    ("washes out", (LOCAL,), WASHING_OUT),
-    ("window", (RG_STEP,), WINDOWS),
-    ("very wide window", (RG_STEP,), WIDE),
+UNTRAINED: Ladder = {"rbm_untrained": lambda side, b: rg.untrained_rbm(side * side, (side // b) ** 2, 1)}
+Kinds = tuple[tuple[str, tuple[str, ...], Ladder], ...]  # kind, the verdicts that are right, maps
+WRONG: Kinds = (  # whatever the ratio
     ("flipped as a whole", NOT_RG, ladder("flipped", flipped, SWITCHES[:5], both=True)),
     ("shifted as a whole", NOT_RG, ladder("shifted", shifted, SWITCHES, both=True)),
     ("mixed as a whole", NOT_RG, ladder("mixed", mixed, SWITCHES, both=True)),
@@ -467,9 +473,69 @@ KINDS: tuple[tuple[str, tuple[str, ...], Ladder], ...] = (  # kind, the verdicts
     ("nothing of v, or no place", NOT_RG, NOTHING),
     ("two methods that disagree", ERROR, TWO_METHODS),
 )
-MAPS = {name: Known(make, right, kind) for kind, right, maps in KINDS for name, make in maps.items()}
+FEATURE_CONTROLS: Ladder = {**controls("random_tiling", "far_majority"), **UNTRAINED}
+DECIMATION: Ladder = {"decimation_dense": dense(control("decimation"))}
+KINDS: Mapping[int, Kinds] = {  # by the ratio; what noise the field stands follows from the exact gain
+    2: (
+        ("control, a step", (RG_STEP,), STEPS),
+        ("control, local", (LOCAL,), controls("decimation", "bernoulli_0.5", "bernoulli_0.25", "bernoulli_0.1")),
+        ("control, features", (FEATURES,), FEATURE_CONTROLS),
+        ("a step, written otherwise", (RG_STEP,), RENAMED),
+        ("a step with noise", (RG_STEP,), NOISY),
+        ("on its way", (RG_STEP, LOCAL), {**ladder("noise", noisy, (0.07, 0.1)), **bernoulli(0.6, 0.42)}),
+        (
+            "washes out",
+            (LOCAL,),
+            {
+                **ladder("noise", noisy, (0.2, 0.3, 0.4)),
+                **bernoulli(0.3, 0.2),
+                **DECIMATION,
+                "bernoulli_0.3_dense": dense(block(0.3)),
+            },
+        ),
+        ("window", (RG_STEP,), SQUARES),
+        (
+            "very wide window",
+            (RG_STEP,),
+            {
+                "window_6": window(6),
+                "window_8": window(8),
+                "gaussian_2": of(wide, gaussian(2.0, 10)),
+                "gaussian_2_soft": of(wide, gaussian(2.0, 10), 4.0),
+            },
+        ),
+        *WRONG,
+        ("makes a weak field", NOT_RG, ladder("field", biased, (0.03,))),  # at b = 3 within what is tolerated
+    ),
+    3: (
+        ("control, a step", (RG_STEP,), {**STEPS, **controls("bernoulli_0.5")}),
+        ("control, local", (LOCAL,), controls("decimation", "bernoulli_0.1")),
+        ("control, features", (FEATURES,), FEATURE_CONTROLS),
+        ("a step, written otherwise", (RG_STEP,), RENAMED),
+        ("a step with noise", (RG_STEP,), {**NOISY, **ladder("noise", noisy, (0.07,))}),
+        ("on its way", (RG_STEP, LOCAL), {**ladder("noise", noisy, (0.13, 0.2)), **bernoulli(0.35, 0.25, 0.2)}),
+        (
+            "washes out",
+            (LOCAL,),
+            {
+                **ladder("noise", noisy, (0.3, 0.4)),
+                **bernoulli(0.07),
+                **DECIMATION,
+                "bernoulli_0.1_dense": dense(block(0.1)),
+            },
+        ),
+        ("window", (RG_STEP,), NINES),
+        ("very wide window", (RG_STEP,), {"window_7": window(7), "window_9": window(9)}),
+        *WRONG,
+    ),
+}
+MAPS = {
+    b: {name: Known(make, right, kind) for kind, right, maps in kinds for name, make in maps.items()}
+    for b, kinds in KINDS.items()
+}
 
 if __name__ == "__main__":
-    for kind, right, maps in KINDS:
-        print(f"{kind} ({' or '.join(right)}): {', '.join(maps)}")
-    print(f"{len(MAPS)} maps")
+    for b, kinds in KINDS.items():
+        for kind, right, maps in kinds:
+            print(f"b = {b}, {kind} ({' or '.join(right)}): {', '.join(maps)}")
+        print(f"b = {b}: {len(MAPS[b])} maps")

@@ -40,7 +40,7 @@ def test_no_stored_verdict_is_wrong_and_few_are_undecided(calibration, as_users_
     """With 20,000 samples at most one in ten may be undecided; with 2,000 any number, but none may be wrong."""
     undecided, total = {}, {}
     for record, majority in calibration.beside_majority(calibration.records()):
-        found, known = calibration.verdict(record, majority).name, calibration.MAPS[record["map"]]
+        found, known = calibration.verdict(record, majority).name, calibration.known(record)
         samples = record["samples"]
         total[samples] = total.get(samples, 0) + 1
         if found not in known.right:

@@ -19,8 +19,9 @@ a reflection of the coarse lattice. What is measured must not depend on the choi
     weight     w_a ∝ p_a(c_a)²: the error of a centre that noise moves goes as 1/p_a(c_a)
     site       of units that come as a lattice: their own, up to the reflection or transposition of the square that
                brings their centres to it. Of others: the one-to-one assignment to the sites S_k + o, S_k the centres of
-               the a×a tiles, that minimises Σ_a w_a d(c_a, S_k(a) + o)², d on the torus (Kuhn 1955), by turns with the
-               offset o of all
+               the a×a tiles, that minimises Σ_a w_a min(d, a)², d = d(c_a, S_k(a) + o) on the torus (Kuhn 1955), by
+               turns with the offset o of all that are nearer than a. Farther than a spacing no unit is at its site:
+               those get what is left, and push none aside (partial transport: Caffarelli and McCann 2010)
     residual   √(Σ_a w_a d² / Σ_a w_a), in lattice spacings
 
 At T_c pictures fall only as r^(−1/4): the centroid of P², the textbook's centre, is pulled about by the background,
@@ -48,6 +49,8 @@ SMALLEST = float(np.finfo(np.float64).tiny)
 RANDOM_CENTRES = 1024  # thrown, in all, for the residual of random ones
 LEAST_WEIGHT = 1e-12  # of the largest: of a centre without height
 TURNS = 2  # of assignment and offset: 8 lower the mean square of random centres by 0.2 %
+REACH = 1.0  # spacings, of a unit to its site: the next site is so far
+BEYOND = 1e-3  # of a square: units without a place of their own still go to the nearest of what is left
 CLEAR_SIGN = 5.0  # standard errors of ⟨M h⟩ of independent v and h: of 1024 units none is so far off by chance
 TURNED = 0.5  # a lattice is taken as turned if that leaves less than this share of the residual
 
@@ -388,6 +391,7 @@ def fit(centre: np.ndarray, weight: np.ndarray, side: int, size: int) -> tuple[n
     and mean displacement then improve it by turns. Cost: 0.3 s for 1024 units, 0.01 s for 256.
     """
     spacing = size / side
+    reach = (REACH * spacing) ** 2
     along = (np.arange(side) + 0.5) * spacing - 0.5  # sites are points: a tile of two has its centre at ½
     sites = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
     if not len(centre):
@@ -397,8 +401,10 @@ def fit(centre: np.ndarray, weight: np.ndarray, side: int, size: int) -> tuple[n
     offset = np.angle((share * waves).sum(axis=0)) * spacing / (2 * np.pi)
     for _ in range(TURNS):
         squares = (torus(centre[:, None] - (sites + offset), size) ** 2).sum(axis=-1)
-        _, taken = linear_sum_assignment(weight[:, None] * squares)
-        offset = offset + (share * torus(centre - (sites + offset)[taken], size)).sum(axis=0)
+        _, taken = linear_sum_assignment(weight[:, None] * (np.minimum(squares, reach) + BEYOND * squares))
+        away = torus(centre - (sites + offset)[taken], size)
+        home = share * ((away**2).sum(axis=1) < reach)[:, None]
+        offset = offset + (home * away).sum(axis=0) / max(float(home.sum()), SMALLEST)
     distance = np.hypot(*torus(centre - (sites + offset)[taken], size).T)
     whole = np.floor(offset / spacing + 0.5)  # a shift by whole tiles renames the sites
     row, column = (np.array(np.divmod(taken, side)) + whole.astype(np.int64)[:, None]) % side
