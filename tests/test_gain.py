@@ -13,7 +13,7 @@ from rgstep.controls import HAND_MADE, KNOWN
 from rgstep.estimates import Estimate
 from rgstep.fate import fate
 from rgstep.instruments import LOCALITY
-from rgstep.instruments.gain import exact_gain, margin, measure
+from rgstep.instruments.gain import exact_gain, margin, measure, of_majority
 from rgstep.results import FATES, LOCAL, Diagnostic, Quantity
 
 REACHES, WASHES_OUT, ELSEWHERE = FATES
@@ -47,6 +47,15 @@ def test_published_numbers():
     assert exact_gain(rg.CrossMajority()) == 1.875
     assert float(margin(exact_gain(rg.BernoulliBlock(CRITICAL_WEIGHT)), 2)) == pytest.approx(0, abs=2e-6)
     assert exact_gain(lambda v: v) is None
+
+
+def test_blocks_of_two_sites_are_held_against_three():
+    """A majority of two spins washes out, 1 < 2^(1/16), and cannot be the measure; that of five is a step."""
+    root2 = math.sqrt(2)
+    assert of_majority(2) == 1 < root2 ** (1 / 8)
+    assert margin(of_majority(2), root2) < 0
+    assert margin(of_majority(5), root2) > 1
+    assert margin(of_majority(3), root2) == pytest.approx(1)
 
 
 def test_windows_by_enumeration_of_all_states():

@@ -127,7 +127,7 @@ class Scale:
     """The side L of the spins' lattice, the factor b of a map, whether its h is other than ±1, and how many steps."""
 
     side: int
-    block: int
+    block: float
     real: bool = False
     steps: int = 1
 
@@ -296,8 +296,8 @@ def apply(
         return measured
     if not found:
         none = (
-            f"nothing that a criterion looks at was measured at L = {scale.side}, b = {scale.block} from {samples:,} "
-            "samples: more samples, a larger lattice or a map with places would give it"
+            f"nothing that a criterion looks at was measured at L = {scale.side} from {samples:,} samples: more, "
+            "a larger lattice or a map with places would give it"
         )
         return replace(measured, why=f"{none}; {measured.why}")
     found += lacking(criteria, measured, scale)

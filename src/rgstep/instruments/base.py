@@ -176,6 +176,11 @@ class Subject:
         return None if not side or self.moments.size % side else self.moments.size // side
 
     @property
+    def ratio(self) -> float:
+        """The factor b by which lengths are divided, √(sites/units), with or without a coarse lattice."""
+        return self.block or self.moments.size / math.sqrt(len(self.gauge.sign))
+
+    @property
     def real(self) -> bool:
         """Whether h has places and other values than ±1."""
         return self.placed is not None and self.placed.dtype != np.int8

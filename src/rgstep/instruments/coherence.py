@@ -19,8 +19,9 @@ v, or is flipped, moved or turned as a whole, adds f-fold the spectrum of the fi
 times larger at k = 0 than at 2π/l and grows as l^{7/4} beside the noise. Flips and other v spoil k = 0, moves and turns
 2π/l.
 
-Units at irregular places mix wave vectors a little; ρ² is therefore the share of h_k that all waves of v up to
-√2 · 2π/l explain together, the same thing for a map that commutes with translations.
+Units that fill no lattice have their waves at their centres. Irregular places mix wave vectors a little; ρ² is
+therefore the share of h_k that all waves of v up to √2 · 2π/l explain together, the same thing for a map that commutes
+with translations.
 """
 
 import math
@@ -48,10 +49,14 @@ CAPTION = (
 
 def coefficients(side: int) -> np.ndarray:
     """Return cosines and sines of `WAVES` over an l-by-l lattice, `(site, 9)`, divided by the number of sites."""
-    row, column = np.divmod(np.arange(side**2), side)
-    phases = [2 * np.pi * (a * row + b * column) / side for a, b in WAVES]
+    return coefficients_at(np.stack(np.divmod(np.arange(side**2), side), axis=1), side)
+
+
+def coefficients_at(places: np.ndarray, size: int) -> np.ndarray:
+    """Return cosines and sines of `WAVES` at places on a torus of a side, `(place, 2)`, divided by their number."""
+    phases = [2 * np.pi * (places @ wave) / size for wave in WAVES]
     columns = [part for phase in phases for part in (np.cos(phase), np.sin(phase))]
-    return np.stack([columns[0], *columns[2:]], axis=1).astype(np.float32) / np.float32(side**2)
+    return np.stack([columns[0], *columns[2:]], axis=1).astype(np.float32) / np.float32(len(places))
 
 
 def components(wave: int) -> list[int]:
@@ -122,19 +127,20 @@ def numbers(rho2: np.ndarray, noise: np.ndarray, units: int) -> dict[str, np.nda
 
 
 def measure(subject: Subject) -> Row:
-    """Return coherence and noise of the first map's h at k = 0, and where its units have places at 2π/l."""
-    placed, units = subject.placed, len(subject.gauge.sign)
-    if placed is None:
-        h, waves = subject.hidden, (subject.gauge.sign / units).astype(np.float32)[:, None]
+    """Return coherence and noise of the first map's h at k = 0 and at 2π/l; by centres where units fill no lattice."""
+    h, gauge = subject.placed, subject.gauge
+    units = len(gauge.sign)
+    if h is not None:
+        waves = coefficients(h.shape[1])
     else:
-        h, waves = placed, coefficients(placed.shape[1])
-    rho2, power = shares(second_moments(subject.ensemble, h, waves), 1 if placed is None else len(WAVES))
+        h, waves = subject.hidden, coefficients_at(gauge.centre, gauge.size) * gauge.sign[:, None]
+    rho2, power = shares(second_moments(subject.ensemble, h, waves), len(WAVES))
     noise = noise_of(rho2, power, units)
     sets = numbers(rho2, noise, units)
     quantities = {name: Quantity(estimated(values)) for name, values in sets.items() if np.isfinite(values).all()}
     says = "coherence of h as drawn with its own v; noise ν in units of v's field, white for a local map"
-    if placed is None:
-        return Diagnostic(None, f"{says}; k = 0 alone, since the units have no places", quantities), {}
+    if subject.placed is None:
+        says += "; the units fill no square lattice, and their waves are taken at the centres of what they look at"
     spectrum = estimated(np.where(np.isfinite(noise), noise, 0.0))
     arrays = {"noise": np.asarray(spectrum.value), "noise_error": np.asarray(spectrum.error)}
     return Diagnostic(None, says, quantities), arrays

@@ -54,6 +54,7 @@ CAPTION = (
     "rule of 2×2 blocks has 1.5."
 )
 MOST_DRAWN = 2**16  # configurations
+LEAST_BLOCK = 3  # sites, of the least block whose majority rule does not wash out the field
 REACH = 2.0  # coarse spacings about a unit, at least, from which its gain is read
 WIDER = 2.0  # times the rms radius of what the units respond to
 CLEAR = 4.5  # standard errors of a response that counts for that radius
@@ -112,9 +113,13 @@ def _(coarse: Scrambled) -> float | None:
 
 
 def margin(gain: np.ndarray | float, block: float) -> np.ndarray:
-    """Return how far a gain is from the edge at which fields wash out, 1 for the majority rule of the block."""
+    """Return how far a gain is from the edge at which fields wash out, 1 for the majority rule of the block.
+
+    Blocks of less than three sites are held against three: majority of two spins has ties in half of all cases, a gain
+    of 1, and washes out itself.
+    """
     edge = block**Ising.DELTA_SIGMA
-    return np.asarray((np.asarray(gain) - edge) / (of_majority(max(2, round(block**2))) - edge))
+    return np.asarray((np.asarray(gain) - edge) / (of_majority(max(LEAST_BLOCK, round(block**2))) - edge))
 
 
 def fair_spins(samples: int, size: int, rng: Rng) -> Samples:
@@ -165,7 +170,7 @@ def window(response: Estimate, block: float) -> tuple[np.ndarray, float]:
 
 def measure(subject: Subject) -> Row:
     """Return the gain, exact where it is known, and where it lies between the edge and the majority rule."""
-    block = math.sqrt(subject.system.size**2 / len(subject.gauge.sign))
+    block = subject.ratio
     if block <= 1:
         return Diagnostic(None, "not measured: h has as many units as v has sites, no change of scale", {}), {}
     if not subject.gauge.alive.any():
