@@ -49,7 +49,7 @@ assert_type(rg.assess(rbm, ensemble).bennett, rg.Estimate | None)
 # what is stored
 for thing in (ensemble, rbm, found):
     rg.save(Path("file.npz"), thing, force=True)
-assert_type(rg.load("file.npz"), rg.Ensemble | rg.RBM | rg.Report | list[rg.RBM])
+assert_type(rg.load("file.npz"), rg.Ensemble | rg.RBM | rg.Stack | rg.Report | list[rg.RBM])
 
 try:
     rg.load("nothing")

@@ -24,6 +24,8 @@ from .progress import progress_bars as progress_bars
 from .report import Report as Report
 from .samplers.sample import sample as sample
 from .samplers.stream import IsingStream as IsingStream
+from .stack import Stack as Stack
+from .stack import train_stack as train_stack
 from .store import load as load
 from .store import save as save
 from .types import CoarseGraining as CoarseGraining

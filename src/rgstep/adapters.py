@@ -59,6 +59,11 @@ class Checked:
     inner: CoarseGraining
     name: str
 
+    @property
+    def irregular(self) -> bool:
+        """Whether h comes on a lattice whose units do not all do the same, as the placed units of a network."""
+        return bool(getattr(self.inner, "irregular", False))
+
     def mean_h(self, v: Samples) -> Field:
         """Return the map's E[h | v], checked."""
         return as_floats(self.call(self.inner.mean_h, v))
@@ -175,7 +180,7 @@ def as_maps(value: object, name: str) -> list[CoarseGraining]:
     Raises:
         InputError: for an empty sequence, or if one of them is no map.
     """
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         return [as_map(value, name)]
     if not value:
         message = f"map {name!r} is an empty sequence: give one map, or several in the order of their levels"

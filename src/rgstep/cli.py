@@ -228,6 +228,10 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train on fresh configurations of the same L and T, none seen twice.")
     ] = False,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="Train networks one on h of another, each halving the lattice.")
+    ] = False,
+    levels: Annotated[int | None, typer.Option(help="How many networks of a stack; down to side 4 by default.")] = None,
     checkpoints: Annotated[
         Path | None, typer.Option(help="Folder for checkpoints; the same command goes on from the last one.")
     ] = None,
@@ -236,7 +240,7 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train an RBM on configurations from a file."""
+    """Train an RBM, or a stack of them, on configurations from a file."""
     with loading(quiet) as progress:
         from rgstep.jobs import parse_temperature, train_to_file
 
@@ -249,6 +253,8 @@ def train(
             settings={"steps": steps},
             temperature=None if temperature is None else parse_temperature(temperature),
             fresh=fresh,
+            stack=stack,
+            levels=levels,
             checkpoints=checkpoints,
             force=force,
             progress=progress,

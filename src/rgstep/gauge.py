@@ -174,6 +174,7 @@ class Gauge:
         distance: of each unit's centre from its site, in lattice spacings, `(unit,)`; NaN for units that are not alive.
         size: the side L of the lattice of v.
         turn: which of `symmetries` brings a given lattice to its sites; 0 for the lattice as it came.
+        regular: whether all units of a given lattice are asked to do the same, each at its place.
     """
 
     sign: np.ndarray
@@ -187,6 +188,7 @@ class Gauge:
     distance: np.ndarray
     size: int
     turn: int = 0
+    regular: bool = True
 
     @property
     def side(self) -> int:
@@ -195,8 +197,8 @@ class Gauge:
 
     @property
     def tiles(self) -> bool:
-        """Whether the units came as a square lattice that tiles the fine one."""
-        return self.given and self.side > 0 and self.size % self.side == 0
+        """Whether the units came as a square lattice that tiles the fine one, each at its place."""
+        return self.given and self.regular and self.side > 0 and self.size % self.side == 0
 
     @property
     def constant(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
@@ -54,20 +54,22 @@ from rgstep.page import write_page
 from rgstep.report import Report, load_report
 from rgstep.samplers.sample import HOUR, sample
 from rgstep.samplers.stream import IsingStream
+from rgstep.stack import BLOCK, Layer, Stack, fitting, nulls, train_stack, with_first
 from rgstep.store import (
     NETWORK_FILES,
     check_name,
     load_configurations,
-    load_network,
-    load_rbm,
+    load_networks,
     save_ensemble,
     save_rbm,
+    save_stack,
 )
 from rgstep.types import Progress
 
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
+STACK = "stack"  # a stack of networks of the preset `default`; stack_koch2020 of another
 SIZE, SAMPLES = 32, 20_000  # of a comparison, unless others are asked for
 ON_FRESH = "default"  # the preset that trains on fresh configurations; those of the literature had fixed sets
 HELD_OUT_SEED = 2**32  # added to the seed of the comparison
@@ -247,13 +249,16 @@ def check(comparison: Comparison) -> dict[str, object]:
         if names_a_file(name):
             label, given = map_from_file(name)
             as_map(given, label)
-            if isinstance(given, RBM) and given.visible != system.size**2:
+            visible = visible_of(given)
+            if visible not in (None, system.size**2):
                 message = (
-                    f"map {name!r} is a network of {given.visible} visible units, a lattice of side {system.size} has "
+                    f"map {name!r} is a network of {visible} visible units, a lattice of side {system.size} has "
                     f"{system.size**2} sites: compare at the size that it was trained on"
                 )
                 raise InputError(message)
             user_maps[label if label not in reserved() | user_maps.keys() else name] = given
+        elif stacked(name):
+            require_stack(comparison, stacked(name))
         elif name not in HAND_MADE and preset_of(name) not in PRESETS and name != UNTRAINED:
             kind = "map"
             raise unknown_name(kind, name, reserved())
@@ -261,6 +266,33 @@ def check(comparison: Comparison) -> dict[str, object]:
             settings(preset_of(name), {"steps": comparison.steps})
     check_memory(comparison)
     return user_maps
+
+
+def visible_of(given: object) -> int | None:
+    """Return how many visible units a network has, or the first of a stack; None for any other map."""
+    first = next((layer.rbm for number, layer in given.networks() if number == 1), None) if is_stack(given) else given
+    return first.visible if isinstance(first, RBM) else None
+
+
+def is_stack(given: object) -> TypeGuard[Stack]:
+    """Whether a map is a stack of networks."""
+    return isinstance(given, Stack)
+
+
+def stacked(name: str) -> str:
+    """Return the preset of a stack that a map's name refers to, `stack` or `stack_koch2020`; "" for other names."""
+    preset = "default" if name == STACK else name.removeprefix(f"{STACK}_") if name.startswith(f"{STACK}_") else ""
+    return preset if preset in PRESETS else ""
+
+
+def require_stack(comparison: Comparison, preset: str) -> None:
+    """Raise `InputError` unless a stack of a preset can be trained for a comparison."""
+    settings(preset, {"steps": comparison.steps})
+    fitting(comparison.size, None)
+    if comparison.block != BLOCK or comparison.hidden is not None:
+        asked = f"block = {comparison.block}" if comparison.block != BLOCK else f"hidden = {comparison.hidden}"
+        message = f"{asked} with a stack: its networks halve the lattice, a unit for each 2×2 block; leave it out"
+        raise InputError(message)
 
 
 def names_a_file(name: str) -> bool:
@@ -271,13 +303,14 @@ def names_a_file(name: str) -> bool:
 def map_from_file(name: str) -> tuple[str, object]:
     """Return a short name and the map: an object of a Python file, or a network of any file that holds one."""
     if name.endswith(NETWORK_FILES):
-        return Path(name).stem, load_network(name)
+        return Path(name).stem, load_networks(name)
     return name.rpartition(":")[2], load_map(name)
 
 
 def reserved() -> set[str]:
     """Return the names of all built-in maps."""
-    return {*HAND_MADE, UNTRAINED, *(PREFIX + preset for preset in PRESETS)}
+    stacks = (f"{STACK}_{preset}" for preset in PRESETS)
+    return {*HAND_MADE, UNTRAINED, *(PREFIX + preset for preset in PRESETS), STACK, *stacks}
 
 
 def preset_of(name: str) -> str:
@@ -324,6 +357,8 @@ def build(
         maps[UNTRAINED + suffix] = untrained_rbm(comparison.size**2, comparison.units, comparison.seed + s)
     for preset in dict.fromkeys(n for n in judged if n in PRESETS):
         maps |= trained(preset, comparison, ensemble, progress)
+    for preset in dict.fromkeys(filter(None, map(stacked, judged))):
+        maps |= trained_stacks(preset, comparison, ensemble, progress)
     return with_nulls(assessed({**maps, **user_maps}, comparison, progress), comparison.seed)
 
 
@@ -353,6 +388,20 @@ def trained(preset: str, comparison: Comparison, ensemble: Ensemble, progress: P
             control, ensemble, units, seed, preset=preset, steps=steps, progress=labelled(progress, f"on {control}")
         )
     return networks
+
+
+def trained_stacks(
+    preset: str, comparison: Comparison, ensemble: Ensemble, progress: Progress | None
+) -> dict[str, Stack]:
+    """Return the stacks of one preset by name, one for each seed, and beside the first its nulls."""
+    name, stacks = f"{STACK}_{preset}", {}
+    for s in range(comparison.seeds):
+        suffix = "" if s == 0 else f"~{s + 1}"
+        data = fresh(comparison, s) if preset == ON_FRESH and not comparison.given else ensemble
+        stage, seed = labelled(progress, suffix), comparison.seed + s
+        stacks[name + suffix] = train_stack(data, seed=seed, preset=preset, steps=comparison.steps, progress=stage)
+    beside = nulls(stacks[name], ensemble, comparison.seed, steps=comparison.steps, progress=labelled(progress, "null"))
+    return {**stacks, **{f"{name}@{null}": stack for null, stack in beside.items()}}
 
 
 def fresh(comparison: Comparison, s: int) -> IsingStream:
@@ -398,8 +447,11 @@ def save_inputs(folder: Path, ensemble: Ensemble, maps: Mapping[str, Any]) -> No
     """Write the configurations and the networks beside the results, for whoever wants to go on from them."""
     save_ensemble(folder / "ensemble.npz", ensemble)
     for name, given in maps.items():
+        path = folder / "networks" / f"{file_name(name)}.npz"
         if isinstance(given, RBM):
-            save_rbm(folder / "networks" / f"{file_name(name)}.npz", given)
+            save_rbm(path, given)
+        elif is_stack(given) and len(dict(given.networks())) == len(given):
+            save_stack(path, given)
 
 
 def parse_temperature(text: str) -> float:
@@ -476,26 +528,64 @@ def train_to_file(
     *,
     temperature: float | None = None,
     fresh: bool = False,
+    stack: bool = False,
+    levels: int | None = None,
     checkpoints: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a network on configurations from a file, or on fresh ones of the same model, into another file.
 
-    The temperature is needed where the file, of another program, has none or several. Returns the network's settings
-    and last readings.
+    The temperature is needed where the file, of another program, has none or several. With `stack`, networks are
+    trained one on h of another, `levels` of them. Returns the network's settings and last readings.
     """
     check_file(out, force)
+    if stack and hidden is not None:
+        message = f"hidden = {hidden} with a stack: its networks have a unit for each 2×2 block; leave it out"
+        raise InputError(message)
+    if levels is not None and not stack:
+        message = f"levels = {levels} without a stack: add --stack, or leave it out"
+        raise InputError(message)
     ensemble = load_configurations(data, temperature)
     source = IsingStream(ensemble.system.size, ensemble.system.temperature, seed) if fresh else ensemble
-    rbm = train_rbm(source, hidden, seed, preset=preset, checkpoints=checkpoints, progress=progress, **settings)
+    rest: dict[str, Any] = {"preset": preset, "checkpoints": checkpoints, "progress": progress, **settings}
+    if stack:
+        found = train_stack(source, levels, seed, **rest)
+        save_stack(out, found)
+        return {**found.origin, "levels": [about_level(layer) for _, layer in found.networks()], "file": str(out)}
+    rbm = train_rbm(source, hidden, seed, **rest)
     save_rbm(out, rbm)
     last = {f"final_{name}": float(curve[-1]) for name, curve in rbm.history.items() if name != "step"}
     return {**rbm.origin, **last, "file": str(out)}
 
 
+def about_level(layer: Layer) -> dict[str, Any]:
+    """Return what became of a network of a stack, in plain values."""
+    residual, at_random = layer.residual
+    return {
+        "units": layer.rbm.hidden,
+        "dead": len(layer.dead),
+        "extended": len(layer.extended),
+        "from_site": residual,
+        "from_site_at_random": at_random,
+        **{f"final_{name}": float(curve[-1]) for name, curve in layer.rbm.history.items() if name != "step"},
+    }
+
+
+def summary_of_stack(summary: Mapping[str, Any]) -> str:
+    """Return what the training of a stack did and what to do next, in a few lines."""
+    lines = [
+        f"level {number}: {level['units']} units, {level['dead']} dead, {level['extended']} spread over the lattice; "
+        f"{level['from_site']:.2f} spacings from their sites ({level['from_site_at_random']:.2f} at random)"
+        for number, level in enumerate(summary["levels"], start=1)
+    ]
+    return "\n".join([*lines, f"file: {summary['file']}", f"next: rgstep compare --map {summary['file']}"])
+
+
 def summary_of_training(summary: Mapping[str, Any]) -> str:
     """Return what a training did and what to do next, in a few lines; `--json` prints every setting."""
+    if "levels" in summary and isinstance(summary["levels"], list):
+        return summary_of_stack(summary)
     named = ["preset", "method", "k", "chains", "batch", "steps", "optimiser", "learning_rate", "schedule"]
     readings = {
         "pseudo-likelihood per site": summary["final_pseudo_likelihood"],
@@ -521,16 +611,20 @@ def assess_file(
     checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> Assessment:
-    """Assess a network by fresh configurations at a temperature, and write the result into its record."""
+    """Assess a network, or the first of a stack, by fresh configurations, and write the result into its record."""
     if samples < FEWEST_HELD_OUT:
         message = f"samples = {samples}: an assessment needs at least {FEWEST_HELD_OUT} configurations for its errors"
         raise InputError(message)
-    rbm = load_rbm(network)
+    given = load_networks(network)
+    rbm = given if isinstance(given, RBM) else next(layer.rbm for _, layer in given.networks())
     side = require_square(rbm)
     trajectory = load_checkpoints(checkpoints) if checkpoints is not None else []
     held_out = sample(side, temperature, samples, seed + HELD_OUT_SEED, mode="thin", progress=progress)
     found = assess(rbm, held_out, seed, trajectory=trajectory, progress=progress)
-    save_rbm(network, with_assessment(rbm, found))
+    if isinstance(given, Stack):
+        save_stack(network, with_first(given, with_assessment(rbm, found)))
+    else:
+        save_rbm(network, with_assessment(rbm, found))
     return found
 
 

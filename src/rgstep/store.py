@@ -1,7 +1,7 @@
 """What is stored: `save` writes it, `load` reads it back, whatever it is.
 
-Ensembles and networks are one `.npz` file each, versioned, written whole, checked on reading; a report is a folder.
-Networks are `.safetensors` files as well, and are read from the files of other programs.
+Ensembles, networks and stacks of networks are one `.npz` file each, versioned, written whole, checked on reading; a
+report is a folder. Networks are `.safetensors` files as well, and are read from the files of other programs.
 
 Spins are stored as bits, 128 bytes for a 32×32 configuration. What is not an array (model, origin) is one JSON text
 in the array `meta`.
@@ -27,18 +27,23 @@ from rgstep.nets.tensor_files import SAFETENSORS, STATE_FILES, load_safetensors,
 from rgstep.nets.training import load_checkpoints
 from rgstep.packed import PackedSpins
 from rgstep.report import Report, load_report
+from rgstep.stack import STACK, Layer, Stack
 
 FORMAT = 1
 ARCHIVES_OF_RBMS = (".h5", ".hdf5")
 NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS, *STATE_FILES)
 TEMPERATURES = {"temp", "temps", "temperature", "temperatures"}  # names of arrays of them, in any case, and T
 SAME_TEMPERATURE = 1e-5  # relative: files hold float32, and users type six digits
-MADE_BY = {"ensemble": "; 'rgstep sample' writes one", "rbm": "; 'rgstep train' writes one"}
+MADE_BY = {
+    "ensemble": "; 'rgstep sample' writes one",
+    "rbm": "; 'rgstep train' writes one",
+    "stack": "; 'rgstep train --stack' writes one",
+}
 
 
 @checked(path=PATH, force=FLAG)
-def save(path: str | Path, thing: Ensemble | RBM | Report, *, force: bool = False) -> None:
-    """Write an ensemble or a network into a file, a report into a folder.
+def save(path: str | Path, thing: Ensemble | RBM | Stack | Report, *, force: bool = False) -> None:
+    """Write an ensemble, a network or a stack of networks into a file, a report into a folder.
 
     Args:
         path: a file ending in `.npz`, for a network also in `.safetensors`; for a report a folder.
@@ -46,21 +51,23 @@ def save(path: str | Path, thing: Ensemble | RBM | Report, *, force: bool = Fals
         force: for a report, replace one that is there. A file is replaced anyway.
 
     Raises:
-        InputError: for anything else than these three, or a path that cannot be written.
+        InputError: for anything else than these four, or a path that cannot be written.
     """
     if isinstance(thing, Ensemble):
         save_ensemble(path, thing)
     elif isinstance(thing, RBM):
         save_rbm(path, thing)
+    elif isinstance(thing, Stack):
+        save_stack(path, thing)
     elif isinstance(thing, Report):
         thing.save(path, force)
     else:
-        message = f"thing is a {type(thing).__name__}: what is stored is an Ensemble, an RBM or a Report"
+        message = f"thing is a {type(thing).__name__}: what is stored is an Ensemble, an RBM, a Stack or a Report"
         raise InputError(message)
 
 
 @checked(path=PATH)
-def load(path: str | Path) -> Ensemble | RBM | Report | list[RBM]:
+def load(path: str | Path) -> Ensemble | RBM | Stack | Report | list[RBM]:
     """Read what `save` wrote, and what else holds networks.
 
     Args:
@@ -81,6 +88,8 @@ def load(path: str | Path) -> Ensemble | RBM | Report | list[RBM]:
         meta, arrays = contents(path)
         if meta.get("kind") == "rbm":
             return as_network(path, meta, arrays)
+        if meta.get("kind") == "stack":
+            return as_stack(path, meta, arrays)
         return as_ensemble(path, meta, arrays)
 
 
@@ -116,6 +125,20 @@ def as_ensemble(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, 
         raise InputError(message)
     system = Ising(ising(size, 1.0).size, float(meta["coupling"]))
     return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
+
+
+@checked(path=PATH)
+def load_networks(path: str | Path) -> RBM | Stack:
+    """Read a network from a file of any of `NETWORK_FILES`, or a stack of them.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds something else.
+    """
+    if Path(path).suffix != ".npz":
+        return load_network(path)
+    with damaged(path):
+        meta, arrays = contents(path)
+        return as_stack(path, meta, arrays) if meta.get("kind") == "stack" else as_network(path, meta, arrays)
 
 
 @checked(path=PATH)
@@ -257,6 +280,58 @@ def as_network(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, n
     curves = sorted(name for name in arrays if name.startswith("history_"))
     history = {name.removeprefix("history_"): arrays[name] for name in curves}
     return RBM(arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"], dict(meta["origin"]), history)
+
+
+@checked(path=PATH, stack=STACK)
+def save_stack(path: str | Path, stack: Stack) -> None:
+    """Write a stack of networks, each with its places and signs, its origin and training curves.
+
+    Raises:
+        InputError: for one whose first map is no network, or a path that cannot be written.
+    """
+    networks = dict(stack.networks())
+    if len(networks) != len(stack):
+        message = f"{stack!r}: only networks are stored, and not all maps of this stack are"
+        raise InputError(message)
+    arrays: dict[str, np.ndarray] = {}
+    levels: list[dict[str, Any]] = []
+    for number, layer in networks.items():
+        rbm = layer.rbm
+        held = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
+        held |= {"order": layer.order, "sign": layer.sign}
+        held |= {f"history_{name}": values for name, values in rbm.history.items()}
+        arrays |= {f"level_{number}_{name}": values for name, values in held.items()}
+        units = {"dead": list(layer.dead), "extended": list(layer.extended), "residual": list(layer.residual)}
+        levels.append({"origin": dict(rbm.origin), **units})
+    write(path, "stack", {"origin": dict(stack.origin), "levels": levels}, arrays)
+
+
+@checked(path=PATH)
+def load_stack(path: str | Path) -> Stack:
+    """Read a stack that `save_stack` wrote.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds something else.
+    """
+    with damaged(path):
+        return as_stack(path, *contents(path))
+
+
+def as_stack(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Stack:
+    """Return the stack that a file holds."""
+    check_kind(path, meta, arrays, "stack", ("level_1_weights",))
+    layers = []
+    for number, level in enumerate(meta["levels"], start=1):
+        start = f"level_{number}_"
+        held = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+        rbm = as_network(path, {**meta, "kind": "rbm", "origin": level["origin"]}, held)
+        order, sign = held["order"], held["sign"]
+        if not np.array_equal(np.sort(order), np.arange(rbm.hidden)) or not np.isin(sign, (-1, 1)).all():
+            message = f"file {str(path)!r} is damaged: order or signs of level {number} are none of {rbm.hidden} units"
+            raise InputError(message)
+        units = (tuple(level["dead"]), tuple(level["extended"]), tuple(level["residual"]))
+        layers.append(Layer(rbm, order, sign, *units))
+    return Stack(tuple(layers), dict(meta["origin"]))
 
 
 @contextmanager

@@ -359,6 +359,8 @@ def step_of(
     pictures = connected_pictures(every, moments.size)
     clear = clear_signs(pictures.sum(axis=(1, 2)), every.hh * every.mm, len(source))
     found = gauge.find(pictures, every.hh - every.h**2, given=given, clear=clear)
+    if given and getattr(written.inner, "irregular", False):
+        found = replace(found, regular=False)
     return Step(written, hidden, moments, found)
 
 

@@ -421,7 +421,7 @@ def corners(gauge: Gauge, block: int) -> np.ndarray:
     Units that come as a lattice have the tiles of their sites. Of others the tile is the nearest to the unit's centre,
     wherever its site on the coarse lattice is: a layer whose units lie as they like is not thought the less of here.
     """
-    if gauge.given and gauge.site is not None:
+    if gauge.given and gauge.regular and gauge.site is not None:
         return gauge.site * block
     return np.asarray(np.floor(gauge.centre - (block - 1) / 2 + 0.5).astype(np.int64) % gauge.size)
 
