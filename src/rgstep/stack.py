@@ -138,10 +138,15 @@ class Stack(Sequence[CoarseGraining]):
         return f"Stack({', '.join(map(repr, self.layers))})"
 
 
+PLACED = instance(
+    (Ensemble, IsingStream),
+    "a stack needs configurations with places: give an Ensemble (rgstep.sample, rgstep.ensemble_from_array) or an "
+    "IsingStream",
+)
 STACK = instance(Stack, "give a stack, as of rgstep.train_stack or rgstep.load")
 
 
-@checked(levels=optional(COUNT), seed=SEED, checkpoints=optional(PATH), progress=PROGRESS)
+@checked(data=PLACED, levels=optional(COUNT), seed=SEED, checkpoints=optional(PATH), progress=PROGRESS)
 def train_stack(
     data: Ensemble | IsingStream,
     levels: int | None = None,
@@ -186,17 +191,11 @@ def train_stack(
     return built(source, [network] * count, seed, origin)
 
 
-def as_source(data: object, seed: int) -> Ensemble:
+def as_source(data: Ensemble | IsingStream, seed: int) -> Ensemble:
     """Return the configurations of whose h the later networks are trained."""
-    if isinstance(data, IsingStream):
-        return sample(data.system.size, data.system.temperature, FROM_STREAM, seed_of(seed, 0), mode="thin")
-    if not isinstance(data, Ensemble):
-        message = (
-            f"data is a {type(data).__name__}: a stack needs configurations with places, an Ensemble "
-            "(rgstep.sample, rgstep.ensemble_from_array) or an IsingStream"
-        )
-        raise InputError(message)
-    return data
+    if isinstance(data, Ensemble):
+        return data
+    return sample(data.system.size, data.system.temperature, FROM_STREAM, seed_of(seed, 0), mode="thin")
 
 
 def spins_of(level: Source) -> Ensemble | Samples:
