@@ -231,6 +231,19 @@ def networks() -> Iterator[Good]:
     yield Good("train_rbm with settings", rg.train_rbm, {**trained, **other_network}, also, slow=True)
 
 
+def stacks() -> Iterator[Good]:
+    """Stacks of networks: made of maps, trained, and asked."""
+    v, rng = ensemble().unpack(), np.random.default_rng(0)
+    yield Good("Stack", rg.Stack, {"layers": (rg.Majority(),), "origin": {"a": 1}})
+    stack = rg.Stack((rg.Majority(),))
+    yield Good("Stack.mean_h", stack.mean_h, {"v": v}, {"v": "configurations"})
+    yield Good("Stack.sample_h", stack.sample_h, {"v": v, "rng": rng}, {"v": "configurations"})
+    trained = {"data": ensemble(), "levels": 1, "seed": 0, "preset": "default", "checkpoints": None, "progress": silent}
+    also = {"checkpoints": PATHS, "levels": "levels|stack"}
+    settings = {"steps": 3, "batch": 5, "chains": 4}
+    yield Good("train_stack", rg.train_stack, {**trained, **settings}, also, slow=True)
+
+
 def configurations() -> Iterator[Good]:
     """What makes configurations, holds and measures them."""
     v, h, spins = ensemble(), rg.Majority(), ensemble().unpack()
@@ -308,7 +321,7 @@ def comparisons() -> Iterator[Good]:
 
 def everything() -> list[Good]:
     """Every call that works; files are written into the working folder."""
-    return [good for kind in (rules, networks, configurations, files, comparisons) for good in kind()]
+    return [good for kind in (rules, networks, stacks, configurations, files, comparisons) for good in kind()]
 
 
 # --- the harness

@@ -94,7 +94,7 @@ class Report:
             if any(name in entry.diagnostics for entry in self.maps.values()):
                 cells = [cell(name, entry.diagnostics.get(name), entry.verdict) for entry in self.maps.values()]
                 columns.append((name.replace("_", "\n") + lone_label(name), cells))
-        first = ("map", [shortened(name) for name in self.maps])
+        first = ("map", [shortened(name if len(name) <= LINE else name.replace("@", " @")) for name in self.maps])
         parts, used = [[first]], breadth(first)
         for column in columns:
             if used + breadth(column) > width and len(parts[-1]) > 1:

@@ -24,7 +24,19 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from rgstep.adapters import as_map
-from rgstep.arguments import COUNT, PATH, PROGRESS, SEED, InputError, checked, each, instance, optional, read_text
+from rgstep.arguments import (
+    COUNT,
+    PATH,
+    PLAIN,
+    PROGRESS,
+    SEED,
+    InputError,
+    checked,
+    each,
+    instance,
+    optional,
+    read_text,
+)
 from rgstep.blocking import Majority
 from rgstep.controls import permuted, unpermuted, untrained_like
 from rgstep.ensemble import ENSEMBLE, Ensemble, Level
@@ -93,6 +105,10 @@ class Layer:
         return f"Layer({', '.join([repr(self.rbm), *found])})"
 
 
+@checked(
+    layers=each(instance(CoarseGraining, "give maps, in the order of their levels, as of rgstep.train_stack")),
+    origin=PLAIN,
+)
 @dataclass(frozen=True, eq=False)
 class Stack(Sequence[CoarseGraining]):
     """Maps of neighbouring levels, the first of the configurations: `judge` takes their levels as they are.
@@ -102,10 +118,19 @@ class Stack(Sequence[CoarseGraining]):
     Attributes:
         layers: networks on lattices; the first may be a block rule.
         origin: how it was made, in plain values.
+
+    Raises:
+        InputError: for no layers, or one that is no map.
     """
 
     layers: tuple[CoarseGraining, ...]
     origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a stack of nothing."""
+        if not self.layers:
+            message = "layers = (): a stack has one map at least, as of rgstep.train_stack"
+            raise InputError(message)
 
     def __len__(self) -> int:
         """Return the number of levels above the configurations."""
