@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rgstep import RBM, InputError, untrained_rbm
+import rgstep as rg
+from rgstep import RBM, InputError, jobs, untrained_rbm
+from rgstep.battery import about
 from rgstep.lattice import shells
 from rgstep.nets import localisation as module
+from rgstep.nets.assessment import stored_assessment
 from rgstep.nets.localisation import (
     Localisation,
     localisation,
@@ -307,3 +310,31 @@ def test_the_centroid_is_rounded_into_the_lattice():
     marginal = np.zeros((8, 1))
     marginal[0], marginal[1], marginal[7] = 0.8, 0.1, 0.1 + 1e-17
     assert module.along(marginal, np)[0][0] < 8
+
+
+# --- the network that comes with the package
+
+
+def test_the_stored_network_is_localised_assessed_and_says_how_it_was_made():
+    stored = rg.load(jobs.LOCALISED_FILE)
+    assert (stored.visible, stored.hidden) == (1024, 256)
+    assert stored.origin["made_by"].startswith("rgstep sample critical.npz --size 32")
+    assert stored_assessment(stored, rg.CRITICAL_TEMPERATURE) is not None
+    sites = {name: np.median(participation_ratio(rbm.weights.T)) for name, rbm in networks_beside(stored).items()}
+    assert sites["stored"] < 40 < 200 < sites["untrained"]
+    assert "comes with rgstep; made by: rgstep sample" in about(stored)
+    assert "comes with" not in about(networks_beside(stored)["untrained"])
+
+
+def networks_beside(stored):
+    """The stored network, and an untrained one as large: the twin."""
+    return {"stored": stored, "untrained": rg.untrained_rbm(1024, 256, 0)}
+
+
+def test_it_is_judged_by_default_where_it_belongs():
+    critical = rg.CRITICAL_TEMPERATURE
+    assert jobs.LOCALISED in jobs.default_maps(32, critical, 2)
+    for other in ((16, critical, 2), (32, 3.0, 2), (32, critical, 4)):
+        assert jobs.LOCALISED not in jobs.default_maps(*other)
+    with pytest.raises(rg.InputError, match="'localised' is a network of 1024 visible units"):
+        rg.compare("out", size=16, maps=["localised"])

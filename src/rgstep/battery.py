@@ -18,6 +18,7 @@ from rgstep.fate import Fate, fate
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
 from rgstep.ising import CRITICAL_TEMPERATURE
+from rgstep.nets.rbm import RBM
 from rgstep.report import Report
 from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Rows, Scale, Verdict
 from rgstep.types import Progress
@@ -194,4 +195,6 @@ def about(given: object) -> str:
     """Return what a map is, in a few words; the dataclasses of this package print their settings."""
     if isinstance(given, list | tuple):
         return f"{len(given)} maps in sequence: {', '.join(about(one) for one in given)}"
+    if isinstance(given, RBM) and "made_by" in given.origin:
+        return f"{given!r}, which comes with rgstep; made by: {given.origin['made_by']}"
     return repr(given) if type(given).__module__.startswith("rgstep.") else f"user's {type(given).__name__}"

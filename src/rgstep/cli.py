@@ -126,7 +126,8 @@ def compare(
         typer.Option(
             "--map",
             metavar="NAME|file.py:object|FILE",
-            help="A map to measure beside the controls; repeat for more. Default: rbm_default and rbm_koch2020.",
+            help="A map to measure beside the controls; repeat for more. Default: rbm_default, rbm_koch2020, and at "
+            "L = 32 'localised', a trained network that comes with rgstep.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("runs/compare"),

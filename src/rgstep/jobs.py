@@ -59,6 +59,7 @@ from rgstep.store import (
     NETWORK_FILES,
     check_name,
     load_configurations,
+    load_network,
     load_networks,
     save_ensemble,
     save_rbm,
@@ -69,6 +70,10 @@ from rgstep.types import Progress
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
+LOCALISED = "localised"  # the network of the preset `mehta2014` that comes with the package, of docs/store_localised.py
+LOCALISED_FILE = Path(__file__).parent / "data" / "localised.npz"
+LOCALISED_SIZE = 32  # the side it was trained at, with a hidden unit for each 2×2 block
+DEFAULT_MAPS = (f"{PREFIX}default", f"{PREFIX}koch2020")
 STACK = "stack"  # a stack of networks of the preset `default`; stack_koch2020 of another
 SIZE, SAMPLES = 32, 20_000  # of a comparison, unless others are asked for
 ON_FRESH = "default"  # the preset that trains on fresh configurations; those of the literature had fixed sets
@@ -147,7 +152,7 @@ def compare(
     configurations: str | Path | None = None,
     block: int = 2,
     seed: int = 0,
-    maps: Sequence[str] = ("rbm_default", "rbm_koch2020"),
+    maps: Sequence[str] | None = None,
     seeds: int = 1,
     hidden: int | None = None,
     steps: int | None = None,
@@ -168,7 +173,8 @@ def compare(
             (`store.load_configurations`). Size, samples and temperature are then those of the file.
         block: side of the blocks.
         seed: of everything random.
-        maps: what is judged beside the controls; see `Comparison`.
+        maps: what is judged beside the controls; see `Comparison`. By default networks of the presets `default` and
+            `koch2020`, and at T_c and L = 32 the localised one that comes with the package.
         seeds: how many networks of each preset.
         hidden: units of a network, instead of one for each block.
         steps: updates of every training, instead of the preset's own.
@@ -184,8 +190,15 @@ def compare(
     given = None if configurations is None else given_configurations(Path(configurations), size, temperature, samples)
     side, T, number = described(given, size, temperature, samples)
     choice = (seeds, hidden, steps, controls, decoy, given is not None)
-    comparison = Comparison(side, T, number, block, seed, maps, *choice)
+    chosen = default_maps(side, T, block) if maps is None else maps
+    comparison = Comparison(side, T, number, block, seed, chosen, *choice)
     return run(comparison, Path(out), given, force=force, command=command, progress=progress)
+
+
+def default_maps(size: int, temperature: float, block: int) -> Sequence[str]:
+    """Return the maps of a comparison that names none: trained networks, and the stored one where it belongs."""
+    belongs = (size, block) == (LOCALISED_SIZE, BLOCK) and temperature == CRITICAL_TEMPERATURE
+    return (*DEFAULT_MAPS, LOCALISED) if belongs else DEFAULT_MAPS
 
 
 def given_configurations(path: Path, size: int | None, temperature: float | None, samples: int | None) -> Ensemble:
@@ -246,8 +259,8 @@ def check(comparison: Comparison) -> dict[str, object]:
     check_tiling(system.size, comparison.block)
     user_maps: dict[str, object] = {}
     for name in comparison.maps:
-        if names_a_file(name):
-            label, given = map_from_file(name)
+        if names_a_file(name) or name == LOCALISED:
+            label, given = (LOCALISED, load_network(LOCALISED_FILE)) if name == LOCALISED else map_from_file(name)
             as_map(given, label)
             visible = visible_of(given)
             if visible not in (None, system.size**2):
@@ -256,7 +269,8 @@ def check(comparison: Comparison) -> dict[str, object]:
                     f"{system.size**2} sites: compare at the size that it was trained on"
                 )
                 raise InputError(message)
-            user_maps[label if label not in reserved() | user_maps.keys() else name] = given
+            free = label == name or label not in reserved() | user_maps.keys()
+            user_maps[label if free else name] = given
         elif stacked(name):
             require_stack(comparison, stacked(name))
         elif name not in HAND_MADE and preset_of(name) not in PRESETS and name != UNTRAINED:
@@ -310,7 +324,7 @@ def map_from_file(name: str) -> tuple[str, object]:
 def reserved() -> set[str]:
     """Return the names of all built-in maps."""
     stacks = (f"{STACK}_{preset}" for preset in PRESETS)
-    return {*HAND_MADE, UNTRAINED, *(PREFIX + preset for preset in PRESETS), STACK, *stacks}
+    return {*HAND_MADE, UNTRAINED, LOCALISED, *(PREFIX + preset for preset in PRESETS), STACK, *stacks}
 
 
 def preset_of(name: str) -> str:
