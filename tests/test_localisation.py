@@ -320,7 +320,7 @@ def test_the_stored_network_is_localised_assessed_and_says_how_it_was_made():
     assert (stored.visible, stored.hidden) == (1024, 256)
     assert stored.origin["made_by"].startswith("rgstep sample critical.npz --size 32")
     assert stored_assessment(stored, rg.CRITICAL_TEMPERATURE) is not None
-    sites = {name: np.median(participation_ratio(rbm.weights.T)) for name, rbm in networks_beside(stored).items()}
+    sites = {name: np.median(participation_ratio(rbm.weights)) for name, rbm in networks_beside(stored).items()}
     assert sites["stored"] < 40 < 200 < sites["untrained"]
     assert "comes with rgstep; made by: rgstep sample" in about(stored)
     assert "comes with" not in about(networks_beside(stored)["untrained"])
