@@ -1,7 +1,7 @@
 """What is stored: `save` writes it, `load` reads it back, whatever it is.
 
-Ensembles and networks are one `.npz` file each, versioned, written whole, checked on reading; a report is a folder.
-Networks are `.safetensors` files as well, and are read from the files of other programs.
+Ensembles, networks and shared kernels are one `.npz` file each, versioned, written whole, checked on reading; a report
+is a folder. Networks are `.safetensors` files as well, and are read from the files of other programs.
 
 Spins are stored as bits, 128 bytes for a 32×32 configuration. What is not an array (model, origin) is one JSON text
 in the array `meta`.
@@ -22,6 +22,7 @@ from rgstep.ensemble import ENSEMBLE, Ensemble, ensemble_from_array
 from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import TEMPERATURE, Ising, ising
 from rgstep.nets.conversion import load_rbms
+from rgstep.nets.kernel import KERNEL, SharedKernel
 from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.tensor_files import SAFETENSORS, STATE_FILES, load_safetensors, load_state, save_safetensors
 from rgstep.nets.training import load_checkpoints
@@ -33,12 +34,16 @@ ARCHIVES_OF_RBMS = (".h5", ".hdf5")
 NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS, *STATE_FILES)
 TEMPERATURES = {"temp", "temps", "temperature", "temperatures"}  # names of arrays of them, in any case, and T
 SAME_TEMPERATURE = 1e-5  # relative: files hold float32, and users type six digits
-MADE_BY = {"ensemble": "; 'rgstep sample' writes one", "rbm": "; 'rgstep train' writes one"}
+MADE_BY = {
+    "ensemble": "; 'rgstep sample' writes one",
+    "rbm": "; 'rgstep train' writes one",
+    "kernel": "; 'rgstep train --kernel' writes one",
+}
 
 
 @checked(path=PATH, force=FLAG)
-def save(path: str | Path, thing: Ensemble | RBM | Report, *, force: bool = False) -> None:
-    """Write an ensemble or a network into a file, a report into a folder.
+def save(path: str | Path, thing: Ensemble | RBM | SharedKernel | Report, *, force: bool = False) -> None:
+    """Write an ensemble, a network or a shared kernel into a file, a report into a folder.
 
     Args:
         path: a file ending in `.npz`, for a network also in `.safetensors`; for a report a folder.
@@ -46,21 +51,25 @@ def save(path: str | Path, thing: Ensemble | RBM | Report, *, force: bool = Fals
         force: for a report, replace one that is there. A file is replaced anyway.
 
     Raises:
-        InputError: for anything else than these three, or a path that cannot be written.
+        InputError: for anything else than these four, or a path that cannot be written.
     """
     if isinstance(thing, Ensemble):
         save_ensemble(path, thing)
     elif isinstance(thing, RBM):
         save_rbm(path, thing)
+    elif isinstance(thing, SharedKernel):
+        save_kernel(path, thing)
     elif isinstance(thing, Report):
         thing.save(path, force)
     else:
-        message = f"thing is a {type(thing).__name__}: what is stored is an Ensemble, an RBM or a Report"
+        message = (
+            f"thing is a {type(thing).__name__}: what is stored is an Ensemble, an RBM, a SharedKernel or a Report"
+        )
         raise InputError(message)
 
 
 @checked(path=PATH)
-def load(path: str | Path) -> Ensemble | RBM | Report | list[RBM]:
+def load(path: str | Path) -> Ensemble | RBM | SharedKernel | Report | list[RBM]:
     """Read what `save` wrote, and what else holds networks.
 
     Args:
@@ -81,6 +90,8 @@ def load(path: str | Path) -> Ensemble | RBM | Report | list[RBM]:
         meta, arrays = contents(path)
         if meta.get("kind") == "rbm":
             return as_network(path, meta, arrays)
+        if meta.get("kind") == "kernel":
+            return as_kernel(path, meta, arrays)
         return as_ensemble(path, meta, arrays)
 
 
@@ -129,6 +140,20 @@ def load_network(path: str | Path) -> RBM:
     if place.suffix in ARCHIVES_OF_RBMS:
         return load_rbms(place)
     return load_state(place) if place.suffix in STATE_FILES else load_rbm(place)
+
+
+@checked(path=PATH)
+def load_trained(path: str | Path) -> RBM | SharedKernel:
+    """Read what was trained, a network of any of `NETWORK_FILES` or a shared kernel.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds something else.
+    """
+    if Path(path).suffix != ".npz":
+        return load_network(path)
+    with damaged(path):
+        meta, arrays = contents(path)
+        return (as_kernel if meta.get("kind") == "kernel" else as_network)(path, meta, arrays)
 
 
 @checked(path=PATH, temperature=optional(TEMPERATURE))
@@ -254,9 +279,34 @@ def load_rbm(path: str | Path) -> RBM:
 def as_network(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> RBM:
     """Return the network that a file holds."""
     check_kind(path, meta, arrays, "rbm", ("weights", "visible_bias", "hidden_bias"))
-    curves = sorted(name for name in arrays if name.startswith("history_"))
-    history = {name.removeprefix("history_"): arrays[name] for name in curves}
-    return RBM(arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"], dict(meta["origin"]), history)
+    parameters = (arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"])
+    return RBM(*parameters, dict(meta["origin"]), curves_in(arrays))
+
+
+@checked(path=PATH, kernel=KERNEL)
+def save_kernel(path: str | Path, kernel: SharedKernel) -> None:
+    """Write a shared kernel with its origin and training curves."""
+    meta = {
+        "block": kernel.block,
+        "bias": kernel.bias,
+        "temperature": kernel.temperature,
+        "origin": dict(kernel.origin),
+    }
+    curves = {f"history_{name}": values for name, values in kernel.history.items()}
+    write(path, "kernel", meta, {"weights": kernel.weights, **curves})
+
+
+def as_kernel(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SharedKernel:
+    """Return the shared kernel that a file holds."""
+    check_kind(path, meta, arrays, "kernel", ("weights",))
+    kept = meta["block"], meta["bias"], meta["temperature"], dict(meta["origin"])
+    return SharedKernel(arrays["weights"], *kept, curves_in(arrays))
+
+
+def curves_in(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the training curves among the arrays of a file, by name."""
+    names = sorted(name for name in arrays if name.startswith("history_"))
+    return {name.removeprefix("history_"): arrays[name] for name in names}
 
 
 @contextmanager
