@@ -46,7 +46,7 @@ HOUSE = {
             "nets.updates",
         ),
         *("nets.states", "nets.tensor_files", "nets.training", "nets.equilibrium", "nets.assessment"),
-        *("nets.shared_rbm",),
+        *("nets.shared_rbm", "nets.information_filter"),
     ),
     6: ("results", "correlators", "patterns", "gauge", "operators"),
     7: (
@@ -56,7 +56,7 @@ HOUSE = {
         *("instruments.hamiltonian", "instruments.sampling", "instruments.mcrg", "instruments.tangent"),
         *("instruments.drift", "instruments.information", "instruments.entropy", "instruments.kadanoff"),
         *("instruments.decoy", "instruments"),
-        *("learned",),
+        *("stationary", "learned"),
     ),
     8: ("report", "claims", "fate", "battery", "store"),
     9: ("page", "jobs"),

@@ -8,16 +8,22 @@ from typing import Any, TypeAlias
 
 from rgstep.arguments import PROGRESS, SEED, checked, one_of, unknown_name
 from rgstep.nets.batches import Data
+from rgstep.nets.information_filter import InformationTraining, train_filter
 from rgstep.nets.kernel import SharedKernel
 from rgstep.nets.shared_rbm import SharedTraining, train_shared
+from rgstep.stationary import StationaryTraining, train_stationary
 from rgstep.types import Progress
 
-KernelTraining: TypeAlias = SharedTraining
+KernelTraining: TypeAlias = SharedTraining | StationaryTraining | InformationTraining
 
 KERNEL_PRESETS: Mapping[str, KernelTraining] = MappingProxyType(
     {
         # Chung and Kao (arXiv:2010.05703): L = 32, 100 epochs of 10,000 critical configurations.
         "chung2020": SharedTraining(),
+        # After Ron, Swendsen and Brandt (2002): the couplings are to stay from the first step on.
+        "stationary": StationaryTraining(),
+        # Koch-Janusz and Ringel (arXiv:1704.06279): windows of 2×2 in the Ising model, here by InfoNCE.
+        "kochjanusz2018": InformationTraining(),
     }
 )
 
@@ -73,3 +79,13 @@ def trained_by(training: Any, data: Data, seed: int, progress: Progress | None) 
 @trained_by.register
 def _(training: SharedTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
     return train_shared(data, training, seed, progress)
+
+
+@trained_by.register
+def _(training: StationaryTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
+    return train_stationary(data, training, seed, progress)
+
+
+@trained_by.register
+def _(training: InformationTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
+    return train_filter(data, training, seed, progress)
