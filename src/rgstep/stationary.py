@@ -14,6 +14,7 @@ Every trial draws h with the same uniform numbers, so that small changes of the 
 couplings, and Gauss–Newton steps (SciPy's `least_squares`) are taken with differences of finite steps.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +37,7 @@ from rgstep.types import Progress, Samples
 TERMS = np.array([float(operator.terms) for operator in FITTED])
 DIFFERENCE = 0.03  # of a weight, for a slope: large against the jumps of draws, small against the curvature
 UNDETERMINED = 3.0  # in the place of the change of a coupling that the draws do not determine
+STARTS = (0.6, 1.0)  # weight on the block: from a sharp start the search may end in a sharp rule, a worse minimum
 NEAR_CRITICAL = 0.01  # in T: farther off the flow leaves T_c at once and no rule is stationary
 
 
@@ -133,37 +135,55 @@ def train_stationary(data: Data, training: StationaryTraining, seed: int, progre
     Raises:
         InputError: if the data are not critical, not on a lattice large enough for the levels, or too few.
     """
-    from scipy.optimize import least_squares
-
     v = critical_configurations(data, training.samples)
     check_levels(v.shape[1], training)
+    trial = Trial(training, v, uniform_numbers(training, v, seed))
+    if not np.isfinite(trial.couplings_of_v).all():
+        message = f"data of {len(v)} configurations do not determine seven couplings: give more"
+        raise InputError(message)
+    found = [search(trial, scale * trial.start, told(progress, scale)) for scale in STARTS]
+    weights, curve = min(found, key=lambda one: one[1][-1])
+    history = {"step": np.arange(float(len(curve))), "changes": np.array(curve)}
+    origin = {"trained_on": len(v), **vars(training)}
+    return SharedKernel(weights[rings(training.kernel)], training.block, origin=origin, history=history)
+
+
+def uniform_numbers(training: StationaryTraining, v: Samples, seed: int) -> list[np.ndarray]:
+    """Return the numbers on (−1, 1) that all trials draw h with, `(sample, l, l)` for each level.
+
+    Raises:
+        InputError: if the sums over v and h do not fit in memory.
+    """
     sides = [v.shape[1] // training.block ** (n + 1) for n in range(training.levels)]
     room = 12 * len(v) * len(np.unique(rings(training.kernel))) * sides[0] ** 2
     memory.require(room, f"sums over {len(v)} configurations", "give fewer samples, or a smaller kernel")
     draws = (stream(seed, "draws of a trial kernel", n).random((len(v), s, s), np.float32) for n, s in enumerate(sides))
-    trial = Trial(training, v, [2 * draw - 1 for draw in draws])
-    if not np.isfinite(trial.couplings_of_v).all():
-        message = f"data of {len(v)} configurations do not determine seven couplings: give more"
-        raise InputError(message)
+    return [2 * draw - 1 for draw in draws]
+
+
+def search(trial: Trial, start: np.ndarray, tell: Callable[[int, float], None]) -> tuple[np.ndarray, list[float]]:
+    """Return the best weights, one a ring, that are found from a start, and √Σ of the changes step by step."""
+    from scipy.optimize import least_squares
+
     curve: list[float] = []
 
     def slopes(weights: np.ndarray) -> np.ndarray:
-        curve.append(sum_of_squares(trial.changes(weights)))
-        if progress:
-            note = f"changes of the couplings {curve[-1] ** 0.5:.4f}"
-            progress("making the couplings stay", min(len(curve), training.steps), training.steps, note)
+        curve.append(float(np.linalg.norm(trial.changes(weights))))
+        tell(len(curve), curve[-1])
         return trial.slopes(weights)
 
-    found = least_squares(trial.changes, trial.start, slopes, max_nfev=training.steps, x_scale=1.0)
-    weights = found.x[rings(training.kernel)]
-    history = {"step": np.arange(len(curve) + 1.0), "changes": np.sqrt([*curve, 2 * found.cost])}
-    origin = {"trained_on": len(v), **vars(training)}
-    return SharedKernel(weights, training.block, origin=origin, history=history)
+    found = least_squares(trial.changes, start, slopes, max_nfev=trial.training.steps)
+    return found.x, [*curve, float(np.linalg.norm(found.fun))]
 
 
-def sum_of_squares(values: np.ndarray) -> float:
-    """Return Σ x²."""
-    return float(values @ values)
+def told(progress: Progress | None, scale: float) -> Callable[[int, float], None]:
+    """Return what a search from one start reports to."""
+
+    def tell(step: int, change: float) -> None:
+        if progress:
+            progress(f"making the couplings stay, from {scale:g}", step, step, f"they change by {change:.4f}")
+
+    return tell
 
 
 def critical_configurations(data: Data, most: int) -> Samples:

@@ -296,6 +296,17 @@ def save_kernel(path: str | Path, kernel: SharedKernel) -> None:
     write(path, "kernel", meta, {"weights": kernel.weights, **curves})
 
 
+@checked(path=PATH)
+def load_kernel(path: str | Path) -> SharedKernel:
+    """Read a shared kernel that `save_kernel` wrote.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds something else.
+    """
+    with damaged(path):
+        return as_kernel(path, *contents(path))
+
+
 def as_kernel(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SharedKernel:
     """Return the shared kernel that a file holds."""
     check_kind(path, meta, arrays, "kernel", ("weights",))
