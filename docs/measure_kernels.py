@@ -3,9 +3,9 @@
     python docs/measure_kernels.py FOLDER NAME SEED [SEED …]
 
 NAME is a preset; or short, permuted or infinite, chung2020 of 3,000 updates on the data, on data without places, or
-without structure; or filters, which trains kochjanusz2018 at three temperatures. Kernels are written into FOLDER, and not trained again where
-they are there. Some three minutes a seed for chung2020, one for the others. All is judged on the same 20,000 fresh
-critical configurations of L = 32, with the majority rule beside it.
+without structure; or filters, which trains kochjanusz2018 at three temperatures. Kernels are written into FOLDER, and
+not trained again where they are there. Some three minutes a seed for chung2020, one for the others. All is judged on
+the same 20,000 fresh critical configurations of L = 32, with the majority rule beside it.
 """
 
 import sys
