@@ -309,12 +309,12 @@ def test_a_trial_is_the_map(critical8):
     training = StationaryTraining(kernel=4)
     uniform = 2 * np.random.default_rng(1).random((len(critical8), 4, 4), np.float32) - 1
     trial = Trial(training, critical8.spins, [uniform])
-    np.testing.assert_array_equal(trial.start, [1, 0, 0])
+    np.testing.assert_array_equal(trial.block_rule, [1, 0, 0])
     h = np.where(uniform < rg.BernoulliBlock(1.0).mean_h(critical8.spins), 1, -1).astype(np.int8)
     moved = np.asarray(couplings(h, groups=1).estimate.value) - np.asarray(
         couplings(critical8, groups=1).estimate.value
     )
-    np.testing.assert_allclose(trial.changes(trial.start), moved * np.sqrt([2, 2, 2, 4, 2, 1, 1]), atol=1e-9)
+    np.testing.assert_allclose(trial.changes(trial.block_rule), moved * np.sqrt([2, 2, 2, 4, 2, 1, 1]), atol=1e-9)
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ K_α the seven couplings of `instruments.hamiltonian`, n_α their terms a site. 
 result.
 
 Every trial draws h with the same uniform numbers, so that small changes of the kernel make small changes of the
-couplings, and Gauss–Newton steps (SciPy's `least_squares`) are taken with differences of finite steps.
+couplings, and Gauss–Newton steps (SciPy's `least_squares`) are taken with differences of finite steps. The search may
+end in a sharp rule whose couplings stay less well: `history["changes"]` tells, and another seed or start helps.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from functools import cached_property
 import numpy as np
 
 from rgstep import memory
-from rgstep.arguments import COUNT, InputError, checked, whole
+from rgstep.arguments import COUNT, SCALE, InputError, checked, whole
 from rgstep.ensemble import Ensemble
 from rgstep.instruments.base import SMALLEST_SIDE
 from rgstep.instruments.hamiltonian import FITTED, couplings
@@ -37,11 +38,12 @@ from rgstep.types import Progress, Samples
 TERMS = np.array([float(operator.terms) for operator in FITTED])
 DIFFERENCE = 0.03  # of a weight, for a slope: large against the jumps of draws, small against the curvature
 UNDETERMINED = 3.0  # in the place of the change of a coupling that the draws do not determine
-STARTS = (0.6, 1.0)  # weight on the block: from a sharp start the search may end in a sharp rule, a worse minimum
 NEAR_CRITICAL = 0.01  # in T: farther off the flow leaves T_c at once and no rule is stationary
 
 
-@checked(kernel=whole(1, WIDEST_KERNEL, floats=True), block=COUNT, levels=COUNT, samples=COUNT, steps=COUNT)
+@checked(
+    kernel=whole(1, WIDEST_KERNEL, floats=True), block=COUNT, levels=COUNT, samples=COUNT, steps=COUNT, start=SCALE
+)
 @dataclass(frozen=True)
 class StationaryTraining:
     """Everything that decides the search for a stationary kernel but the data and the seed.
@@ -52,6 +54,7 @@ class StationaryTraining:
         levels: steps v → h at which the couplings are to stay.
         samples: configurations that are used, the first ones of the data.
         steps: Gauss–Newton steps, at most.
+        start: weight on the block where the search starts; 0 around it.
     """
 
     kernel: int = 6
@@ -59,6 +62,7 @@ class StationaryTraining:
     levels: int = 1
     samples: int = 8_000
     steps: int = 12
+    start: float = 1.0
 
 
 def rings(side: int) -> np.ndarray:
@@ -88,7 +92,7 @@ class Trial:
         return [SharedKernel(np.where(ring == i, 1.0, 0.0), self.training.block) for i in range(ring.max() + 1)]
 
     @cached_property
-    def start(self) -> np.ndarray:
+    def block_rule(self) -> np.ndarray:
         """The block rule: weight 1 on the block, 0 around it."""
         ring = rings(self.training.kernel)
         inside = (self.training.kernel - self.training.block) // 2
@@ -141,8 +145,7 @@ def train_stationary(data: Data, training: StationaryTraining, seed: int, progre
     if not np.isfinite(trial.couplings_of_v).all():
         message = f"data of {len(v)} configurations do not determine seven couplings: give more"
         raise InputError(message)
-    found = [search(trial, scale * trial.start, told(progress, scale)) for scale in STARTS]
-    weights, curve = min(found, key=lambda one: one[1][-1])
+    weights, curve = search(trial, training.start * trial.block_rule, told(progress))
     history = {"step": np.arange(float(len(curve))), "changes": np.array(curve)}
     origin = {"trained_on": len(v), **vars(training)}
     return SharedKernel(weights[rings(training.kernel)], training.block, origin=origin, history=history)
@@ -176,12 +179,12 @@ def search(trial: Trial, start: np.ndarray, tell: Callable[[int, float], None]) 
     return found.x, [*curve, float(np.linalg.norm(found.fun))]
 
 
-def told(progress: Progress | None, scale: float) -> Callable[[int, float], None]:
-    """Return what a search from one start reports to."""
+def told(progress: Progress | None) -> Callable[[int, float], None]:
+    """Return what a search reports to; how many steps it takes is not known before."""
 
     def tell(step: int, change: float) -> None:
         if progress:
-            progress(f"making the couplings stay, from {scale:g}", step, step, f"they change by {change:.4f}")
+            progress("making the couplings stay", step, step, f"they change by {change:.4f}")
 
     return tell
 
