@@ -182,6 +182,7 @@ def test_the_positive_phase_averages_to_the_exact_one(critical4):
     assert np.abs((parts.mean(axis=0) - elsewhere) / error).max() > 8
 
 
+@pytest.mark.slow
 def test_many_gibbs_steps_give_the_gradient_of_the_likelihood():
     """CD-30 from all spins up against enumeration of p(v) ∝ e^(−F); CD-1 has not come so far."""
     weights, sites = np.linspace(0.1, 0.25, 16), jnp.asarray(sites_of(4, 4, 2))  # windows overlap: chains take time
