@@ -190,6 +190,8 @@ def rules() -> Iterator[Good]:
     yield Good("WindowMajority", rg.WindowMajority, {"width": 4, "block": 2})
     yield Good("BernoulliBlock", rg.BernoulliBlock, {"weight": 1.0, "block": 2})
     yield Good("RandomTiling", rg.RandomTiling, {"block": 2, "seed": 0})
+    shared = {"weights": np.ones((2, 2)), "block": 2, "bias": 0.0, "temperature": 1.0}
+    yield Good("SharedKernel", rg.SharedKernel, {**shared, "origin": {"a": 1}, "history": {"step": np.arange(3)}})
     yield Good("Scrambled", rg.Scrambled, {"coarse": rg.Majority(), "seed": 0})
     made = [
         rg.Average(),
@@ -200,6 +202,7 @@ def rules() -> Iterator[Good]:
         rg.FarMajority(),
     ]
     made += [rg.WindowMajority(), rg.BernoulliBlock(), rg.RandomTiling(), rg.Scrambled(rg.Majority()), network()]
+    made += [rg.SharedKernel(np.ones((2, 2)))]
     for one in made:
         kind = type(one).__name__
         yield Good(f"{kind}.mean_h", one.mean_h, {"v": v}, {"v": "configurations"})
@@ -224,6 +227,11 @@ def networks() -> Iterator[Good]:
     also = {"checkpoints": PATHS, "batch": "configurations|memory", "levels": "network|tempering"}
     also |= dict.fromkeys(("chains", "hidden"), "network|ladder")
     yield Good("train_rbm", rg.train_rbm, {**trained, "progress": silent}, also, slow=True)
+    asked = {"data": ensemble(), "preset": "chung2020", "seed": 0, "progress": silent}
+    also = {"batch": "configurations|memory"} | dict.fromkeys(("learning_rate", "start"), "weights exploded")
+    yield Good("train_kernel", rg.train_kernel, {**asked, "steps": 2, "kernel": 2, "batch": 5}, also, slow=True)
+    also = {"checkpoints": PATHS, "batch": "configurations|memory", "levels": "network|tempering"}
+    also |= dict.fromkeys(("chains", "hidden"), "network|ladder")
     others = {name: value for name, value in vars(Training()).items() if name not in trained}
     yield Good("Training", Training, {**others, "steps": 3, "batch": 5, "chains": 4}, {"levels": "tempering"})
     other_network = {name: value for name, value in others.items() if name != "levels"}

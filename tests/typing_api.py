@@ -31,6 +31,8 @@ maps: list[rg.CoarseGraining] = [
     rg.RandomTiling(),
     rg.Scrambled(rg.Average()),
     rbm,
+    rg.train_kernel(ensemble, "chung2020", seed=1, steps=10),
+    rg.SharedKernel(np.ones((2, 2))),
 ]
 
 # what is measured
@@ -49,7 +51,7 @@ assert_type(rg.assess(rbm, ensemble).bennett, rg.Estimate | None)
 # what is stored
 for thing in (ensemble, rbm, found):
     rg.save(Path("file.npz"), thing, force=True)
-assert_type(rg.load("file.npz"), rg.Ensemble | rg.RBM | rg.Stack | rg.Report | list[rg.RBM])
+assert_type(rg.load("file.npz"), rg.Ensemble | rg.RBM | rg.Stack | rg.SharedKernel | rg.Report | list[rg.RBM])
 
 try:
     rg.load("nothing")

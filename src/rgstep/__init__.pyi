@@ -16,7 +16,9 @@ from .ensemble import ensemble_from_array as ensemble_from_array
 from .estimates import Estimate as Estimate
 from .ising import CRITICAL_TEMPERATURE as CRITICAL_TEMPERATURE
 from .jobs import compare as compare
+from .learned import train_kernel as train_kernel
 from .nets.assessment import assess as assess
+from .nets.kernel import SharedKernel as SharedKernel
 from .nets.rbm import RBM as RBM
 from .nets.rbm import untrained_rbm as untrained_rbm
 from .nets.training import train_rbm as train_rbm

@@ -222,7 +222,15 @@ def train(
         Path, typer.Argument(help="Configurations by 'rgstep sample', or a .npy or .npz of another program.")
     ],
     out: Annotated[Path, typer.Argument(help="File to write, ending in .npz.")],
-    preset: Annotated[str, typer.Option(help="default, koch2020, mehta2014 or veiga2020.")] = "default",
+    preset: Annotated[
+        str | None, typer.Option(help="default, koch2020, mehta2014 or veiga2020; 'default' unless given.")
+    ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRESET", help="One kernel for all units instead: chung2020, stationary or kochjanusz2018."
+        ),
+    ] = None,
     hidden: Hidden = None,
     steps: Steps = None,
     temperature: GivenTemperature = None,
@@ -241,18 +249,21 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train an RBM, or a stack of them, on configurations from a file."""
+    """Train an RBM, a stack of them, or one kernel shared by all units, on configurations from a file."""
     with loading(quiet) as progress:
-        from rgstep.jobs import parse_temperature, train_to_file
+        from rgstep import jobs
 
-        summary = train_to_file(
+        if kernel is not None:
+            jobs.refuse_with_kernel(preset=preset, hidden=hidden, checkpoints=checkpoints)
+        summary = jobs.train_to_file(
             data,
             out,
             hidden=hidden,
             seed=seed,
-            preset=preset,
+            preset=preset or "default",
+            kernel=kernel,
             settings={"steps": steps},
-            temperature=None if temperature is None else parse_temperature(temperature),
+            temperature=None if temperature is None else jobs.parse_temperature(temperature),
             fresh=fresh,
             stack=stack,
             levels=levels,
@@ -263,9 +274,7 @@ def train(
     if as_json:
         print_json(summary)
     elif not quiet:
-        from rgstep.jobs import summary_of_training
-
-        typer.echo(summary_of_training(summary))
+        typer.echo(jobs.summary_of_training(summary))
 
 
 @verb

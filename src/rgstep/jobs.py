@@ -45,7 +45,9 @@ from rgstep.files import check_folder, check_output, file_name, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
 from rgstep.lattice import check_tiling
+from rgstep.learned import KERNEL_PRESETS, train_kernel
 from rgstep.nets.assessment import Assessment, assess, stored_assessment, with_assessment
+from rgstep.nets.kernel import SharedKernel
 from rgstep.nets.localisation import require_square
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
@@ -60,8 +62,9 @@ from rgstep.store import (
     check_name,
     load_configurations,
     load_network,
-    load_networks,
+    load_trained,
     save_ensemble,
+    save_kernel,
     save_rbm,
     save_stack,
 )
@@ -269,6 +272,8 @@ def check(comparison: Comparison) -> dict[str, object]:
                     f"{system.size**2} sites: compare at the size that it was trained on"
                 )
                 raise InputError(message)
+            if isinstance(given, SharedKernel):
+                check_tiling(system.size, given.block)
             free = label == name or label not in reserved() | user_maps.keys()
             user_maps[label if free else name] = given
         elif stacked(name):
@@ -315,9 +320,9 @@ def names_a_file(name: str) -> bool:
 
 
 def map_from_file(name: str) -> tuple[str, object]:
-    """Return a short name and the map: an object of a Python file, or a network of any file that holds one."""
+    """Return a short name and the map: an object of a Python file, or a network or kernel of a file that holds one."""
     if name.endswith(NETWORK_FILES):
-        return Path(name).stem, load_networks(name)
+        return Path(name).stem, load_trained(name)
     return name.rpartition(":")[2], load_map(name)
 
 
@@ -464,6 +469,8 @@ def save_inputs(folder: Path, ensemble: Ensemble, maps: Mapping[str, Any]) -> No
         path = folder / "networks" / f"{file_name(name)}.npz"
         if isinstance(given, RBM):
             save_rbm(path, given)
+        elif isinstance(given, SharedKernel):
+            save_kernel(path, given)
         elif is_stack(given) and len(dict(given.networks())) == len(given):
             save_stack(path, given)
 
@@ -497,6 +504,7 @@ def environment() -> dict[str, Any]:
         **{package: version(package) for package in PACKAGES},
         "maps": sorted(reserved()),
         "presets": sorted(PRESETS),
+        "presets of kernels": sorted(KERNEL_PRESETS),
         "free memory": memory.readable(memory.available()),
     }
 
@@ -540,6 +548,7 @@ def train_to_file(
     preset: str,
     settings: Mapping[str, Any],
     *,
+    kernel: str | None = None,
     temperature: float | None = None,
     fresh: bool = False,
     stack: bool = False,
@@ -551,7 +560,8 @@ def train_to_file(
     """Train a network on configurations from a file, or on fresh ones of the same model, into another file.
 
     The temperature is needed where the file, of another program, has none or several. With `stack`, networks are
-    trained one on h of another, `levels` of them. Returns the network's settings and last readings.
+    trained one on h of another, `levels` of them; with `kernel`, a preset of `learned.KERNEL_PRESETS`, one shared
+    kernel in place of a network. Returns the settings and last readings.
     """
     check_file(out, force)
     if stack and hidden is not None:
@@ -562,6 +572,8 @@ def train_to_file(
         raise InputError(message)
     ensemble = load_configurations(data, temperature)
     source = IsingStream(ensemble.system.size, ensemble.system.temperature, seed) if fresh else ensemble
+    if kernel is not None:
+        return kernel_to_file(source, out, kernel, seed, settings, progress)
     rest: dict[str, Any] = {"preset": preset, "checkpoints": checkpoints, "progress": progress, **settings}
     if stack:
         found = train_stack(source, levels, seed, **rest)
@@ -596,10 +608,54 @@ def summary_of_stack(summary: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"file: {summary['file']}", f"next: rgstep compare --map {summary['file']}"])
 
 
+def kernel_to_file(
+    data: Ensemble | IsingStream,
+    out: Path,
+    preset: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Train a shared kernel into a file; returns its settings, weights and last readings."""
+    kernel = train_kernel(data, preset, seed, progress=progress, **settings)
+    save_kernel(out, kernel)
+    last = {f"final_{name}": float(curve[-1]) for name, curve in kernel.history.items() if name != "step"}
+    return {**kernel.origin, **last, "weights": kernel.weights.tolist(), "file": str(out)}
+
+
+def refuse_with_kernel(**asked: object) -> None:
+    """Raise `InputError` where an option of a dense network's training is given with `--kernel`."""
+    for name, value in asked.items():
+        if value is not None:
+            message = (
+                f"{name} = {value}: a shared kernel has no such setting, and its training of minutes is not cut; "
+                "leave it out, or leave out --kernel"
+            )
+            raise InputError(message)
+
+
+def summary_of_kernel(summary: Mapping[str, Any]) -> str:
+    """Return what the training of a shared kernel found and what to do next, in a few lines."""
+    named = [name for name in ("preset", "seed", "kernel", "block", "steps") if name in summary]
+    rows = (" ".join(f"{weight:7.3f}" for weight in row) for row in summary["weights"])
+    last = (f"{name.removeprefix('final_')}: {x:.4g}" for name, x in summary.items() if name.startswith("final_"))
+    return "\n".join(
+        [
+            f"trained: {', '.join(f'{name} {summary[name]}' for name in named)}",
+            *last,
+            *rows,
+            f"file: {summary['file']}",
+            f"next: rgstep compare --map {summary['file']}",
+        ]
+    )
+
+
 def summary_of_training(summary: Mapping[str, Any]) -> str:
     """Return what a training did and what to do next, in a few lines; `--json` prints every setting."""
     if "levels" in summary and isinstance(summary["levels"], list):
         return summary_of_stack(summary)
+    if "weights" in summary:
+        return summary_of_kernel(summary)
     named = ["preset", "method", "k", "chains", "batch", "steps", "optimiser", "learning_rate", "schedule"]
     readings = {
         "pseudo-likelihood per site": summary["final_pseudo_likelihood"],
@@ -629,7 +685,10 @@ def assess_file(
     if samples < FEWEST_HELD_OUT:
         message = f"samples = {samples}: an assessment needs at least {FEWEST_HELD_OUT} configurations for its errors"
         raise InputError(message)
-    given = load_networks(network)
+    given = load_trained(network)
+    if isinstance(given, SharedKernel):
+        message = f"file {str(network)!r} holds a shared kernel: what is assessed is a network, or the first of a stack"
+        raise InputError(message)
     rbm = given if isinstance(given, RBM) else next(layer.rbm for _, layer in given.networks())
     side = require_square(rbm)
     trajectory = load_checkpoints(checkpoints) if checkpoints is not None else []

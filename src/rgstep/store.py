@@ -1,7 +1,7 @@
 """What is stored: `save` writes it, `load` reads it back, whatever it is.
 
-Ensembles, networks and stacks of networks are one `.npz` file each, versioned, written whole, checked on reading; a
-report is a folder. Networks are `.safetensors` files as well, and are read from the files of other programs.
+Ensembles, networks, stacks of networks and shared kernels are one `.npz` file each, versioned, written whole, checked
+on reading; a report is a folder. Networks are `.safetensors` files as well, and are read from files of other programs.
 
 Spins are stored as bits, 128 bytes for a 32×32 configuration. What is not an array (model, origin) is one JSON text
 in the array `meta`.
@@ -22,6 +22,7 @@ from rgstep.ensemble import ENSEMBLE, Ensemble, ensemble_from_array
 from rgstep.files import read_arrays, write_arrays
 from rgstep.ising import TEMPERATURE, Ising, ising
 from rgstep.nets.conversion import load_rbms
+from rgstep.nets.kernel import KERNEL, SharedKernel
 from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.tensor_files import SAFETENSORS, STATE_FILES, load_safetensors, load_state, save_safetensors
 from rgstep.nets.training import load_checkpoints
@@ -38,12 +39,13 @@ MADE_BY = {
     "ensemble": "; 'rgstep sample' writes one",
     "rbm": "; 'rgstep train' writes one",
     "stack": "; 'rgstep train --stack' writes one",
+    "kernel": "; 'rgstep train --kernel' writes one",
 }
 
 
 @checked(path=PATH, force=FLAG)
-def save(path: str | Path, thing: Ensemble | RBM | Stack | Report, *, force: bool = False) -> None:
-    """Write an ensemble, a network or a stack of networks into a file, a report into a folder.
+def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report, *, force: bool = False) -> None:
+    """Write an ensemble, a network, a stack of networks or a shared kernel into a file, a report into a folder.
 
     Args:
         path: a file ending in `.npz`, for a network also in `.safetensors`; for a report a folder.
@@ -51,7 +53,7 @@ def save(path: str | Path, thing: Ensemble | RBM | Stack | Report, *, force: boo
         force: for a report, replace one that is there. A file is replaced anyway.
 
     Raises:
-        InputError: for anything else than these four, or a path that cannot be written.
+        InputError: for anything else than these, or a path that cannot be written.
     """
     if isinstance(thing, Ensemble):
         save_ensemble(path, thing)
@@ -59,15 +61,18 @@ def save(path: str | Path, thing: Ensemble | RBM | Stack | Report, *, force: boo
         save_rbm(path, thing)
     elif isinstance(thing, Stack):
         save_stack(path, thing)
+    elif isinstance(thing, SharedKernel):
+        save_kernel(path, thing)
     elif isinstance(thing, Report):
         thing.save(path, force)
     else:
-        message = f"thing is a {type(thing).__name__}: what is stored is an Ensemble, an RBM, a Stack or a Report"
+        kinds = "an Ensemble, an RBM, a Stack, a SharedKernel or a Report"
+        message = f"thing is a {type(thing).__name__}: what is stored is {kinds}"
         raise InputError(message)
 
 
 @checked(path=PATH)
-def load(path: str | Path) -> Ensemble | RBM | Stack | Report | list[RBM]:
+def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | list[RBM]:
     """Read what `save` wrote, and what else holds networks.
 
     Args:
@@ -90,6 +95,8 @@ def load(path: str | Path) -> Ensemble | RBM | Stack | Report | list[RBM]:
             return as_network(path, meta, arrays)
         if meta.get("kind") == "stack":
             return as_stack(path, meta, arrays)
+        if meta.get("kind") == "kernel":
+            return as_kernel(path, meta, arrays)
         return as_ensemble(path, meta, arrays)
 
 
@@ -128,20 +135,6 @@ def as_ensemble(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, 
 
 
 @checked(path=PATH)
-def load_networks(path: str | Path) -> RBM | Stack:
-    """Read a network from a file of any of `NETWORK_FILES`, or a stack of them.
-
-    Raises:
-        InputError: if the file is missing, damaged, or holds something else.
-    """
-    if Path(path).suffix != ".npz":
-        return load_network(path)
-    with damaged(path):
-        meta, arrays = contents(path)
-        return as_stack(path, meta, arrays) if meta.get("kind") == "stack" else as_network(path, meta, arrays)
-
-
-@checked(path=PATH)
 def load_network(path: str | Path) -> RBM:
     """Read a network from a file of any of `NETWORK_FILES`, ours or of another program.
 
@@ -152,6 +145,22 @@ def load_network(path: str | Path) -> RBM:
     if place.suffix in ARCHIVES_OF_RBMS:
         return load_rbms(place)
     return load_state(place) if place.suffix in STATE_FILES else load_rbm(place)
+
+
+@checked(path=PATH)
+def load_trained(path: str | Path) -> RBM | Stack | SharedKernel:
+    """Read what was trained: a network of any of `NETWORK_FILES`, a stack of networks or a shared kernel.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds something else.
+    """
+    if Path(path).suffix != ".npz":
+        return load_network(path)
+    with damaged(path):
+        meta, arrays = contents(path)
+        if meta.get("kind") == "stack":
+            return as_stack(path, meta, arrays)
+        return (as_kernel if meta.get("kind") == "kernel" else as_network)(path, meta, arrays)
 
 
 @checked(path=PATH, temperature=optional(TEMPERATURE))
@@ -277,9 +286,45 @@ def load_rbm(path: str | Path) -> RBM:
 def as_network(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> RBM:
     """Return the network that a file holds."""
     check_kind(path, meta, arrays, "rbm", ("weights", "visible_bias", "hidden_bias"))
-    curves = sorted(name for name in arrays if name.startswith("history_"))
-    history = {name.removeprefix("history_"): arrays[name] for name in curves}
-    return RBM(arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"], dict(meta["origin"]), history)
+    parameters = (arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"])
+    return RBM(*parameters, dict(meta["origin"]), curves_in(arrays))
+
+
+@checked(path=PATH, kernel=KERNEL)
+def save_kernel(path: str | Path, kernel: SharedKernel) -> None:
+    """Write a shared kernel with its origin and training curves."""
+    meta = {
+        "block": kernel.block,
+        "bias": kernel.bias,
+        "temperature": kernel.temperature,
+        "origin": dict(kernel.origin),
+    }
+    curves = {f"history_{name}": values for name, values in kernel.history.items()}
+    write(path, "kernel", meta, {"weights": kernel.weights, **curves})
+
+
+@checked(path=PATH)
+def load_kernel(path: str | Path) -> SharedKernel:
+    """Read a shared kernel that `save_kernel` wrote.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds something else.
+    """
+    with damaged(path):
+        return as_kernel(path, *contents(path))
+
+
+def as_kernel(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SharedKernel:
+    """Return the shared kernel that a file holds."""
+    check_kind(path, meta, arrays, "kernel", ("weights",))
+    kept = meta["block"], meta["bias"], meta["temperature"], dict(meta["origin"])
+    return SharedKernel(arrays["weights"], *kept, curves_in(arrays))
+
+
+def curves_in(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the training curves among the arrays of a file, by name."""
+    names = sorted(name for name in arrays if name.startswith("history_"))
+    return {name.removeprefix("history_"): arrays[name] for name in names}
 
 
 @checked(path=PATH, stack=STACK)

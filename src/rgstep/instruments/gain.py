@@ -30,6 +30,7 @@ from functools import singledispatch
 import numpy as np
 
 from rgstep.blocking import (
+    LARGEST_WEIGHT,
     Average,
     BernoulliBlock,
     CrossMajority,
@@ -44,6 +45,7 @@ from rgstep.drawing import Plate, look, sheet, text
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.instruments.base import Instrument, Row, Subject
 from rgstep.ising import Ising
+from rgstep.nets.kernel import SharedKernel
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity
 from rgstep.types import Rng, Samples
 
@@ -54,6 +56,7 @@ CAPTION = (
     "rule of 2×2 blocks has 1.5."
 )
 MOST_DRAWN = 2**16  # configurations
+MOST_WEIGHTS = 16  # of a kernel whose gain is summed over all 2^16 states of its sites
 LEAST_BLOCK = 3  # sites, of the least block whose majority rule does not wash out the field
 REACH = 2.0  # coarse spacings about a unit, at least, from which its gain is read
 WIDER = 2.0  # times the rms radius of what the units respond to
@@ -105,6 +108,18 @@ def _(coarse: CrossMajority) -> float:
 @exact_gain.register
 def _(coarse: WindowMajority) -> float:
     return of_majority(coarse.width**2)
+
+
+@exact_gain.register
+def _(coarse: SharedKernel) -> float | None:
+    weights = coarse.weights[coarse.weights != 0].astype(np.float64)
+    if len(weights) > MOST_WEIGHTS:
+        return None
+    states = 2.0 * ((np.arange(2 ** len(weights))[:, None] >> np.arange(len(weights))) & 1) - 1
+    inputs = np.round(states @ weights + coarse.bias, 12)  # ties of equal weights are exact
+    scaled = np.clip(inputs / coarse.temperature, -LARGEST_WEIGHT, LARGEST_WEIGHT) if coarse.temperature else inputs
+    mean = np.tanh(scaled) if coarse.temperature else np.sign(inputs)
+    return abs(float((states.sum(axis=1) * mean).mean()))
 
 
 @exact_gain.register

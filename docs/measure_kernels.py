@@ -1,0 +1,116 @@
+"""The numbers of docs/kernels.md: shared kernels, trained in three ways, their nulls, and the verdict on each.
+
+    python docs/measure_kernels.py FOLDER NAME SEED [SEED …]
+
+NAME is a preset; or short, permuted or infinite, chung2020 of 3,000 updates on the data, on data without places, or
+without structure; or filters, which trains kochjanusz2018 at three temperatures. Kernels are written into FOLDER, and
+not trained again where they are there. Some three minutes a seed for chung2020, one for the others. All is judged on
+the same 20,000 fresh critical configurations of L = 32, with the majority rule beside it.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+import rgstep as rg
+from rgstep.controls import infinite_temperature, permuted
+from rgstep.instruments.information import count
+from rgstep.nets.kernel import SharedKernel
+from rgstep.store import load_kernel
+
+SIDE, TRAINED_ON, JUDGED_ON = 32, 10_000, 20_000
+SHORT = 3_000  # updates of the nulls, and of what they are held against
+DATA_SEED, FRESH_SEED = 1, 10_000
+ROWS = {"mcrg": ("y_t", "y_h"), "drift": ("delta_m",), "hidden_hamiltonian": ("stationarity",)}
+TEMPERATURES = {"2.0": 2.0, "critical": rg.CRITICAL_TEMPERATURE, "3.0": 3.0}
+
+
+def trained(folder: Path, name: str, seed: int) -> SharedKernel:
+    """Return the kernel of a name and seed, from its file where there is one."""
+    path = folder / f"{name}-{seed}.npz"
+    if not path.exists():
+        data = rg.sample(SIDE, samples=TRAINED_ON, seed=DATA_SEED)
+        if name == "permuted":
+            kernel = rg.train_kernel(permuted(data, seed)[0], "chung2020", seed, steps=SHORT)
+        elif name == "short":
+            kernel = rg.train_kernel(data, "chung2020", seed, steps=SHORT)
+        elif name == "infinite":
+            kernel = rg.train_kernel(infinite_temperature(SIDE, TRAINED_ON, seed), "chung2020", seed, steps=SHORT)
+        else:
+            kernel = rg.train_kernel(data, name, seed)
+        rg.save(path, kernel)
+    return load_kernel(path)
+
+
+def show(maps: Mapping[str, object]) -> None:
+    """Judge the maps and print their exponents, Δ_m and stationarity by level, the gain and the verdict."""
+    fresh = rg.sample(SIDE, samples=JUDGED_ON, seed=FRESH_SEED, mode="thin")
+    for name, entry in rg.judge(fresh, maps).maps.items():
+        print(f"{name}: {entry.verdict}; {entry.fate}; gain {entry.estimates('gain')['gain'].estimate}")
+        for row, quantities in ROWS.items():
+            for one in quantities:
+                levels = {k: q.estimate for k, q in entry.estimates(row).items() if k.split("[")[0] == one}
+                print(f"    {one}: {'  '.join(f'{k} {estimate}' for k, estimate in levels.items())}")
+        print(f"    {entry.reason}", flush=True)
+
+
+def compactness(kernel: SharedKernel) -> str:
+    """Return how many weights carry the kernel's power, and the share of it in the best 4×4 spot."""
+    power = np.pad(kernel.weights.astype(np.float64) ** 2, ((0, 3), (0, 3)), mode="wrap")
+    spots = np.lib.stride_tricks.sliding_window_view(power, (4, 4)).sum(axis=(2, 3))
+    total = float((kernel.weights.astype(np.float64) ** 2).sum())
+    number = total**2 / float((kernel.weights.astype(np.float64) ** 4).sum())
+    return f"participation {number:.1f} of {kernel.weights.size}, in a 4×4 spot {spots.max() / total:.3f}"
+
+
+def filters(folder: Path, seeds: list[int]) -> None:
+    """Train filters at three temperatures; print weights and information, beside the majority rule's."""
+    maps: dict[str, object] = {}
+    for label, temperature in TEMPERATURES.items():
+        data = rg.sample(SIDE, temperature, TRAINED_ON, DATA_SEED)
+        fresh = rg.sample(SIDE, temperature, JUDGED_ON, FRESH_SEED, mode="thin")
+        rivals = {
+            "majority": rg.Majority(),
+            "majority, first": rg.Majority(ties="first"),
+            "decimation": rg.Decimation(),
+        }
+        found = {f"T={label}~{seed}": filter_of(folder, label, data, seed) for seed in seeds}
+        for name, one in {**rivals, **found}.items():
+            h = np.concatenate([one.sample_h(v, np.random.default_rng(i)) for i, v in enumerate(fresh.pieces())])
+            known = count(fresh, h).estimates()
+            print(f"T={label} {name}: I(h:E) {known['I_hE']}, share {known['I_ratio']}", end="")
+            if isinstance(one, SharedKernel):
+                print(
+                    f", bound {one.history['information'][-5:].mean():.4f}, weights {one.weights.round(2).tolist()}",
+                    end="",
+                )
+            print(flush=True)
+        maps |= found
+    show({"majority": rg.Majority(), **{name: one for name, one in maps.items() if name.endswith(f"~{seeds[0]}")}})
+
+
+def filter_of(folder: Path, label: str, data: rg.Ensemble, seed: int) -> SharedKernel:
+    """Return the filter of one temperature and seed, from its file where there is one."""
+    path = folder / f"filter-{label}-{seed}.npz"
+    if not path.exists():
+        rg.save(path, rg.train_kernel(data, "kochjanusz2018", seed))
+    return load_kernel(path)
+
+
+def main(folder: Path, name: str, seeds: list[int]) -> None:
+    """Print the numbers of one part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == "filters":
+        filters(folder, seeds)
+        return
+    kernels = {f"{name}~{seed}": trained(folder, name, seed) for seed in seeds}
+    for label, kernel in kernels.items():
+        curves = {k: float(c[-1]) for k, c in kernel.history.items()}
+        print(f"{label}: {compactness(kernel)}, {curves}\n{kernel.weights.round(3)}", flush=True)
+    show({"majority": rg.Majority(), **kernels})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], [int(seed) for seed in sys.argv[3:]])

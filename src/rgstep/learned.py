@@ -1,0 +1,91 @@
+"""How a shared kernel is trained, by the name of the paper: `train_kernel`."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from functools import singledispatch
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from rgstep.arguments import PROGRESS, SEED, checked, one_of, unknown_name
+from rgstep.nets.batches import Data
+from rgstep.nets.information_filter import InformationTraining, train_filter
+from rgstep.nets.kernel import SharedKernel
+from rgstep.nets.shared_rbm import SharedTraining, train_shared
+from rgstep.stationary import StationaryTraining, train_stationary
+from rgstep.types import Progress
+
+KernelTraining: TypeAlias = SharedTraining | StationaryTraining | InformationTraining
+
+KERNEL_PRESETS: Mapping[str, KernelTraining] = MappingProxyType(
+    {
+        # Chung and Kao (arXiv:2010.05703): L = 32, 100 epochs of 10,000 critical configurations.
+        "chung2020": SharedTraining(),
+        # After Ron, Swendsen and Brandt (2002): the couplings are to stay from the first step on.
+        "stationary": StationaryTraining(),
+        # Koch-Janusz and Ringel (arXiv:1704.06279): windows of 2×2 in the Ising model, here by InfoNCE.
+        "kochjanusz2018": InformationTraining(),
+    }
+)
+
+
+@checked(preset=one_of(KERNEL_PRESETS, "preset"), seed=SEED, progress=PROGRESS)
+def train_kernel(
+    data: Data,
+    preset: str = "chung2020",
+    seed: int = 0,
+    *,
+    progress: Progress | None = None,
+    **overrides: Any,  # the fields of the preset's settings
+) -> SharedKernel:
+    """Return a shared kernel trained on configurations.
+
+    Args:
+        data: an `Ensemble`, an array of ±1 `(sample, L, L)`, or an `IsingStream` of fresh configurations.
+        preset: a name of `KERNEL_PRESETS`, which says what is asked of the kernel and by which settings.
+        seed: decides the first weights, the order of the data and every draw; the same seed gives the same kernel. A
+            training takes seconds to minutes and is not cut: one that is killed begins anew.
+        progress: called as the training goes on.
+        **overrides: settings that replace the preset's; None leaves one as it is.
+
+    Raises:
+        InputError: for bad settings or data, or weights that explode.
+    """
+    training = kernel_settings(preset, overrides)
+    kernel = trained_by(training, data, seed, progress)
+    return replace(kernel, origin={"preset": preset, "seed": seed, **kernel.origin})
+
+
+def kernel_settings(preset: str, overrides: Mapping[str, Any]) -> KernelTraining:
+    """Return a preset with some settings replaced.
+
+    Raises:
+        InputError: for an unknown setting (the nearest name is suggested) or a value out of range.
+    """
+    known = [f.name for f in fields(KERNEL_PRESETS[preset])]
+    for name in overrides:
+        if name not in known:
+            kind = "training setting"
+            raise unknown_name(kind, name, known)
+    return replace(KERNEL_PRESETS[preset], **{k: v for k, v in overrides.items() if v is not None})
+
+
+@singledispatch
+def trained_by(training: Any, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
+    """Return the kernel that settings of a kind make of the data."""
+    message = f"no training by {type(training).__name__}"
+    raise NotImplementedError(message)
+
+
+@trained_by.register
+def _(training: SharedTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
+    return train_shared(data, training, seed, progress)
+
+
+@trained_by.register
+def _(training: StationaryTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
+    return train_stationary(data, training, seed, progress)
+
+
+@trained_by.register
+def _(training: InformationTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
+    return train_filter(data, training, seed, progress)
