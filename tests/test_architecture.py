@@ -39,7 +39,7 @@ HOUSE = {
         *("nets.annealing", "nets.tempering", "nets.bennett", "nets.batches", "nets.curves", "nets.updates"),
         *("nets.states", "nets.tensor_files", "nets.training", "nets.equilibrium", "nets.assessment"),
     ),
-    6: ("results", "correlators", "patterns", "gauge", "operators"),
+    6: ("results", "correlators", "patterns", "gauge", "operators", "sizes", "data_collapse", "scaling"),
     7: (
         *("controls", "instruments.base", "instruments.training", "instruments.tiles"),
         *("instruments.vh_pattern", "instruments.spatial_correlator", "instruments.two_point", "instruments.pairwise"),
