@@ -46,7 +46,7 @@ HOUSE = {
         *("instruments.coherence", "instruments.conditional_law", "instruments.symmetry", "instruments.gain"),
         *("instruments.hamiltonian", "instruments.sampling", "instruments.mcrg", "instruments.tangent"),
         *("instruments.drift", "instruments.information", "instruments.entropy", "instruments.kadanoff"),
-        *("instruments.decoy", "instruments"),
+        *("instruments.decoy", "instruments", "dimensions"),
     ),
     8: ("report", "claims", "fate", "battery", "store"),
     9: ("page", "jobs"),

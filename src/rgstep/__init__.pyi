@@ -12,6 +12,7 @@ from .blocking import WindowMajority as WindowMajority
 from .correlators import two_point as two_point
 from .correlators import visible_hidden as visible_hidden
 from .data_collapse import collapse as collapse
+from .dimensions import scaling_dimensions as scaling_dimensions
 from .ensemble import Ensemble as Ensemble
 from .ensemble import ensemble_from_array as ensemble_from_array
 from .estimates import Estimate as Estimate

@@ -281,5 +281,8 @@ def posterior_covariance(points: Points, best: np.ndarray) -> np.ndarray:
     try:
         return np.asarray(linalg.cho_solve(linalg.cho_factor(hessian), np.eye(len(best))))
     except (linalg.LinAlgError, ValueError):
-        message = "values do not fix the collapse: the matrix of second derivatives is singular, no minimum"
+        message = (
+            "values do not fix T_c, 1/ν and exponent: the matrix of second derivatives is singular; give more points, "
+            "or an exponent that is known"
+        )
         raise InputError(message) from None

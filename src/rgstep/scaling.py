@@ -10,7 +10,7 @@ fitted in a window of sizes; that of several windows is taken which is the wides
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,11 +20,11 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from rgstep.arguments import SEED, InputError, broken, checked, is_number, optional, real, whole
-from rgstep.data_collapse import collapse
+from rgstep.data_collapse import Collapse, collapse
 from rgstep.ensemble import Ensemble, Level
 from rgstep.estimates import Estimate
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, Ising
-from rgstep.sizes import Table, columns, size_tables
+from rgstep.sizes import Table, columns, read_sets, size_tables
 from rgstep.streams import stream
 
 FEWEST_SIZES = 2  # a line has two parameters
@@ -374,7 +374,7 @@ class Exponents:
 
 @checked(temperature=TEMPERATURE, window=optional(read_window), seed=SEED)
 def exponents(
-    data: Mapping[str, Table] | Iterable[Ensemble | Level | ArrayLike],
+    data: Mapping[str, Table] | Sequence[Ensemble | Level | ArrayLike],
     temperature: float = CRITICAL_TEMPERATURE,
     *,
     window: tuple[float, float] | None = None,
@@ -388,15 +388,15 @@ def exponents(
     Args:
         data: sets of configurations (`sizes.size_tables`), or tables by the name of their quantity: abs_m, chi, U4,
             U4_slope.
-        temperature: of the power laws, in units of J/k_B.
-        window: sizes to fit; None for all in crossings and collapse, and for the widest window from some size on in
-            which χ² is probable (p > 0.01) in power laws.
+        temperature: of the power laws, and of sets that do not know theirs, in units of J/k_B.
+        window: sizes to fit; None for all in crossings, and else for the widest window from some size on in which χ² is
+            probable (p > 0.01).
         seed: of the repetitions that give the errors of crossings.
 
     Raises:
         InputError: if the data are neither.
     """
-    tables = data if isinstance(data, Mapping) else size_tables(data)
+    tables = data if isinstance(data, Mapping) else size_tables(read_sets("data", data), temperature)
     if not tables or not all(isinstance(table, Table) for table in tables.values()):
         message = "data: expected sets of configurations, or tables by name, {'U4': sizes.Table(…)}"
         raise InputError(message)
@@ -459,11 +459,19 @@ def of_binder(tables: Mapping[str, Table], window: tuple[float, float] | None, s
         return (found.critical_temperature,), f"{span}, χ²/dof {found.chi2:.1f}/{found.dof}", found.remark
 
     def collapsed() -> tuple[tuple[Estimate, ...], str, str]:
-        found = collapse(*table, exponent=0.0)
-        fitted = f"{span}, χ²/dof {found.chi2:.1f}/{found.dof:.0f}"
+        start, found = next((each for each in collapsing(table) if not each[1].scatter), (sides[0], None))
+        found = found or collapse(*table, exponent=0.0)
+        fitted = f", L = {start:g} … {sides[-1]:g}, χ²/dof {found.chi2:.1f}/{found.dof:.0f}"
         return (found.critical_temperature, found.inverse_nu), fitted, found.remark
 
     return [*attempted(both[:1], crossed), *attempted(both[1:], collapsed)]
+
+
+def collapsing(table: Table) -> Iterator[tuple[float, Collapse]]:
+    """Yield the collapse of U₄ with ever more of the small sizes left out, three or more remaining."""
+    sides = np.unique(table.sizes)
+    for start in sides[: max(1, len(sides) - 2)]:
+        yield float(start), collapse(*(column[table.sizes >= start] for column in table), exponent=0.0)
 
 
 def attempted(

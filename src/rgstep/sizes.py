@@ -22,6 +22,8 @@ from rgstep.arguments import (
     LARGEST_PARAMETER,
     InputError,
     broken,
+    checked,
+    each,
     first_line,
     is_number,
     read_configurations,
@@ -79,8 +81,24 @@ def columns(**given: ArrayLike) -> list[np.ndarray]:
     return list(found.values())
 
 
+def read_sets(name: str, value: Any) -> Sequence[Any]:
+    """Check a list of sets of configurations."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | range) or not value:
+        raise broken(name, value, "must be a list of sets of configurations, one for each size and temperature")
+    return value
+
+
+def read_temperatures(name: str, value: Any) -> float | tuple[float, ...]:
+    """Check one temperature, or a list of them."""
+    several = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
+    if isinstance(several, list | tuple):
+        return tuple(float(one) for one in each(TEMPERATURE)(name, several))
+    return float(TEMPERATURE(name, value))
+
+
+@checked(sets=read_sets, temperatures=read_temperatures)
 def size_tables(
-    sets: Iterable[Ensemble | Level | ArrayLike], temperatures: float | Sequence[float] = CRITICAL_TEMPERATURE
+    sets: Sequence[Ensemble | Level | ArrayLike], temperatures: float | Sequence[float] = CRITICAL_TEMPERATURE
 ) -> dict[str, Table]:
     """Return the table of each of `QUANTITIES` that can be had from sets of configurations.
 
@@ -92,18 +110,16 @@ def size_tables(
     Raises:
         InputError: if there is no set, or one of them has fewer than 100 samples or is not on a square lattice.
     """
-    listed = list(sets)
-    several = np.ndim(temperatures) > 0
-    each = list(temperatures) if isinstance(temperatures, Iterable) else [temperatures] * len(listed)
-    if not listed or (several and len(each) != len(listed)):
-        message = f"sets has {len(listed)} sets of configurations and temperatures {len(each)}: one for each set"
+    asked = temperatures if isinstance(temperatures, Sequence) else [temperatures] * len(sets)
+    if len(asked) != len(sets):
+        message = f"temperatures has {len(asked)} for {len(sets)} sets: give one of all, or one of each"
         raise InputError(message)
     points: dict[str, list[tuple[float, float, Estimate]]] = {name: [] for name in QUANTITIES}
-    for n, (given, asked) in enumerate(zip(listed, each, strict=True)):
-        side, T, m, energies = readings(f"sets[{n}]", given, TEMPERATURE("temperatures", asked))
+    for n, (given, T) in enumerate(zip(sets, asked, strict=True)):
+        side, T, m, energies = readings(f"sets[{n}]", given, T)
         for name, estimate in moments(side, m, energies).items():
             points[name].append((side, T, estimate))
-    return {name: as_table(rows) for name, rows in points.items() if len(rows) == len(listed)}
+    return {name: as_table(rows) for name, rows in points.items() if len(rows) == len(sets)}
 
 
 def readings(name: str, given: Any, temperature: float) -> tuple[int, float, np.ndarray, np.ndarray | None]:
