@@ -7,11 +7,13 @@ e of the points
     O ~ Normal(0, C),    C_ij = (L_i L_j)^a [θ₀² (10 + exp(−(X_i − X_j)²/2θ₁²)) + δ_ij θ₂²] + δ_ij e_i².
 
 The 10 is the variance of a constant in f. The likelihood is that of the numbers O as measured: that of Y would lack the
-factor Π L^{−a} and prefer large a. T_c, 1/ν, a and the logarithms of θ₀, θ₁ have flat priors; θ₂, a scatter beyond the
-errors, is 0 unless the fit without it is bad, as it is where corrections to scaling are seen. Estimates are the maximum
-of the likelihood, errors the Laplace approximation of the posterior there: the inverse matrix of second derivatives, in
-which the uncertainty of f and of the θ is contained. In K rather than in T, since there the curves of the Ising model
-collapse over a wider range (docs/scaling.md); where T is no temperature, X = (T − T_c) L^{1/ν}.
+factor Π L^{−a} and prefer large a. T_c (not far out of the range of T), 1/ν, a and the logarithms of θ₀, θ₁ have flat
+priors; θ₂, a scatter beyond the errors, is 0 unless the fit without it is bad, as it is where corrections to scaling
+are seen. Estimates are the maximum of the likelihood, errors the Laplace approximation of the posterior there: the
+inverse matrix of second derivatives, in which the uncertainty of f and of the θ is contained.
+
+X is made of K rather than of T, since there the curves of the Ising model collapse over a wider range
+(docs/scaling.md); where T is no temperature, X = (T − T_c) L^{1/ν}.
 """
 
 import math
@@ -40,7 +42,7 @@ START_WIDTHS = (0.5, 1.0, 2.0)  # θ₁ in standard deviations of X
 START_SCATTER = (1e-3, 1e-2, 1e-1)  # θ₂ in units of the largest O
 TRIED = 4  # of the starts, the best, from which the search goes on
 STEP = 1e-4  # of the second derivatives, in standard deviations
-LARGEST_SHIFT = 1.0  # of T_c out of the range of T, in standard deviations: what is farther has not been found
+LARGEST_SHIFT = 1.0  # of T_c out of the range of T, in standard deviations: farther away no sizes overlap in X
 LARGEST_PARAMETER = 50.0  # exponents and logarithms beyond have run away
 IMPOSSIBLE = 1e12  # −ln of the likelihood where there is none
 
@@ -128,11 +130,7 @@ def collapse(
         best = search(points, with_scatter(best))
     covariance = posterior_covariance(points, best)
     t_c, inverse_nu, a, _, _, scatter = points.read(best)
-    outside = abs(t_c) - float(np.abs(points.T).max())
-    if outside > LARGEST_SHIFT:
-        message = "temperatures: T_c of the collapse is far from all of them: no minimum; give temperatures around T_c"
-        raise InputError(message)
-    if outside > 0:
+    if beyond(points, t_c) > 0:
         remarks.append("T_c lies outside the range of the temperatures")
     each = np.sqrt(np.diag(covariance))
     return Collapse(
@@ -217,6 +215,11 @@ class Covariance(NamedTuple):
     X: np.ndarray
 
 
+def beyond(points: Points, T_c: float) -> float:
+    """Return how far T_c is out of the range of T; negative inside."""
+    return max(T_c - float(points.T.max()), float(points.T.min()) - T_c)
+
+
 def covariance_of(points: Points, parameters: np.ndarray) -> Covariance:
     """Return the covariance of O at some parameters."""
     T_c, inverse_nu, a, t0, t1, t2 = points.read(parameters)
@@ -231,7 +234,7 @@ def covariance_of(points: Points, parameters: np.ndarray) -> Covariance:
 def minus_log_likelihood(parameters: np.ndarray, points: Points) -> tuple[float, np.ndarray]:
     """Return −ln p(O | parameters) up to a constant, and its gradient; a large number where there is no likelihood."""
     lost = IMPOSSIBLE, np.zeros_like(parameters)
-    if not np.abs(parameters).max() < LARGEST_PARAMETER:
+    if not np.abs(parameters).max() < LARGEST_PARAMETER or beyond(points, parameters[0]) > LARGEST_SHIFT:
         return lost
     C = covariance_of(points, parameters)
     try:
@@ -282,7 +285,7 @@ def posterior_covariance(points: Points, best: np.ndarray) -> np.ndarray:
         return np.asarray(linalg.cho_solve(linalg.cho_factor(hessian), np.eye(len(best))))
     except (linalg.LinAlgError, ValueError):
         message = (
-            "values do not fix T_c, 1/ν and exponent: the matrix of second derivatives is singular; give more points, "
-            "or an exponent that is known"
+            "values do not fix T_c, 1/ν and exponent: there is no minimum with a regular matrix of second derivatives; "
+            "give more points around T_c, or an exponent that is known"
         )
         raise InputError(message) from None

@@ -39,6 +39,7 @@ NEAREST_OF_SIDE = 1 / 4  # of small lattices
 RINGS = 8
 FEWEST_RINGS = 3
 FEWEST_SAMPLES = 640  # ten in each group of the jackknife
+NO_FIT = 1e-6  # p of χ² below which the numbers of the fit have no error
 CORRELATED = 4.0  # standard errors of G in some ring below which there is nothing to fit
 LARGEST_DELTA = 20.0
 LARGEST_REACH = 1e6  # of `nearest`
@@ -51,7 +52,7 @@ class Dimension:
 
     Attributes:
         name: σ or ε.
-        estimate: Δ; NaN where there is nothing to fit, and `remark` says why.
+        estimate: Δ; NaN where there is nothing to fit, without error where the fit fails, and `remark` says why.
         amplitude: A, so that the correlation is A r^{−2Δ} where r is small against L.
         exact: Δ of the critical Ising model.
         chi2: squared deviations of the rings, with their covariance.
@@ -228,6 +229,8 @@ def dimension(
     remarks = [remark] if remark else []
     if p_of(chi2, dof) < IMPROBABLE:
         remarks.append(f"χ²/dof = {chi2 / dof:.1f}: the shape is not that of critical spins on a torus")
+    if p_of(chi2, dof) < NO_FIT:
+        delta, amplitude = (Estimate(each.value, math.nan) for each in (delta, amplitude))
     return Dimension(name, delta, amplitude, exact, chi2, dof, window, "; ".join(remarks))
 
 

@@ -274,8 +274,7 @@ def crossing_of(one: LocalFit, other: LocalFit, sides: tuple[float, float]) -> t
         message = f"temperatures of {name} have no range in common: give both curves the same"
         raise InputError(message)
     grid = np.linspace(low, high, 201)
-    difference = one.at(grid) - other.at(grid)
-    T = np.array([steepest_root(grid, row) for row in difference])
+    T = steepest_roots(grid, one.at(grid) - other.at(grid))
     if not np.isfinite(T[0]):
         message = f"values of {name} do not cross between T = {low:.6g} and {high:.6g}: give temperatures around T_c"
         raise InputError(message)
@@ -285,14 +284,15 @@ def crossing_of(one: LocalFit, other: LocalFit, sides: tuple[float, float]) -> t
     return Crossing(sides, Estimate(float(T[0]), spread[0]), Estimate(float(values[0]), spread[1])), T[1:]
 
 
-def steepest_root(grid: np.ndarray, y: np.ndarray) -> float:
-    """Return where a curve on a grid passes 0 most steeply, between two points on a line; NaN if it does not."""
-    at = np.flatnonzero(np.sign(y[1:]) * np.sign(y[:-1]) <= 0)
-    if not at.size:
-        return math.nan
-    i = at[np.argmax(np.abs(y[at + 1] - y[at]))]
-    rise = y[i + 1] - y[i]
-    return float(grid[i] - (y[i] * (grid[i + 1] - grid[i]) / rise if rise else 0.0))
+def steepest_roots(grid: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """Return where each curve `(curve, T)` passes 0 most steeply, on a line between two points; NaN if it does not."""
+    before, rise = curves[:, :-1], np.diff(curves, axis=1)
+    crossing = (np.sign(before) * np.sign(curves[:, 1:]) <= 0) & (rise != 0)
+    i = np.argmax(np.where(crossing, np.abs(rise), -1.0), axis=1)
+    each = np.arange(len(curves))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        T = grid[i] - before[each, i] / rise[each, i] * (grid[1] - grid[0])
+    return np.where(crossing.any(axis=1), T, np.nan)
 
 
 def extrapolated(pairs: Sequence[Crossing], draws: np.ndarray, shift: float) -> tuple[Estimate, float, int, str]:
