@@ -127,9 +127,9 @@ def crossing_pulls(exact, claimed):
     """Pulls of the crossing of 4 and 8, which is known, with values drawn anew."""
     rng, truth = np.random.default_rng(2), exact_crossing(4, 8)
     last = sizes.Table(*(column[(exact.sizes == 4) | (exact.sizes == 8)] for column in exact))
-    drawn = [last.values + 5e-4 * rng.normal(size=len(last.values)) for _ in range(100)]
-    errors = np.full(len(last.values), 5e-4 * claimed)
-    found = [rg.crossings(last.sizes, last.temperatures, y, errors).pairs[0].temperature for y in drawn]
+    drawn = [last.values + 2e-4 * rng.normal(size=len(last.values)) for _ in range(100)]
+    errors = np.full(len(last.values), 2e-4 * claimed)
+    found = [rg.crossings(last.sizes, last.temperatures, y, errors, degree=4).pairs[0].temperature for y in drawn]
     return pulls([T.value for T in found], [T.error for T in found], truth)
 
 

@@ -214,17 +214,15 @@ def dimension(
         mean = [float(np.exp(delta * (each - 2 * math.log(side))).mean()) for each in log_shape]
         return np.asarray(parameters[0] * np.array(mean))
 
-    fits = []
     start = start_of(means[0], d, rings, exact)
-    for row in means:  # the first of all samples
-        found = optimize.least_squares(lambda p, row=row: inverse @ (model(p) - row), start, x_scale=np.abs(start))
-        fits.append(found.x)
-        start = fits[0]
-    if abs(fits[0][1]) > LARGEST_DELTA:
+    best = optimize.least_squares(lambda p: inverse @ (model(p) - means[0]), start, x_scale=np.abs(start))
+    to_parameters = np.linalg.pinv(best.jac) @ inverse
+    fits = best.x + (means - model(best.x)) @ to_parameters.T  # of the other sets one step from there: all are near
+    if abs(best.x[1]) > LARGEST_DELTA:
         why = "no power of the distance fits its correlation"
         return Dimension(name, nothing, nothing, exact, math.nan, dof, window, "; ".join(filter(None, (remark, why))))
-    amplitude, delta = (estimated(column) for column in np.stack(fits).T)
-    residual = inverse @ (model(fits[0]) - means[0])
+    amplitude, delta = (estimated(column) for column in fits.T)
+    residual = inverse @ (model(best.x) - means[0])
     chi2 = float(residual @ residual) * factor
     remarks = [remark] if remark else []
     if p_of(chi2, dof) < IMPROBABLE:

@@ -267,7 +267,7 @@ def energy_two_point_shape(
     """
     row, column = (np.asarray(x, dtype=np.float64) for x in (row_fraction, column_fraction))
     z = np.asarray((column - np.rint(column)) + 1j * (row - np.rint(row)))
-    at_zero, here = np.abs(_thetas(np.zeros(()))), np.abs(_thetas(z))
+    at_zero, here = np.abs(_thetas(np.zeros((), complex))), np.abs(_thetas(z))
     with np.errstate(divide="ignore"):  # z = 0
         propagators = (_slope() * here[1:] / here[0]) ** 2
     weights = at_zero[1:].reshape(3, *(1,) * z.ndim)
@@ -281,7 +281,7 @@ def energy_shape() -> float:
     It comes from the zero modes of ψ and ψ̄ in the odd spin structure and is π θ₂θ₃θ₄/(θ₂ + θ₃ + θ₄) = 0.97773, the sign
     that of more order; −u − √2 = (2/π) ⟨ε⟩/L is what Ferdinand and Fisher (1969) found of the energy.
     """
-    thetas = np.abs(_thetas(np.zeros(())))[1:]
+    thetas = np.abs(_thetas(np.zeros((), complex)))[1:]
     return float(np.pi * thetas.prod() / thetas.sum())
 
 
