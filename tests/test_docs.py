@@ -10,7 +10,7 @@ import pytest
 import rgstep
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "README.md"]
+PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "docs/scaling.md", "README.md"]
 PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
 LONG = {
     "README.md",

@@ -202,7 +202,7 @@ def test_a_collapse_finds_what_was_put_in_with_errors_that_cover():
 def test_curves_that_do_not_collapse_are_found_out():
     """The twin: at the small sizes f is another function."""
     rng, said = np.random.default_rng(3), []
-    for _ in range(8):
+    for _ in range(4):
         try:
             found = rg.collapse(*synthetic(rng, sharper=2.0))
             said.append("scatter of its own" in found.remark and found.scatter > 0)
