@@ -58,7 +58,7 @@ def test_its_mean_is_that_of_the_exact_energy():
 
 
 def test_its_integral_is_that_of_the_exact_specific_heat():
-    """N Var u − (2/π)² Σ_d F(d/L)/L² tends to a constant, what the shortest distances make; other amplitudes run off."""
+    """N Var u − (2/π)² Σ_d F(d/L)/L² tends to a constant, made at short distance; other amplitudes run off."""
 
     def rest(L, amplitude=LATTICE_UNIT):
         fraction = np.arange(L) / L

@@ -182,7 +182,7 @@ def synthetic(rng, sharper=1.0, points=6):
 
 def collapse_pulls():
     rng = np.random.default_rng(3)
-    found = [rg.collapse(*synthetic(rng)) for _ in range(24)]
+    found = [rg.collapse(*synthetic(rng)) for _ in range(16)]
     truth = {"critical_temperature": TRUE_T, "inverse_nu": TRUE_NU, "exponent": TRUE_A}
     return {
         name: pulls([getattr(f, name).value for f in found], [getattr(f, name).error for f in found], value)
