@@ -130,7 +130,7 @@ def test_errors_of_delta_cover():
     assert abs(np.mean(np.square(z)) - 1) < 3.5 * math.sqrt(2 / 60) + 0.1  # the covariance is an estimate
     assert np.mean(chi2) == pytest.approx(1, abs=0.3)
     wrong = dimensions.dimension("ε", G, rings, 1.0, dimensions.torus(Ising.two_point_shape, 16), "")  # the twin
-    assert "not that of critical spins" in wrong.remark or abs(wrong.estimate.value - 1) > 4 * wrong.estimate.error
+    assert wrong.remark == "no power of the distance fits its correlation"
 
 
 def test_critical_spins_and_their_blocks_have_both_dimensions(critical32):

@@ -120,19 +120,11 @@ def collapse(
         message = f"temperatures contains {T.min():g}: K = 1/T needs T above 0; in_coupling=False takes any parameter"
         raise InputError(message)
     t = -1 / T if in_coupling else T  # grows with T
-    centre, width, spread, largest = float(t.mean()), float(t.std()), float(np.abs(O).max()), float(L.max())
-    points = Points(L / largest, (t - centre) / width, O / spread, error / spread, exponent, False)
-    best, chi2, dof = fit(points)
-    remarks = []
-    if special.gammaincc(dof / 2, chi2 / 2) < IMPROBABLE or dof < LEAST_FREE * len(L):
-        remarks.append(f"χ²/dof = {chi2:.1f}/{dof:.0f} within the errors alone: the curve has a scatter of its own")
-        points = points._replace(scattered=True)
-        best = search(points, with_scatter(best))
-    covariance = posterior_covariance(points, best)
+    centre, width, spread = float(t.mean()), float(t.std()), float(np.abs(O).max())
+    points = Points(L / float(L.max()), (t - centre) / width, O / spread, error / spread, exponent, False)
+    points, best, chi2, dof, remarks = best_of(points)
+    each = np.sqrt(np.diag(posterior_covariance(points, best)))
     t_c, inverse_nu, a, _, _, scatter = points.read(best)
-    if beyond(points, t_c) > 0:
-        remarks.append("T_c lies outside the range of the temperatures")
-    each = np.sqrt(np.diag(covariance))
     return Collapse(
         as_temperature(centre + width * t_c, float(width * each[0]), in_coupling),
         Estimate(inverse_nu, float(each[1])),
@@ -142,6 +134,19 @@ def collapse(
         scatter * spread,
         "; ".join(remarks),
     )
+
+
+def best_of(points: Points) -> tuple[Points, np.ndarray, float, float, list[str]]:
+    """Return the points, with a scatter of the curve if it needs one, the best parameters, χ², its dof, and remarks."""
+    best, chi2, dof = fit(points)
+    remarks = []
+    if special.gammaincc(dof / 2, chi2 / 2) < IMPROBABLE or dof < LEAST_FREE * len(points.O):
+        remarks.append(f"χ²/dof = {chi2:.1f}/{dof:.0f} within the errors alone: the curve has a scatter of its own")
+        points = points._replace(scattered=True)
+        best = search(points, with_scatter(best))
+    if beyond(points, float(best[0])) > 0:
+        remarks.append("T_c lies outside the range of the temperatures")
+    return points, best, chi2, dof, remarks
 
 
 def as_temperature(t: float, error: float, in_coupling: bool) -> Estimate:

@@ -197,34 +197,22 @@ def dimension(
     name: str, G: np.ndarray, rings: list[np.ndarray], exact: float, shape: np.ndarray, remark: str
 ) -> Dimension:
     """Return Δ of the correlations of several sets, `(set, row, column)`; the first set is that of all samples."""
-    side, d = len(shape), distances(len(shape))
+    d = distances(len(shape))
     means = np.stack([G[:, ring].mean(axis=1) for ring in rings], axis=1)
     window = (float(min(d[ring].min() for ring in rings)), float(max(d[ring].max() for ring in rings)))
-    dof = len(rings) - 2
-    spread = np.asarray(estimated(means).error)
-    nothing = Estimate(math.nan, math.nan)
-    if not (means[0] > CORRELATED * spread).any() or not spread.all():
-        why = "its correlation is nowhere 4 standard errors above 0" if spread.all() else "all samples are alike"
-        return Dimension(name, nothing, nothing, exact, math.nan, dof, window, "; ".join(filter(None, (remark, why))))
-    log_shape = [np.log(shape[ring]) / exact for ring in rings]
-    inverse, factor = whitening(means)
-
-    def model(parameters: np.ndarray) -> np.ndarray:
-        delta = float(np.clip(parameters[1], -LARGEST_DELTA, LARGEST_DELTA))
-        mean = [float(np.exp(delta * (each - 2 * math.log(side))).mean()) for each in log_shape]
-        return np.asarray(parameters[0] * np.array(mean))
-
-    start = start_of(means[0], d, rings, exact)
-    best = optimize.least_squares(lambda p: inverse @ (model(p) - means[0]), start, x_scale=np.abs(start))
-    to_parameters = np.linalg.pinv(best.jac) @ inverse
-    fits = best.x + (means - model(best.x)) @ to_parameters.T  # of the other sets one step from there: all are near
-    if abs(best.x[1]) > LARGEST_DELTA:
-        why = "no power of the distance fits its correlation"
-        return Dimension(name, nothing, nothing, exact, math.nan, dof, window, "; ".join(filter(None, (remark, why))))
-    amplitude, delta = (estimated(column) for column in fits.T)
-    residual = inverse @ (model(best.x) - means[0])
-    chi2 = float(residual @ residual) * factor
+    spread, dof, nothing = np.asarray(estimated(means).error), len(rings) - 2, Estimate(math.nan, math.nan)
+    delta, amplitude, chi2 = nothing, nothing, math.nan
     remarks = [remark] if remark else []
+    if not spread.all():
+        remarks.append("all samples are alike")
+    elif not (means[0] > CORRELATED * spread).any():
+        remarks.append("its correlation is nowhere 4 standard errors above 0")
+    else:
+        fits, chi2 = fit(means, [np.log(shape[ring]) / exact - 2 * math.log(len(shape)) for ring in rings], exact)
+        amplitude, delta = (estimated(column) for column in fits.T)
+    if abs(float(delta.value)) > LARGEST_DELTA:
+        delta, amplitude, chi2 = nothing, nothing, math.nan
+        remarks.append("no power of the distance fits its correlation")
     if p_of(chi2, dof) < IMPROBABLE:
         remarks.append(f"χ²/dof = {chi2 / dof:.1f}: the shape is not that of critical spins on a torus")
     if p_of(chi2, dof) < NO_FIT:
@@ -232,10 +220,26 @@ def dimension(
     return Dimension(name, delta, amplitude, exact, chi2, dof, window, "; ".join(remarks))
 
 
-def start_of(means: np.ndarray, d: np.ndarray, rings: list[np.ndarray], exact: float) -> np.ndarray:
-    """Return A and Δ from which the fit starts: the exact Δ, and A of the nearest ring, where G is known best."""
-    r = float(d[rings[0]].mean())
-    return np.array([means[0] * r ** (2 * exact), exact])
+def fit(means: np.ndarray, logs: list[np.ndarray], exact: float) -> tuple[np.ndarray, float]:
+    """Return A and Δ of each set, `(set, 2)`, and χ² of all samples.
+
+    Args:
+        means: of the rings, `(set, ring)`.
+        logs: l(d) of each displacement of each ring, so that the correlation is A exp(Δ l).
+        exact: Δ at which the search starts, with A from the nearest ring, where G is known best.
+    """
+    inverse, factor = whitening(means)
+
+    def model(parameters: np.ndarray) -> np.ndarray:
+        delta = float(np.clip(parameters[1], -2 * LARGEST_DELTA, 2 * LARGEST_DELTA))
+        return np.array([parameters[0] * float(np.exp(delta * each).mean()) for each in logs])
+
+    start = np.array([means[0, 0] / float(np.exp(exact * logs[0]).mean()), exact])
+    best = optimize.least_squares(lambda p: inverse @ (model(p) - means[0]), start, x_scale=np.abs(start))
+    to_parameters = np.linalg.pinv(best.jac) @ inverse
+    fits = best.x + (means - model(best.x)) @ to_parameters.T  # of the other sets one step from there: all are near
+    residual = inverse @ (model(best.x) - means[0])
+    return np.asarray(fits), float(residual @ residual) * factor
 
 
 def whitening(means: np.ndarray) -> tuple[np.ndarray, float]:
