@@ -48,7 +48,7 @@ HOUSE = {
         *("nets.states", "nets.tensor_files", "nets.training", "nets.equilibrium", "nets.assessment"),
         *("nets.shared_rbm", "nets.information_filter"),
     ),
-    6: ("results", "correlators", "patterns", "gauge", "operators"),
+    6: ("results", "correlators", "patterns", "gauge", "operators", "sizes", "data_collapse", "scaling"),
     7: (
         *("controls", "instruments.base", "instruments.training", "instruments.tiles"),
         *("instruments.vh_pattern", "instruments.spatial_correlator", "instruments.two_point", "instruments.pairwise"),
@@ -56,7 +56,7 @@ HOUSE = {
         *("instruments.hamiltonian", "instruments.sampling", "instruments.mcrg", "instruments.tangent"),
         *("instruments.drift", "instruments.information", "instruments.entropy", "instruments.kadanoff"),
         *("instruments.decoy", "instruments", "stack"),
-        *("stationary", "learned"),
+        *("stationary", "learned", "dimensions"),
     ),
     8: ("report", "claims", "fate", "battery", "store"),
     9: ("page", "jobs"),

@@ -271,11 +271,27 @@ def configurations() -> Iterator[Good]:
     yield Good("Ensemble.pieces", v.pieces, {"dtype": np.int8})
     yield Good("visible_hidden", rg.visible_hidden, {"v": v, "h": h, "connected": True})
     yield Good("two_point", rg.two_point, {"field": v, "connected": True})
+    yield Good("scaling_dimensions", rg.scaling_dimensions, {"field": np.tile(spins, (16, 1, 1)), "nearest": 1.0})
     yield Good("pattern_statistics", pattern_statistics, {"v": v, "h": h})
     yield Good("pattern_correlator", pattern_correlator, {"v": v, "h": h, "mean_subtracted": True})
     judged = {"ensemble": v, "maps": {"m": h}, "seed": 0, "progress": silent}
     yield Good("judge", rg.judge, judged, {"maps": "map"}, slow=True)
     yield Good("progress_bars", lambda quiet: rg.progress_bars(quiet).__enter__(), {"quiet": True})
+
+
+def sizes() -> Iterator[Good]:
+    """Finite-size scaling of tables and configurations."""
+    L, T = np.repeat([8.0, 16.0], 6), np.tile(np.linspace(2.2, 2.34, 6), 2)
+    table = {"sizes": L, "temperatures": T, "values": np.tanh((2.27 - T) * L), "errors": np.full(12, 0.01)}
+    also = dict.fromkeys(table, "points|temperatures|values|sizes")
+    yield Good("crossings", rg.crossings, {**table, "degree": 2, "shift": 2.75, "seed": 0}, also)
+    yield Good("collapse", rg.collapse, {**table, "exponent": 0.0, "in_coupling": True}, also)
+    law = {"sizes": [8, 16, 32], "values": [1.0, 2.0, 4.0], "errors": [0.1, 0.1, 0.1], "window": (8, 32)}
+    yield Good("power_law", rg.power_law, law, {**also, "window": "window|sizes"})
+    sets = [np.tile(ensemble().unpack(), (4, 1, 1))] * 2
+    yield Good("size_tables", rg.size_tables, {"sets": sets, "temperatures": 2.3}, {"temperatures": "temperature|sets"})
+    asked = {"data": sets, "temperature": 2.3, "window": (4, 32), "seed": 0}
+    yield Good("exponents", rg.exponents, asked, {"data": "data|sets"})
 
 
 @functools.wraps(load_checkpoints)
@@ -329,7 +345,8 @@ def comparisons() -> Iterator[Good]:
 
 def everything() -> list[Good]:
     """Every call that works; files are written into the working folder."""
-    return [good for kind in (rules, networks, stacks, configurations, files, comparisons) for good in kind()]
+    kinds = (rules, networks, stacks, configurations, sizes, files, comparisons)
+    return [good for kind in kinds for good in kind()]
 
 
 # --- the harness

@@ -11,6 +11,7 @@ import rgstep
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "docs/kernels.md", "README.md"]
+PAGES += ["docs/scaling.md"]
 PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
 LONG = {
     "README.md",

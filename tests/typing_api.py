@@ -48,6 +48,14 @@ with rg.progress_bars() as progress:
 assert_type(rg.judge(ensemble, {"twice": [rg.Majority(), rg.Majority()]}), rg.Report)
 assert_type(rg.assess(rbm, ensemble).bennett, rg.Estimate | None)
 
+# finite-size scaling
+assert_type(rg.exponents([ensemble])["β/ν"], rg.Estimate)
+assert_type(rg.power_law([8, 16], [1.0, 2.0], [0.1, 0.1]).exponent, rg.Estimate)
+table = rg.size_tables([ensemble])["U4"]
+assert_type(rg.crossings(*table).critical_temperature, rg.Estimate)
+assert_type(rg.collapse(*table, exponent=0.0).inverse_nu, rg.Estimate)
+assert_type(rg.scaling_dimensions(ensemble).epsilon.estimate, rg.Estimate)
+
 # what is stored
 for thing in (ensemble, rbm, found):
     rg.save(Path("file.npz"), thing, force=True)

@@ -11,6 +11,8 @@ from .blocking import Scrambled as Scrambled
 from .blocking import WindowMajority as WindowMajority
 from .correlators import two_point as two_point
 from .correlators import visible_hidden as visible_hidden
+from .data_collapse import collapse as collapse
+from .dimensions import scaling_dimensions as scaling_dimensions
 from .ensemble import Ensemble as Ensemble
 from .ensemble import ensemble_from_array as ensemble_from_array
 from .estimates import Estimate as Estimate
@@ -26,6 +28,10 @@ from .progress import progress_bars as progress_bars
 from .report import Report as Report
 from .samplers.sample import sample as sample
 from .samplers.stream import IsingStream as IsingStream
+from .scaling import crossings as crossings
+from .scaling import exponents as exponents
+from .scaling import power_law as power_law
+from .sizes import size_tables as size_tables
 from .stack import Stack as Stack
 from .stack import train_stack as train_stack
 from .store import load as load

@@ -308,6 +308,40 @@ def assess(
 
 
 @verb
+def exponents(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Configurations (.npz by 'rgstep sample', or .npz, .npy of another program), tables (.csv with the "
+            "columns L, T, quantity, value, error), or folders of such files; several sizes."
+        ),
+    ],
+    quantity: Annotated[
+        str | None,
+        typer.Option(help="What the values of a table without a column quantity are: abs_m, chi, U4 or U4_slope."),
+    ] = None,
+    temperature: Temperature = "critical",
+    window: Annotated[
+        str | None, typer.Option(metavar="L:L", help="Sizes to fit, 8:64. Default: as many as the errors allow.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit β/ν, γ/ν, 1/ν and T_c to configurations or tables of several sizes, beside the exact values."""
+    with loading(quiet):
+        from rgstep.jobs import exponents_of_files, parse_temperature
+
+        found = exponents_of_files(
+            data, quantity=quantity, temperature=parse_temperature(temperature), window=window, seed=seed
+        )
+    if as_json:
+        print_json(found.to_dict())
+    elif not quiet:
+        typer.echo(str(found))
+
+
+@verb
 def report(
     directory: Annotated[Path, typer.Argument(help="Folder of a report.")],
     seed: Unused = 0,

@@ -192,6 +192,11 @@ class Ising:
         """Return ⟨s_0 s_r⟩ on the critical torus in the scaling limit, up to one amplitude (`exact.torus`)."""
         return np.asarray(torus.two_point_shape(row_fraction, column_fraction))
 
+    @staticmethod
+    def energy_two_point_shape(row_fraction: ArrayLike, column_fraction: ArrayLike) -> np.ndarray:
+        """Return ⟨ε_0 ε_r⟩ − ⟨ε⟩² on the critical torus in the scaling limit, up to one amplitude (`exact.torus`)."""
+        return np.asarray(torus.energy_two_point_shape(row_fraction, column_fraction))
+
 
 def even_side(name: str, value: object) -> int:
     """Check a lattice side."""

@@ -56,6 +56,8 @@ from rgstep.page import write_page
 from rgstep.report import Report, load_report
 from rgstep.samplers.sample import HOUR, sample
 from rgstep.samplers.stream import IsingStream
+from rgstep.scaling import Exponents, exponents
+from rgstep.sizes import Table, merged, read_table, size_tables
 from rgstep.stack import BLOCK, Layer, Stack, fitting, nulls, train_stack, with_first
 from rgstep.store import (
     NETWORK_FILES,
@@ -86,6 +88,7 @@ SECONDS, TEMPERATURES = 10.0, 2000  # of an assessment here; `rgstep assess` tak
 BYTES_PER_SPIN = 0.5  # the packed configurations, a copy on the device, and a third while a file is written
 BYTES_PER_SAMPLE = 50  # its energy and magnetisation, its place in the shuffled order of an epoch
 TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, optimiser, statistics
+TABLE, CONFIGURATION_FILES = ".csv", (".npz", ".npy")  # that a folder is searched for
 LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
 
@@ -699,6 +702,64 @@ def assess_file(
     else:
         save_rbm(network, with_assessment(rbm, found))
     return found
+
+
+def exponents_of_files(
+    paths: Sequence[Path],
+    *,
+    quantity: str | None = None,
+    temperature: float = CRITICAL_TEMPERATURE,
+    window: str | None = None,
+    seed: int = 0,
+) -> Exponents:
+    """Return the exponents of finite-size scaling from files of configurations, tables, or folders of both.
+
+    Args:
+        paths: files of configurations, `.npz` or `.npy`; tables, `.csv`; folders with such files.
+        quantity: what the values of a table without a column quantity are.
+        temperature: of the power laws; of configurations whose file does not say it, too.
+        window: the smallest and the largest size to fit, as "8:64".
+        seed: of the repetitions that give errors of crossings.
+    """
+    files = files_of_sizes(paths)
+    tables: list[Mapping[str, Table]] = [read_table(path, quantity) for path in files if path.suffix == TABLE]
+    sets = [load_sizes(path, temperature) for path in files if path.suffix != TABLE]
+    if sets:
+        tables.append(size_tables(sets))
+    return exponents(merged(tables), temperature, window=None if window is None else parse_window(window), seed=seed)
+
+
+def files_of_sizes(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of configurations and tables that are named, or are in folders that are."""
+    found = []
+    for path in paths:
+        inside = sorted(p for p in path.iterdir() if p.suffix in (*CONFIGURATION_FILES, TABLE)) if path.is_dir() else []
+        if path.is_dir() and not inside:
+            message = f"folder {str(path)!r} has no files .npz, .npy or .csv: expected configurations or tables"
+            raise InputError(message)
+        found += inside or [path]
+    return found
+
+
+def load_sizes(path: Path, temperature: float) -> Ensemble:
+    """Read configurations at the temperature that their file has, or else at the given one."""
+    try:
+        return load_configurations(path)
+    except InputError as error:
+        if "has no temperatures" not in str(error):
+            raise
+    return load_configurations(path, temperature)
+
+
+def parse_window(text: str) -> tuple[float, float]:
+    """Return the two sizes of "8:64"."""
+    parts = text.split(":")
+    try:
+        low, high = (float(part) for part in parts)
+    except ValueError as error:
+        message = f"window = {text!r}: give the smallest and the largest size, 8:64"
+        raise InputError(message) from error
+    return low, high
 
 
 def check_file(path: Path, force: bool) -> None:
