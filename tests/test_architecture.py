@@ -48,7 +48,7 @@ HOUSE = {
         *("instruments.drift", "instruments.information", "instruments.entropy", "instruments.kadanoff"),
         *("instruments.decoy", "instruments"),
     ),
-    8: ("report", "claims", "fate", "battery", "store"),
+    8: ("report", "claims", "fate", "battery", "store", "temperatures", "flows"),
     9: ("page", "jobs"),
     10: ("cli",),
 }

@@ -14,6 +14,8 @@ from .correlators import visible_hidden as visible_hidden
 from .ensemble import Ensemble as Ensemble
 from .ensemble import ensemble_from_array as ensemble_from_array
 from .estimates import Estimate as Estimate
+from .flows import Flow as Flow
+from .flows import flow as flow
 from .ising import CRITICAL_TEMPERATURE as CRITICAL_TEMPERATURE
 from .jobs import compare as compare
 from .nets.assessment import assess as assess
@@ -26,6 +28,8 @@ from .samplers.sample import sample as sample
 from .samplers.stream import IsingStream as IsingStream
 from .store import load as load
 from .store import save as save
+from .temperatures import Temperatures as Temperatures
+from .temperatures import thermometers as thermometers
 from .types import CoarseGraining as CoarseGraining
 
 __version__: str
