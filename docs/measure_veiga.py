@@ -4,8 +4,8 @@
 
 Their settings in full: 25 temperatures, 1e-6, 0.25, 0.5, … 6, 2000 configurations each; 0/1 units, 100 hidden ones, no
 bias, W ~ N(0, 0.1²), CD-1 with mean hidden units, plain descent at rate 0.01, batches of 100, 8000 epochs of 500
-updates. Data sets beside theirs: "mean-field", independent spins of the mean-field m(T) at the same temperatures, and "two",
-half T = 0, half T = ∞. A killed training goes on from its last checkpoint.
+updates. Data sets beside theirs: "mean-field", independent spins of the mean-field m(T) at the same temperatures, and
+"two", half T = 0, half T = ∞. A killed training goes on from its last checkpoint.
 """
 
 import argparse

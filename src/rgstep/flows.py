@@ -245,7 +245,8 @@ def network_of(coarse: object) -> RBM:
     """Return the network of a reconstruction flow, or say what it takes."""
     if isinstance(coarse, RBM):
         return coarse
-    message = f"coarse is a {type(coarse).__name__}: v → h → v needs a network, an RBM; maps v → h are iterated by kind 'coarse'"
+    kind = type(coarse).__name__
+    message = f"coarse is a {kind}: v → h → v needs a network, an RBM; maps v → h are iterated by kind 'coarse'"
     raise InputError(message)
 
 

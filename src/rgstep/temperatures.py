@@ -7,8 +7,8 @@ Configurations of any origin, N = L² spins each, have with e the energy and m t
     K_nn, the one coupling that best predicts each spin from its neighbours (pseudolikelihood, Besag 1975).
 
 An equilibrium state of the nearest-neighbour model has one T for all of them. Curves at the same L give T: u and var e
-by Kaufman (1949), K_nn = 1/T by what it is, |m|, U₄ and ξ/L from configurations of our sampler at couplings K_j so close
-that their energies overlap, all of them used for every K with weights
+by Kaufman (1949), K_nn = 1/T by what it is, |m|, U₄ and ξ/L from configurations of our sampler at couplings K_j so
+close that their energies overlap, all of them used for every K with weights
 
     w_s(K) = exp(−K E_s) / Σ_j n_j exp(−K_j E_s) / Z(K_j),        Z exact,
 
