@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import rgstep as rg
 from rgstep import cli
-from rgstep.flows import WINDOW, WINDOWS, Flows, shown_steps
-from rgstep.temperatures import NAMES
+from rgstep.flows import EARLIEST, Flows, shown_steps
+from rgstep.temperatures import NAMES, columns_of
 
 STARTS = ("zero", "infinite")
 
@@ -26,28 +26,33 @@ def copying(weight, side=4):
 # --- v → h → v
 
 
-@pytest.mark.parametrize("temperature", [1.8, 2.6])
-def test_the_network_that_is_the_model_flows_to_its_temperature_from_everywhere(temperature):
-    rbm = ising_network(8, 1 / temperature)
-    flows = [rg.flow(rbm, start, steps=300, samples=600, seed=3) for start in STARTS]
+@pytest.mark.parametrize(
+    ("side", "temperature"),
+    [(4, 2.6), (4, 4.0), *(pytest.param(8, T, marks=pytest.mark.slow) for T in (1.8, 2.6))],
+)
+def test_the_network_that_is_the_model_flows_to_its_temperature_from_everywhere(side, temperature):
+    rbm = ising_network(side, 1 / temperature)
+    flows = [rg.flow(rbm, start, steps=800, samples=600, seed=3) for start in STARTS]
     assert flows[0].same_end(flows[1])
     for one in flows:
         assert one.converged_at is not None
         assert one.temperatures.is_equilibrium
-        assert one.temperatures.best == pytest.approx(temperature, rel=0.02)
+        assert one.temperatures.best == pytest.approx(temperature, rel=0.05)
         assert "converged after" in one.verdict
         assert "T_c = 2.2692" in one.verdict
 
 
 def test_the_end_has_the_law_of_the_network():
-    rbm = network(16, 4, 0.4)
-    v = states(16)
+    rbm, v = network(16, 4, 0.4), states(16)
     p = np.exp(rbm.free_energy(v).min() - rbm.free_energy(v))
-    exact = float(p @ np.abs(v.mean(axis=1)) / p.sum())
-    found = rg.flow(rbm, "zero", steps=60, seed=1).observables["abs_m"]
-    assert abs(float(found.value[-1]) - exact) < 4 * float(found.error[-1])
-    by_signs = rg.flow(rbm, "zero", steps=60, seed=1, sampled=False).observables["abs_m"]
-    assert abs(float(by_signs.value[-1]) - exact) > 4 * float(found.error[-1])  # another map
+    exact = (p / p.sum()) @ columns_of(v.reshape(-1, 4, 4))[:, [0, 4]]
+
+    def off(flowed):
+        found = [flowed.observables[name][-1] for name in ("abs_m", "u")]
+        return max(abs(float(e.value) - x) / float(e.error) for e, x in zip(found, exact, strict=True))
+
+    assert off(rg.flow(rbm, "zero", steps=60, seed=1)) < 4
+    assert off(rg.flow(network(16, 4, 0.4, seed=1), "zero", steps=60, seed=1)) > 4
 
 
 def test_without_weights_one_step_is_infinite_temperature():
@@ -56,14 +61,14 @@ def test_without_weights_one_step_is_infinite_temperature():
     u = one.observables["u"]
     assert u.value[0] == -2
     assert np.abs(u.value[1:] / u.error[1:]).max() < 4.5
-    assert one.converged_at == WINDOW * WINDOWS + 1 or one.converged_at == WINDOW * WINDOWS
+    assert one.converged_at == EARLIEST
 
 
 def test_signs_of_a_copying_network_stay_where_they_are():
     a, b = (rg.flow(copying(5.0), start, steps=60, sampled=False) for start in STARTS)
     assert np.ptp(np.asarray(a.observables["abs_m"].value)) == 0
     assert np.ptp(np.asarray(b.observables["abs_m"].value)) == 0
-    assert a.converged_at == b.converged_at == WINDOW * WINDOWS
+    assert a.converged_at == b.converged_at == EARLIEST
     assert not a.same_end(b)
     assert a.z(b)["abs_m"] > 10
 
@@ -77,12 +82,12 @@ def test_a_flow_that_still_moves_says_what():
     one = rg.flow(copying(2.0), "zero", steps=40)
     assert one.converged_at is None
     assert "abs_m" in one.moving
-    assert "not converged after 40 steps: still moving |m| by" in one.reason
+    assert "not converged after 40 steps: in the second half still moving |m| by" in one.reason
     assert rg.flow(copying(0.3), "zero", steps=40).converged_at == 40
 
 
 def test_too_few_steps_are_said():
-    assert "fewer than 4" in rg.flow(copying(1.0), "zero", steps=2).reason
+    assert "fewer than 8" in rg.flow(copying(1.0), "zero", steps=2).reason
 
 
 def test_restarts_have_the_law_of_the_continued_chain_and_other_draws():
@@ -126,13 +131,13 @@ def test_levels_of_a_sequence():
 
 def test_blocks_flow_away_from_the_critical_point():
     cold, hot = (
-        np.asarray(rg.flow(rg.Majority(), rg.sample(32, T, 400, seed=1), kind="coarse").observables["abs_m"].value)
+        np.asarray(rg.flow(rg.Majority(), rg.sample(16, T, 400, seed=1), kind="coarse").observables["abs_m"].value)
         for T in (2.0, 2.8)
     )
     assert cold[-1] > cold[0]
-    T = rg.flow(rg.Majority(), rg.sample(32, 2.8, 400, seed=1), kind="coarse").temperatures.best
-    assert T > 3.5
     assert hot[-1] < 0.5
+    T = rg.flow(rg.Majority(), rg.sample(16, 2.8, 400, seed=1), kind="coarse", steps=1).temperatures.best
+    assert T > 3.0
 
 
 def test_real_units_go_on_by_their_sign():
@@ -161,7 +166,7 @@ def test_real_units_go_on_by_their_sign():
         ({"coarse": rg.untrained_rbm(16, 4), "kind": "coarse", "size": 4}, "no lattice of side 4"),
     ],
 )
-def test_bad_input(arguments, words):
+def test_bad_input(arguments, words, as_users_run):
     with pytest.raises(rg.InputError, match=words):
         rg.flow(**{"coarse": rg.untrained_rbm(16, 4), "steps": 2, **arguments})
 

@@ -10,11 +10,12 @@ Sampled, every unit is drawn from its conditional law. Otherwise every unit is t
 before, a fair coin where that is 0: h = sign(tanh(Wᵀv + b)), v = sign(tanh(Wh + a)). Layers are never the means
 themselves.
 
-At each step stand the observables of `temperatures`. A reconstruction flow has converged at the first step at which the
-means of its last four windows agree: between no two of them does an observable differ by more than three jackknife
-errors, the same groups of samples in both. A window is `WINDOW` steps, or a quarter of a shorter flow. Slower drifts
-are not seen by this: flows from several starts tell (`Flow.z`). Levels have sides of their own, and are compared by
-their temperatures only.
+At each step stand the observables of `temperatures`. A reconstruction flow has converged when nothing moved over its
+second half: cut into four windows, no observable differs between the means of any two of them by more than three
+jackknife errors, the same groups of samples in both. What decays as exp(−t/τ) has then decayed over as long again. This
+is looked for every 8 steps from the 40th on, and at the last. A state that is left in more steps than were made is not
+seen by it: flows from several starts tell (`Flow.z`). Levels have sides of their own, and are compared by their
+temperatures only.
 """
 
 import functools
@@ -61,7 +62,8 @@ from rgstep.types import CoarseGraining, Field, Progress, Rng, Samples
 
 KINDS = ("reconstruction", "coarse")
 STARTS: Mapping[str, float] = {"zero": 0.0, "infinite": math.inf}
-WINDOW, WINDOWS = 10, 4  # steps of a window, and how many must agree
+WINDOWS = 4  # of the second half of a flow, that must agree
+EARLIEST, EVERY = 40, 2 * WINDOWS  # steps: when it is first looked for, and how often
 MOVED = 3.0  # errors
 STEPS = 200  # at most
 LARGEST_Z = 4.0  # errors between the ends of two flows, of six observables
@@ -127,14 +129,12 @@ class Flow:
         if self.kind == "coarse":
             sides = " → ".join(str(seen.side) for seen in self.seen)
             return f"levels of side {sides}: they are compared by their temperatures"
-        window = window_of(self.steps)
         if self.converged_at is not None:
-            agree = f"{WINDOWS} windows of {window} agree within {MOVED:g} errors"
-            return f"converged after {self.converged_at} steps: {agree}"
+            return f"converged after {self.converged_at} steps: in the second half nothing moved by {MOVED:g} errors"
         if not self.moving:
-            return f"not converged: {self.steps} steps are fewer than {WINDOWS}, give more"
+            return f"not converged: {self.steps} steps are fewer than {EVERY}, give more"
         what = ", ".join(f"{SYMBOLS[name]} by {z:.1f} errors" for name, z in self.moving.items())
-        return f"not converged after {self.steps} steps: still moving {what} between windows of {window}"
+        return f"not converged after {self.steps} steps: in the second half still moving {what}"
 
     @property
     def verdict(self) -> str:
@@ -331,7 +331,7 @@ def reconstructed(
         seen.append(observed(level))
         if progress:
             progress("flow", n, steps)
-        if n >= WINDOW * WINDOWS and at_rest(seen)[0]:
+        if n >= EARLIEST and n % EVERY == 0 and at_rest(seen)[0]:
             break
     return seen, level
 
@@ -386,24 +386,18 @@ def levels_of(coarse: object, source: Ensemble, sampled: bool, seed: int, progre
     if not sampled:
         maps = as_maps([Signs(one) for one in maps], "coarse")
     subject = prepare(source, maps, coarse, "coarse", seed, progress)
-    levels = [subject.levels[0], *subject.sign_levels]
-    if len(levels) == 1:
+    if len(subject.levels) == 1:
         message = "coarse: its h fills no lattice of side 4 or more, so that there is no level to go on from"
         raise InputError(message)
-    return levels
+    return [subject.levels[0], *subject.sign_levels]
 
 
 # --- has it come to rest
 
 
-def window_of(steps: int) -> int:
-    """Return how many steps a window has."""
-    return min(WINDOW, steps // WINDOWS)
-
-
 def windows_of(seen: Sequence[Observed]) -> list[dict[str, np.ndarray]]:
-    """Return the means of each observable's sets over the last windows, the start left out; none if it is too short."""
-    width = window_of(len(seen) - 1)
+    """Return the means of each observable's sets over the windows of the second half; none if a window has no step."""
+    width = (len(seen) - 1) // EVERY
     if width < 1:
         return []
     last = seen[-width * WINDOWS :]
