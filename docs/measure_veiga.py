@@ -87,7 +87,8 @@ def ends(level: Level) -> str:
 
 def read(folder: Path, data: str, epochs: list[int], seed: int) -> None:
     """Print where the networks take all-up and random configurations."""
-    line(f"{data}, the training data", Level.of(DATA[data](seed)))
+    mixed = stream(seed, "order of the training data").permutation(DATA[data](seed))  # groups of samples are alike
+    line(f"{data}, the training data", Level.of(mixed))
     up = rg.ensemble_from_array(np.ones((STATES, SIZE, SIZE), np.int8), 0.0)
     starts = {"up": up, "random": rg.sample(SIZE, np.inf, STATES, seed + 1)}
     for number in sorted(epochs):

@@ -257,6 +257,18 @@ def configurations() -> Iterator[Good]:
     yield Good("progress_bars", lambda quiet: rg.progress_bars(quiet).__enter__(), {"quiet": True})
 
 
+def flows() -> Iterator[Good]:
+    """Flows, and temperatures."""
+    asked = {"coarse": network(), "start": "zero", "kind": "reconstruction", "sampled": True, "steps": 2}
+    asked |= {"restart": False, "samples": 70, "size": 8, "seed": 0, "progress": silent}
+    also = {"samples": "memory", "size": "start|lattice", "kind": "coarse", "start": "coarse"}
+    yield Good("flow", rg.flow, asked, also)
+    by_levels = {**asked, "coarse": rg.Majority(), "kind": "coarse"}
+    yield Good("flow by levels", rg.flow, by_levels, {**also, "coarse": "map"}, slow=True)
+    v = rg.sample(8, np.inf, 80, seed=1)
+    yield Good("thermometers", rg.thermometers, {"state": v, "progress": silent}, slow=True)
+
+
 @functools.wraps(load_checkpoints)
 def of_a_run(folder, network):
     """Load checkpoints where there is a run, trained when first asked for."""
@@ -308,7 +320,7 @@ def comparisons() -> Iterator[Good]:
 
 def everything() -> list[Good]:
     """Every call that works; files are written into the working folder."""
-    return [good for kind in (rules, networks, configurations, files, comparisons) for good in kind()]
+    return [good for kind in (rules, networks, configurations, flows, files, comparisons) for good in kind()]
 
 
 # --- the harness

@@ -108,6 +108,14 @@ def test_same_seed_same_flow():
     assert not np.array_equal(a.end.unpack(), c.end.unpack())
 
 
+def test_flows_from_two_starts_share_no_random_numbers():
+    """Chains that do would meet, and agree better than two independent ones."""
+    rbm = rg.RBM(np.zeros((16, 4)), np.zeros(16), np.zeros(4))
+    a, b = (rg.flow(rbm, start, steps=2, seed=1).end.unpack() for start in STARTS)
+    assert abs(float((a == b).mean()) - 0.5) < 0.02
+    assert np.array_equal(a, rg.flow(rbm, "zero", steps=2, seed=1).end.unpack())
+
+
 # --- v → h
 
 
@@ -156,6 +164,7 @@ def test_real_units_go_on_by_their_sign():
         ({"coarse": rg.Majority()}, "needs a network"),
         ({"coarse": rg.Majority(), "kind": "coarse"}, "size = None"),
         ({"coarse": rg.Majority(), "kind": "coarse", "size": 8, "restart": True}, "restart"),
+        ({"coarse": np.ones((100, 4, 4)), "kind": "coarse", "size": 8}, "needs the map"),
         ({"kind": "both"}, "unknown kind"),
         ({"start": "hot"}, "unknown start"),
         ({"start": 2.0}, "start = 2.0"),

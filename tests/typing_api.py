@@ -46,6 +46,13 @@ with rg.progress_bars() as progress:
 assert_type(rg.judge(ensemble, {"twice": [rg.Majority(), rg.Majority()]}), rg.Report)
 assert_type(rg.assess(rbm, ensemble).bennett, rg.Estimate | None)
 
+# where iteration goes
+flowed = rg.flow(rbm, "zero", steps=40)
+assert_type(flowed, rg.Flow)
+assert_type(flowed.z(rg.flow(rbm, ensemble)), dict[str, float])
+assert_type(flowed.temperatures, rg.Temperatures)
+assert_type(rg.thermometers(ensemble).is_equilibrium, bool | None)
+
 # what is stored
 for thing in (ensemble, rbm, found):
     rg.save(Path("file.npz"), thing, force=True)

@@ -31,13 +31,14 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rgstep.adapters import as_maps
+from rgstep.adapters import as_maps, is_array
 from rgstep.arguments import COUNT, FLAG, PROGRESS, SEED, InputError, checked, one_of, optional, shown
 from rgstep.ensemble import Ensemble, Level
 from rgstep.estimates import Estimate, estimated
 from rgstep.instruments.base import prepare, signs
 from rgstep.ising import CRITICAL_TEMPERATURE, even_side
 from rgstep.lattice import as_vectors
+from rgstep.nets.batches import digest
 from rgstep.nets.localisation import require_square
 from rgstep.nets.rbm import RBM, Weights, gibbs_steps, inputs_h_from_v, inputs_v_from_h, uniform
 from rgstep.samplers.sample import sample
@@ -322,7 +323,8 @@ def reconstructed(
     weights, side = rbm.parameters, source.system.size
     first = jnp.asarray(as_vectors(source.unpack()), jnp.float32)
     name = "reconstruction, restarted" if restart else "reconstruction"
-    key = jax.random.key(int(stream(seed, name).integers(2**32)))
+    of_start = digest(source.packed.bits, rbm.visible)  # chains that share random numbers would meet and stay together
+    key = jax.random.key(int(stream(seed, name, of_start).integers(2**32)))
     run = compiled_gibbs if sampled else compiled_signs
     seen, level, v = [observed(source)], Level(source.packed), first
     for n in range(1, steps + 1):
@@ -382,6 +384,9 @@ def levels_of(coarse: object, source: Ensemble, sampled: bool, seed: int, progre
     Raises:
         InputError: if there is not even one.
     """
+    if is_array(coarse):
+        message = "coarse is an array of h: a flow needs the map, to ask it again"
+        raise InputError(message)
     maps = as_maps(coarse, "coarse")
     if not sampled:
         maps = as_maps([Signs(one) for one in maps], "coarse")
