@@ -12,16 +12,18 @@ themselves.
 
 At each step stand the observables of `temperatures`. A reconstruction flow has converged when nothing moved over its
 second half: cut into four windows, no observable differs between the means of any two of them by more than three
-jackknife errors, the same groups of samples in both. What decays as exp(−t/τ) has then decayed over as long again. This
-is looked for every 8 steps from the 40th on, and at the last. A state that is left in more steps than were made is not
-seen by it: flows from several starts tell (`Flow.z`). Levels have sides of their own, and are compared by their
-temperatures only.
+jackknife errors, the same groups of samples in both; and when sampled chains have forgotten in that time where they
+were: over the chains, neither |m| nor e at the end correlates with what it was at half time, by more than 0.1 beyond
+noise. Of a mode that decays as exp(−t/τ), in the mean as in the correlation, 0.01 of the start is then left; without
+the second rule a slow drift may be taken for rest. This is looked for every 8 steps from the 40th on, and at the last.
+What no chain leaves is not seen by it: flows from several starts tell (`Flow.z`). Levels have sides of their own, and
+are compared by their temperatures only.
 """
 
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -33,7 +35,7 @@ from rich.table import Table
 
 from rgstep.adapters import as_maps, is_array
 from rgstep.arguments import COUNT, FLAG, PROGRESS, SEED, InputError, checked, one_of, optional, shown
-from rgstep.ensemble import Ensemble, Level
+from rgstep.ensemble import Ensemble, Level, pieces
 from rgstep.estimates import Estimate, estimated
 from rgstep.instruments.base import prepare, signs
 from rgstep.ising import CRITICAL_TEMPERATURE, even_side
@@ -49,6 +51,7 @@ from rgstep.temperatures import (
     SYMBOLS,
     Observed,
     Temperatures,
+    columns_of,
     estimate_of,
     finite,
     observed,
@@ -64,9 +67,11 @@ from rgstep.types import CoarseGraining, Field, Progress, Rng, Samples
 KINDS = ("reconstruction", "coarse")
 STARTS: Mapping[str, float] = {"zero": 0.0, "infinite": math.inf}
 WINDOWS = 4  # of the second half of a flow, that must agree
+REMEMBERED = 0.1  # correlation of the end with half time
 EARLIEST, EVERY = 40, 2 * WINDOWS  # steps: when it is first looked for, and how often
 MOVED = 3.0  # errors
 STEPS = 200  # at most
+ROUNDING = 1e-12
 LARGEST_Z = 4.0  # errors between the ends of two flows, of six observables
 
 
@@ -82,6 +87,8 @@ class Flow:
         end: the last configurations.
         converged_at: the step at which it had converged; None if it had not, or is a coarse flow.
         moving: the observables that still moved at the end, with by how many errors.
+        remembered: |m| and u where their values over the chains at the end still correlate with those at half time, and
+            how much.
     """
 
     kind: str
@@ -92,6 +99,7 @@ class Flow:
     end: Level
     converged_at: int | None
     moving: Mapping[str, float]
+    remembered: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -132,10 +140,13 @@ class Flow:
             return f"levels of side {sides}: they are compared by their temperatures"
         if self.converged_at is not None:
             return f"converged after {self.converged_at} steps: in the second half nothing moved by {MOVED:g} errors"
-        if not self.moving:
+        if self.steps < EVERY:
             return f"not converged: {self.steps} steps are fewer than {EVERY}, give more"
-        what = ", ".join(f"{SYMBOLS[name]} by {z:.1f} errors" for name, z in self.moving.items())
-        return f"not converged after {self.steps} steps: in the second half still moving {what}"
+        moved = [f"{SYMBOLS[name]} by {z:.1f} errors" for name, z in self.moving.items()]
+        kept = [f"{SYMBOLS[name]} of half time, correlation {r:.2f}" for name, r in self.remembered.items()]
+        what = [f"in the second half still moving {', '.join(moved)}"] if moved else []
+        what += [f"the chains remember {' and '.join(kept)}"] if kept else []
+        return f"not converged after {self.steps} steps: {'; '.join(what)}"
 
     @property
     def verdict(self) -> str:
@@ -151,7 +162,7 @@ class Flow:
         rows = [{name: plain(e) for name, e in seen.estimates().items()} | {"side": seen.side} for seen in self.seen]
         how = {name: getattr(self, name) for name in ("kind", "sampled", "restart", "start", "converged_at", "reason")}
         moving = {name: finite(z) for name, z in self.moving.items()}
-        return {**how, "moving": moving, "steps": rows, **self._read()}
+        return {**how, "moving": moving, "remembered": dict(self.remembered), "steps": rows, **self._read()}
 
     def _read(self) -> dict[str, Any]:
         read = self.temperatures.to_dict() if tabulates(self.end.side) else None
@@ -211,9 +222,10 @@ def flow(
     if network is None:
         levels = levels_of(coarse, source, sampled, seed, progress)[: steps + 1]
         return Flow(kind, sampled, restart, name, [observed(level) for level in levels], levels[-1], None, {})
-    seen, end = reconstructed(network, source, sampled, steps, restart, seed, progress)
+    seen, end, remembered = reconstructed(network, source, sampled, steps, restart, seed, progress)
     converged, moving = at_rest(seen)
-    return Flow(kind, sampled, restart, name, seen, end, len(seen) - 1 if converged else None, moving)
+    at = len(seen) - 1 if converged and not remembered else None
+    return Flow(kind, sampled, restart, name, seen, end, at, moving, remembered)
 
 
 def start_of(
@@ -318,8 +330,8 @@ def shown_steps(last: int) -> list[int]:
 
 def reconstructed(
     rbm: RBM, source: Ensemble, sampled: bool, steps: int, restart: bool, seed: int, progress: Progress | None
-) -> tuple[list[Observed], Level]:
-    """Return the observables after 0, 1, … steps, until they have come to rest, and the last configurations."""
+) -> tuple[list[Observed], Level, dict[str, float]]:
+    """Return what is seen after 0, 1, … steps until the flow has converged, its last state, and what it remembers."""
     weights, side = rbm.parameters, source.system.size
     first = jnp.asarray(as_vectors(source.unpack()), jnp.float32)
     name = "reconstruction, restarted" if restart else "reconstruction"
@@ -327,15 +339,31 @@ def reconstructed(
     key = jax.random.key(int(stream(seed, name, of_start).integers(2**32)))
     run = compiled_gibbs if sampled else compiled_signs
     seen, level, v = [observed(source)], Level(source.packed), first
+    chains, remembered = [level], dict[str, float]()
     for n in range(1, steps + 1):
         v = run(weights, first if restart else v, jnp.int32(n if restart else 1), jax.random.fold_in(key, n))
         level = Level.of(np.asarray(v, np.int8).reshape(-1, side, side))
         seen.append(observed(level))
+        chains.append(level)
         if progress:
             progress("flow", n, steps)
-        if n >= EARLIEST and n % EVERY == 0 and at_rest(seen)[0]:
-            break
-    return seen, level
+        if n == steps or (n >= EARLIEST and n % EVERY == 0):
+            remembered = correlations(chains[n // 2], level) if sampled and not restart else {}
+            if at_rest(seen)[0] and not remembered:
+                break
+    return seen, level, remembered
+
+
+def correlations(before: Level, after: Level) -> dict[str, float]:
+    """Return the correlation of |m| and of e over the chains between two times, where it is above the limit."""
+    found = {}
+    for name, column in (("abs_m", 0), ("u", 4)):
+        a, b = (np.concatenate([columns_of(v)[:, column] for _, v in pieces(level)]) for level in (before, after))
+        both = a.std() * b.std()
+        r = float(((a - a.mean()) * (b - b.mean())).mean() / both) if both > ROUNDING else 0.0
+        if r > REMEMBERED + 1 / math.sqrt(len(a)):
+            found[name] = r
+    return found
 
 
 compiled_gibbs = jax.jit(gibbs_steps)
@@ -436,10 +464,9 @@ def moved_by(a: np.ndarray, b: np.ndarray) -> float:
 def errors_apart(difference: Estimate) -> float:
     """Return a difference in its errors; 0 for none, infinite for one without error."""
     value, error = float(difference.value), float(difference.error)
-    rounding = 1e-12
-    if abs(value) <= rounding:
+    if abs(value) <= ROUNDING:
         return 0.0
-    return value / error if error > rounding else math.copysign(math.inf, value)
+    return value / error if error > ROUNDING else math.copysign(math.inf, value)
 
 
 def last_window(seen: Sequence[Observed], name: str) -> Estimate:
