@@ -10,11 +10,12 @@ import pytest
 import rgstep
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "README.md"]
+PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "docs/flows.md", "README.md"]
 PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
 LONG = {
     "README.md",
     "docs/networks.md",
+    "docs/flows.md",
     "docs/diagnostics/decoy.md",
     "docs/diagnostics/controls.md",
 }  # over two seconds

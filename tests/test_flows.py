@@ -82,7 +82,7 @@ def test_chains_that_remember_have_not_converged_though_nothing_moves():
     """Half of the chains up, half down, and no way from one to the other: all means are constant."""
     v = np.random.default_rng(0).choice([-1, 1], (400, 1, 1)) * np.ones((400, 4, 4), np.int8)
     v[:200, :2] *= -1  # half of them in stripes
-    one = rg.flow(copying(3.0), rg.ensemble_from_array(v, 1.0), steps=48)
+    one = rg.flow(copying(8.0), rg.ensemble_from_array(v, 1.0), steps=48)
     assert not one.moving
     assert one.converged_at is None
     assert one.remembered["u"] > 0.9
