@@ -11,7 +11,8 @@ updates. Data sets beside theirs: "mean-field", independent spins of the mean-fi
 `read` iterates v → h → v from 1000 configurations all up and from 1000 of fair spins: 40 steps sampled, as published,
 then until the flow has converged (2000 steps at most), then 40 steps with every unit the sign of its mean. It prints
 |m|, u and K_nn of the last configurations, the temperature by each thermometer at L = 10, and whether any temperature
-explains all of them. K_nn alone is the coupling of the nearest neighbours; "of 7" is that beside six others.
+explains all of them. K_nn alone is the coupling of the nearest neighbours; "of 7" is that beside six others. ⟨ss′⟩ of neighbours stands
+beside that of any two spins: they are equal where spins depend on each other by the magnetisation alone.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from rgstep.instruments.hamiltonian import couplings
 from rgstep.streams import stream
 
 SIZE, SAMPLES = 10, 2000
+SITES = SIZE**2
 TEMPERATURES = (1e-6, *(0.25 * n for n in range(1, 25)))
 BATCH, STATES = 100, 1000
 UPDATES = len(TEMPERATURES) * SAMPLES // BATCH  # an epoch
@@ -74,7 +76,10 @@ def line(label: str, level: Level, converged: str = "") -> None:
     found = rg.thermometers(level)
     shown = "  ".join(f"{name} {r.observable} T={r if r.temperatures else '–'}" for name, r in found.readings.items())
     of_seven = np.asarray(couplings(level).estimate[0].value)
-    print(f"{label}: {shown}  K_nn of 7 {of_seven:.3f}  p={found.p_value:.1g} {converged}", flush=True)
+    m2 = np.mean(level.unpack().mean(axis=(1, 2)) ** 2)
+    near, any_pair = -float(found.readings["u"].observable.value) / 2, (SITES * m2 - 1) / (SITES - 1)
+    pairs = f"neighbours {near:.3f}, any pair {any_pair:.3f}"
+    print(f"{label}: {shown}  K_nn of 7 {of_seven:.3f}  {pairs}  p={found.p_value:.1g} {converged}", flush=True)
 
 
 def ends(level: Level) -> str:
