@@ -11,8 +11,9 @@ updates. Data sets beside theirs: "mean-field", independent spins of the mean-fi
 `read` iterates v → h → v from 1000 configurations all up and from 1000 of fair spins: 40 steps sampled, as published,
 then until the flow has converged (2000 steps at most), then 40 steps with every unit the sign of its mean. It prints
 |m|, u and K_nn of the last configurations, the temperature by each thermometer at L = 10, and whether any temperature
-explains all of them. K_nn alone is the coupling of the nearest neighbours; "of 7" is that beside six others. ⟨ss′⟩ of neighbours stands
-beside that of any two spins: they are equal where spins depend on each other by the magnetisation alone.
+explains all of them. K_nn alone is the coupling of the nearest neighbours; "of 7" is that beside six others. ⟨ss′⟩ of
+neighbours stands beside that of any two spins: they are equal where spins depend on each other by the magnetisation
+alone.
 """
 
 import argparse
