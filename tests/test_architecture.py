@@ -58,7 +58,7 @@ HOUSE = {
         *("instruments.decoy", "instruments", "stack"),
         *("stationary", "learned", "dimensions"),
     ),
-    8: ("report", "claims", "fate", "battery", "store"),
+    8: ("report", "claims", "fate", "battery", "store", "temperatures", "flows"),
     9: ("page", "jobs"),
     10: ("cli",),
 }

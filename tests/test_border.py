@@ -294,6 +294,18 @@ def sizes() -> Iterator[Good]:
     yield Good("exponents", rg.exponents, asked, {"data": "data|sets"})
 
 
+def flows() -> Iterator[Good]:
+    """Flows, and temperatures."""
+    asked = {"coarse": network(), "start": "zero", "kind": "reconstruction", "sampled": True, "steps": 2}
+    asked |= {"restart": False, "samples": 70, "size": 8, "seed": 0, "progress": silent}
+    also = {"samples": "memory", "size": "start|lattice", "kind": "coarse", "start": "coarse"}
+    yield Good("flow", rg.flow, asked, also)
+    by_levels = {**asked, "coarse": rg.Majority(), "kind": "coarse"}
+    yield Good("flow by levels", rg.flow, by_levels, {**also, "coarse": "map"}, slow=True)
+    v = rg.sample(8, np.inf, 80, seed=1)
+    yield Good("thermometers", rg.thermometers, {"state": v, "progress": silent}, slow=True)
+
+
 @functools.wraps(load_checkpoints)
 def of_a_run(folder, network):
     """Load checkpoints where there is a run, trained when first asked for."""
@@ -345,7 +357,7 @@ def comparisons() -> Iterator[Good]:
 
 def everything() -> list[Good]:
     """Every call that works; files are written into the working folder."""
-    kinds = (rules, networks, stacks, configurations, sizes, files, comparisons)
+    kinds = (rules, networks, stacks, configurations, sizes, flows, files, comparisons)
     return [good for kind in kinds for good in kind()]
 
 

@@ -56,6 +56,13 @@ assert_type(rg.crossings(*table).critical_temperature, rg.Estimate)
 assert_type(rg.collapse(*table, exponent=0.0).inverse_nu, rg.Estimate)
 assert_type(rg.scaling_dimensions(ensemble).epsilon.estimate, rg.Estimate)
 
+# where iteration goes
+flowed = rg.flow(rbm, "zero", steps=40)
+assert_type(flowed, rg.Flow)
+assert_type(flowed.z(rg.flow(rbm, ensemble)), dict[str, float])
+assert_type(flowed.temperatures, rg.Temperatures)
+assert_type(rg.thermometers(ensemble).is_equilibrium, bool | None)
+
 # what is stored
 for thing in (ensemble, rbm, found):
     rg.save(Path("file.npz"), thing, force=True)

@@ -16,6 +16,8 @@ from .dimensions import scaling_dimensions as scaling_dimensions
 from .ensemble import Ensemble as Ensemble
 from .ensemble import ensemble_from_array as ensemble_from_array
 from .estimates import Estimate as Estimate
+from .flows import Flow as Flow
+from .flows import flow as flow
 from .ising import CRITICAL_TEMPERATURE as CRITICAL_TEMPERATURE
 from .jobs import compare as compare
 from .learned import train_kernel as train_kernel
@@ -36,6 +38,8 @@ from .stack import Stack as Stack
 from .stack import train_stack as train_stack
 from .store import load as load
 from .store import save as save
+from .temperatures import Temperatures as Temperatures
+from .temperatures import thermometers as thermometers
 from .types import CoarseGraining as CoarseGraining
 
 __version__: str

@@ -342,6 +342,50 @@ def exponents(
 
 
 @verb
+def flow(
+    network: Annotated[
+        str,
+        typer.Argument(metavar="NETWORK", help="A network's file; for --kind coarse also file.py:object or a rule."),
+    ],
+    start: Annotated[
+        str | None,
+        typer.Option(help="zero, infinite, or a file of configurations. Default: from both, zero and infinite."),
+    ] = None,
+    kind: Annotated[str, typer.Option(help="reconstruction, v → h → v, or coarse, v → h level by level.")] = (
+        "reconstruction"
+    ),
+    steps: Annotated[int, typer.Option(help="Steps at most; a flow that has converged ends.")] = 200,
+    samples: Annotated[int, typer.Option(help="Configurations, where the start is no file.")] = 1000,
+    size: Annotated[int | None, typer.Option(help="Lattice side L of a start, where no network tells it.")] = None,
+    signs: Annotated[bool, typer.Option("--signs", help="Every unit the sign of its mean, instead of drawn.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Each length is a chain of its own from the start.")
+    ] = False,
+    temperature: GivenTemperature = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Iterate a network or a map, and read the temperature at every step."""
+    with loading(quiet) as progress:
+        from rgstep.jobs import flow_of_file, parse_temperature
+
+        given = None if temperature is None else parse_temperature(temperature)
+        how = {"steps": steps, "samples": samples, "size": size, "sampled": not signs, "restart": restart}
+        found = flow_of_file(network, start, kind=kind, temperature=given, seed=seed, progress=progress, **how)
+    if as_json:
+        print_json(found.to_dict())
+    elif not quiet:
+        from rich.console import Console
+
+        from rgstep.report import WIDTH
+
+        console = Console(width=None if sys.stdout.isatty() else WIDTH)
+        console.print(*found.tables())
+        typer.echo(found.verdict)
+
+
+@verb
 def report(
     directory: Annotated[Path, typer.Argument(help="Folder of a report.")],
     seed: Unused = 0,

@@ -42,6 +42,7 @@ from rgstep.controls import (
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
 from rgstep.files import check_folder, check_output, file_name, output_folder
+from rgstep.flows import STARTS, Flows, flow
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
 from rgstep.lattice import check_tiling
@@ -760,6 +761,43 @@ def parse_window(text: str) -> tuple[float, float]:
         message = f"window = {text!r}: give the smallest and the largest size, 8:64"
         raise InputError(message) from error
     return low, high
+
+
+def flow_of_file(
+    name: str,
+    start: str | None,
+    *,
+    kind: str,
+    temperature: float | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **how: Any,  # the rest of what `flow` takes
+) -> Flows:
+    """Iterate a network of a file, or a map by name, from one start, or from both T = 0 and T = ∞ where none is named.
+
+    Args:
+        name: a network's file, `file.py:object`, or the name of a rule made by hand.
+        start: a name of `flows.STARTS`, a file of configurations, or None for both.
+        kind: see `flow`.
+        temperature: of the configurations of a file that does not say it.
+        seed: of everything random.
+        progress: called as the work goes on.
+        how: the rest of what `flow` takes.
+    """
+    if names_a_file(name):
+        coarse = map_from_file(name)[1]
+    elif name in HAND_MADE:
+        coarse = HAND_MADE[name](2)
+    else:
+        kind_of_name = "map"
+        raise unknown_name(kind_of_name, name, HAND_MADE)
+    starts: list[Any] = list(STARTS) if start is None else [start]
+    if start is not None and start not in STARTS:
+        if not Path(start).suffix:
+            kind_of_name = "start"
+            raise unknown_name(kind_of_name, start, STARTS)
+        starts = [load_configurations(start, temperature)]
+    return Flows([flow(coarse, one, kind=kind, seed=seed, progress=progress, **how) for one in starts])
 
 
 def check_file(path: Path, force: bool) -> None:
