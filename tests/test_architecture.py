@@ -49,7 +49,12 @@ HOUSE = {
         *("instruments.decoy", "instruments"),
     ),
     8: ("report", "claims", "fate", "battery", "store"),
-    9: ("page", "jobs"),
+    9: (
+        *("page", "jobs"),
+        *("experiments.base", "experiments.parts"),
+        *("experiments.swendsen1984",),
+        *("experiments", "reproduction"),
+    ),
     10: ("cli",),
 }
 ORDER = [module for level in HOUSE.values() for module in level]
