@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 
-from rgstep.experiments import swendsen1984
+from rgstep.experiments import kim_jane, p1, swendsen1984, wu_car_tangent
 from rgstep.experiments.base import Experiment
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     one.name: one
     for one in (
+        p1.EXPERIMENT,
         swendsen1984.EXPERIMENT,
+        wu_car_tangent.EXPERIMENT,
+        kim_jane.EXPERIMENT,
     )
 }
