@@ -8,6 +8,7 @@ A run that is killed goes on where it was: the parts that are there count.
 """
 
 import json
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from rgstep.types import Progress
 
 EVERY = "all"
 FOLDER = "runs/reproduce"
+WIDTH = 125  # of a line of prose
 
 
 @dataclass(frozen=True)
@@ -246,44 +248,50 @@ def listed() -> str:
     )
 
 
-def cell(estimate: Estimate | None) -> str:
-    """Return a number with its error, a dash where there is none."""
-    return "–" if estimate is None else str(estimate)
-
-
-def distance(row: Row) -> str:
-    """Return how many standard errors a row is from what is claimed, empty where nothing is."""
-    return "" if row.z is None else f"{row.z:+.1f}"
-
-
 def columns_beside(rows: Sequence[Row]) -> list[str]:
     """Return the names of all controls and nulls of some rows, in order."""
     return list(dict.fromkeys(name for row in rows for name in row.beside))
 
 
+def table_of(conclusion: Conclusion) -> tuple[list[str], list[list[str]]]:
+    """Return the heads of an experiment's table and its cells, row by row; columns without an entry are left out."""
+    rows, beside = conclusion.rows, columns_beside(conclusion.rows)
+    head = ["quantity", "published", "ours", conclusion.distances, *beside, "verdict"]
+    columns = [
+        [row.quantity for row in rows],
+        ["" if row.published is None else str(row.published) for row in rows],
+        [str(row.ours) for row in rows],
+        ["" if row.z is None else f"{row.z:+.1f}" for row in rows],
+        *([str(row.beside[name]) if name in row.beside else "" for row in rows] for name in beside),
+        [row.verdict for row in rows],
+    ]
+    kept = [(name, column) for name, column in zip(head, columns, strict=True) if any(column)]
+    return [name for name, _ in kept], [list(cells) for cells in zip(*(column for _, column in kept), strict=True)]
+
+
 def markdown(outcome: Outcome) -> str:
     """Return an experiment as a section of a Markdown page."""
     one, conclusion = outcome.experiment, outcome.conclusion
-    beside = columns_beside(conclusion.rows)
-    decided = any(row.verdict for row in conclusion.rows)
-    head = ["quantity", "published", "ours", "σ apart", *beside, *(["verdict"] if decided else [])]
+    head, cells = table_of(conclusion)
     lines = [
         f"## {one.name}: {outcome.verdict}",
         "",
-        f"{one.claim} ({one.source})",
+        filled(f"{one.claim} ({one.source})"),
         "",
-        f"{one.rule}",
+        filled(one.rule),
         "",
-        f"**{outcome.verdict.capitalize()}**: {conclusion.why} ({outcome.extent}).",
+        filled(f"**{outcome.verdict.capitalize()}**: {conclusion.why} ({outcome.extent})."),
         "",
         "| " + " | ".join(head) + " |",
         "|---" * len(head) + "|",
     ]
-    for row in conclusion.rows:
-        cells = [row.quantity, cell(row.published), cell(row.ours), distance(row)]
-        cells += [cell(row.beside.get(name)) if name in row.beside else "" for name in beside]
-        lines.append("| " + " | ".join([*cells, *([row.verdict] if decided else [])]) + " |")
+    lines += ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join(lines)
+
+
+def filled(text: str) -> str:
+    """Return a paragraph in lines of at most `WIDTH` letters."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
@@ -306,13 +314,9 @@ def write_pages(out: Path, seed: int, outcome: Outcome) -> None:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("rgstep", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    head, cells = table_of(outcome.conclusion)
     html = environment.get_template("claim.html.j2").render(
-        outcome=outcome,
-        experiment=outcome.experiment,
-        rows=outcome.conclusion.rows,
-        beside=columns_beside(outcome.conclusion.rows),
-        cell=cell,
-        distance=distance,
+        outcome=outcome, experiment=outcome.experiment, head=head, cells=cells
     )
     every = from_stored(out, seed)
     plain = json.dumps([one.to_dict() for one in every], indent=1, ensure_ascii=False, allow_nan=False)
@@ -325,5 +329,3 @@ def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
-
-

@@ -74,11 +74,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """The rows of an experiment, its verdict, and the sentence that says why."""
+    """The rows of an experiment, its verdict, and the sentence that says why; `distances` is what `Row.z` counts."""
 
     rows: Sequence[Row]
     verdict: str
     why: str
+    distances: str = "σ apart"
 
 
 @dataclass(frozen=True)

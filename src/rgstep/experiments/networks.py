@@ -135,7 +135,9 @@ def seen(found: Sequence[Part]) -> Seen:
 
 def map_report(about_it: str, kind_of: str, numbers: Mapping[tuple[str, str], Estimate]) -> MapReport:
     """Return a map's entry in a report, from its numbers."""
-    rows = {row: Diagnostic(None, "", {q: Quantity(e) for (r, q), e in numbers.items() if r == row}) for row, _ in numbers}
+    rows = {
+        row: Diagnostic(None, "", {q: Quantity(e) for (r, q), e in numbers.items() if r == row}) for row, _ in numbers
+    }
     return MapReport(NOT_JUDGED, kind_of, about_it, rows)
 
 
@@ -149,7 +151,7 @@ def of_claim(claim: str, found: Sequence[Part]) -> Conclusion:
         of_null = claims.about(every.report, claim, name, RULE, f"{name}, {SAME_SIZE}").likenesses
         for one, same in zip(finding.likenesses, of_null, strict=True):
             beside = {"majority": one.majority, "untrained": one.untrained, SAME_SIZE: same.untrained}
-            verdict = CONFIRMED if one.gain > AGREES else REFUTED if one.gain < -AGREES else UNDECIDED
+            verdict = CONFIRMED if one.gain > AGREES else REFUTED if falls_short(one) else UNDECIDED
             label = f"{one.quantity}, {name}"
             rows.append(Row(label, one.trained, None, beside, verdict if name == PUBLISHED else "", one.gain))
         likenesses = finding.likenesses
@@ -162,8 +164,17 @@ def of_claim(claim: str, found: Sequence[Part]) -> Conclusion:
         )
     decided = [row for row in rows if row.verdict]
     wins = sum(row.verdict == CONFIRMED for row in decided)
-    verdict = CONFIRMED if wins == len(decided) else REFUTED if wins == 0 else UNDECIDED
-    return Conclusion(rows, verdict, f"{'; '.join(counts)}; {extent(found)}")
+    short = any(row.verdict == REFUTED for row in decided)
+    verdict = CONFIRMED if wins == len(decided) else REFUTED if wins == 0 and short else UNDECIDED
+    return Conclusion(rows, verdict, f"{'; '.join(counts)}; {extent(found)}", "σ nearer to majority")
+
+
+def falls_short(one: claims.Likeness) -> bool:
+    """Whether a network came less than half of the way from the untrained one to the majority rule, by three σ."""
+    gap, left = (abs(float(x.value) - float(one.majority.value)) for x in (one.untrained, one.trained))
+    came = gap - left
+    error = came / one.gain if math.isfinite(one.gain) and one.gain else 0.0
+    return came + AGREES * error < gap / 2
 
 
 def conclude_p8(found: Sequence[Part]) -> Conclusion:
@@ -192,7 +203,7 @@ def conclude_p8(found: Sequence[Part]) -> Conclusion:
         f"{best or 'none'}; the majority rule on other configurations is at most {null:.1f}σ from itself in the same "
         f"numbers; {extent(found)}"
     )
-    return Conclusion(rows, CONFIRMED if clear else UNDECIDED, why)
+    return Conclusion(rows, CONFIRMED if clear else UNDECIDED, why, "σ from majority")
 
 
 def separation(every: Seen, name: str, key: tuple[str, str]) -> float:
@@ -225,7 +236,7 @@ def conclude_p3(found: Sequence[Part]) -> Conclusion:
 
 NEARER = (
     f"By the published preset: confirmed if every number is nearer to the majority rule's than the untrained network's, "
-    f"by more than {AGREES:.0f}σ over seeds; refuted if none is; undecided if some are."
+    f"by more than {AGREES:.0f}σ over seeds; refuted if none is and one has come less than half of the way, by as much."
 )
 SECONDS = (240.0, 3600.0)
 P2 = Experiment(

@@ -129,7 +129,10 @@ def conclude(found: Sequence[Part]) -> Conclusion:
     for name, exact in EXACT.items():
         heights = [averaged([part.estimate(f"{name}, own block") for part in of_size[size]]) for size in sizes]
         for size, height in zip(sizes, heights, strict=True):
-            others = {w: averaged([p.estimate(f"{name}, {w}") for p in of_size[size]]) for w in ("adjacent", "farthest")}
+            others = {
+                f"{where} block": averaged([part.estimate(f"{name}, {where}") for part in of_size[size]])
+                for where in ("adjacent", "farthest")
+            }
             rows.append(Row(f"⟨v h⟩ in the own block, {name}, L = {size}", height, None, others))
         led, chi = at_infinity(sizes, heights)
         fits.append(f"{name} {apart(led, Estimate(exact, 0.0)):+.1f}σ (χ² of the fit {chi:.1f})")
