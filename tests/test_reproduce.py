@@ -159,7 +159,7 @@ def test_an_unknown_claim_has_a_nearest_name(tmp_path):
 
 def test_the_output_must_be_a_folder(toy, tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(rg.InputError, match="cannot be written|is a file"):
+    with pytest.raises(rg.InputError, match=r"cannot be written|is a file"):
         rg.reproduce("toy", out=tmp_path / "file")
     assert toy.calls == []
 

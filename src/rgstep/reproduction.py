@@ -1,4 +1,4 @@
-"""What does `rgstep reproduce` do? Measures the parts of experiments that are not there yet, concludes, and writes it up.
+"""What does `rgstep reproduce` do? Measures what is missing of the parts of experiments, concludes, and writes it up.
 
     out/NAME/HASH.json       a part (`experiments.parts`)
     out/claims.json, .md     what all experiments say whose parts are complete, as plain values and as a page
@@ -297,10 +297,9 @@ def filled(text: str) -> str:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """Return the table of verdicts as Markdown."""
     lines = ["| claim | verdict | run | source |", "|---|---|---|---|"]
-    lines += [
-        f"| [{o.experiment.name}](#{o.experiment.name}-{o.verdict}) | {o.verdict} | {o.extent} | {o.experiment.source} |"
-        for o in outcomes
-    ]
+    for outcome in outcomes:
+        name, source, verdict = outcome.experiment.name, outcome.experiment.source, outcome.verdict
+        lines.append(f"| [{name}](#{name}-{verdict}) | {verdict} | {outcome.extent} | {source} |")
     return "\n".join(lines)
 
 

@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from rgstep.ensemble import Ensemble, Level
-from rgstep.estimates import Estimate
+from rgstep.estimates import Estimate, scalar
 from rgstep.instruments.base import draw
+from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress
@@ -40,8 +41,8 @@ class Part:
 
     def estimate(self, name: str) -> Estimate:
         """Return a value that was stored by `stored`."""
-        value, error = self.values[name]
-        return Estimate(*(np.asarray(x, dtype=float) if isinstance(x, list) else number(x) for x in (value, error)))
+        value, error = (np.array(x, dtype=float) for x in self.values[name])  # None becomes NaN
+        return Estimate(scalar(value), scalar(error))
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,6 @@ def plain_numbers(value: float | np.ndarray) -> Any:
     return float(value) if math.isfinite(value) else None
 
 
-def number(value: float | None) -> float:
-    """Return a stored number, NaN for None."""
-    return math.nan if value is None else float(value)
-
-
 def apart(x: Estimate, y: Estimate) -> float:
     """Return how many standard errors x lies above y."""
     error = math.hypot(float(x.error), float(y.error))
@@ -161,9 +157,13 @@ def chi_squared(rows: Sequence[Row]) -> float:
 
 def averaged(estimates: Sequence[Estimate]) -> Estimate:
     """Return the mean of independent estimates of one number, whose errors are those of their samples."""
-    values = np.mean([e.value for e in estimates], axis=0)
-    errors = np.sqrt(np.sum([np.square(e.error) for e in estimates], axis=0)) / len(estimates)
-    return Estimate(*(float(x) if np.ndim(x) == 0 else x for x in (values, errors)))
+    values, errors = (np.stack([np.asarray(part, float) for part in parts]) for parts in both_of(estimates))
+    return Estimate(scalar(values.mean(axis=0)), scalar(np.sqrt((errors**2).sum(axis=0)) / len(estimates)))
+
+
+def both_of(estimates: Sequence[Estimate]) -> tuple[list[float | np.ndarray], list[float | np.ndarray]]:
+    """Return the values and the errors of several estimates."""
+    return [e.value for e in estimates], [e.error for e in estimates]
 
 
 def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
@@ -179,10 +179,8 @@ def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
 
 def critical(settings: Settings, progress: Progress | None) -> Ensemble:
     """Return the configurations that a part's settings ask for: size, samples, seed, temperature (T_c by default)."""
-    law = {"temperature": settings["temperature"]} if "temperature" in settings else {}
-    return sample(
-        settings["size"], samples=settings["samples"], seed=settings["seed"], mode="thin", progress=progress, **law
-    )
+    T = settings.get("temperature", CRITICAL_TEMPERATURE)
+    return sample(settings["size"], float(T), settings["samples"], settings["seed"], mode="thin", progress=progress)
 
 
 def iterated(ensemble: Ensemble, rule: CoarseGraining, steps: int, seed: int) -> list[Ensemble | Level]:

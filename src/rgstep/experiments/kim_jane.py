@@ -32,12 +32,12 @@ from rgstep.experiments.base import (
     stored,
 )
 from rgstep.instruments.mcrg import exponent
-from rgstep.types import Progress
+from rgstep.types import CoarseGraining, Progress
 
 PUBLISHED = {16: (1.95090, 1.99194, 2.02369), 32: (1.95184, 1.99665, 1.99435, 2.02591)}  # λ of step 0, 1, …
 OF_TEN_MILLION = 4e-4  # no error is printed; that of 10⁷ configurations, ours at L = 16 scaled by √n
 SMALLEST_STEP = 4  # side that the last step starts from
-RULES = {"majority": Majority(), "decimation": Decimation()}
+RULES: dict[str, CoarseGraining] = {"majority": Majority(), "decimation": Decimation()}
 
 
 def parts(seed: int, quick: bool) -> list[Settings]:
@@ -84,8 +84,8 @@ def conclude(found: Sequence[Part]) -> Conclusion:
         verdict = UNDECIDED
     largest = max(abs(float(row.z or 0.0)) for row in decided)
     why = (
-        f"{len(decided)} eigenvalues, at most {largest:.1f}σ apart, χ² = {chi_squared(decided):.1f}; decimation's would "
-        f"be as near by chance in {chance:.2g}; configurations: {', '.join(numbers)}; at L = 64 none is published"
+        f"{len(decided)} eigenvalues, at most {largest:.1f}σ apart, χ² = {chi_squared(decided):.1f}; decimation's "
+        f"would be as near by chance in {chance:.2g}; configurations: {', '.join(numbers)}; at L = 64 none is published"
     )
     return Conclusion(rows, verdict, why)
 

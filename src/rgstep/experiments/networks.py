@@ -160,7 +160,8 @@ def of_claim(claim: str, found: Sequence[Part]) -> Conclusion:
         equal = sum(abs(apart(one.trained, one.majority)) < AGREES for one in likenesses)
         counts.append(
             f"{name}: of {len(likenesses)} numbers {nearer} are nearer to the majority rule than the untrained "
-            f"network's by more than {AGREES:.0f}σ ({than_same} than those of one with weights as large), {equal} equal it"
+            f"network's by more than {AGREES:.0f}σ ({than_same} than those of one with weights as large), "
+            f"{equal} equal it"
         )
     decided = [row for row in rows if row.verdict]
     wins = sum(row.verdict == CONFIRMED for row in decided)
@@ -199,9 +200,9 @@ def conclude_p8(found: Sequence[Part]) -> Conclusion:
     null = max(abs(apart(row.beside[other], row.beside[RULE])) for row in rows)
     best = ", ".join(f"{row.quantity} {row.distance:+.0f}σ" for row in clear[:3])
     why = (
-        f"{len(clear)} of {len(rows)} rows separate {PUBLISHED} from the majority rule by more than {SEPARATED:.0f}σ, best "
-        f"{best or 'none'}; the majority rule on other configurations is at most {null:.1f}σ from itself in the same "
-        f"numbers; {extent(found)}"
+        f"{len(clear)} of {len(rows)} rows separate {PUBLISHED} from the majority rule by more than {SEPARATED:.0f}σ, "
+        f"best {best or 'none'}; the majority rule on other configurations is at most {null:.1f}σ from itself in the "
+        f"same numbers; {extent(found)}"
     )
     return Conclusion(rows, CONFIRMED if clear else UNDECIDED, why, "σ from majority")
 
@@ -235,8 +236,9 @@ def conclude_p3(found: Sequence[Part]) -> Conclusion:
 
 
 NEARER = (
-    f"By the published preset: confirmed if every number is nearer to the majority rule's than the untrained network's, "
-    f"by more than {AGREES:.0f}σ over seeds; refuted if none is and one has come less than half of the way, by as much."
+    f"By the published preset: confirmed if every number is nearer to the majority rule's than the untrained "
+    f"network's, by more than {AGREES:.0f}σ over seeds; refuted if none is and one has come less than half of "
+    "the way, by as much."
 )
 SECONDS = (240.0, 3600.0)
 P2 = Experiment(
@@ -267,7 +269,8 @@ P8 = Experiment(
     source=SOURCE,
     rule=(
         f"Confirmed if a number separates the networks of the published preset from the majority rule by more than "
-        f"{SEPARATED:.0f}σ (few seeds counted as few) that does not separate the rule from itself on other configurations."
+        f"{SEPARATED:.0f}σ (few seeds counted as few), and does not separate the rule from itself on other "
+        "configurations."
     ),
     parts=parts,
     measure=measure,

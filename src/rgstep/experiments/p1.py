@@ -12,6 +12,7 @@ apart, and a network that saw no data.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def parts(seed: int, quick: bool) -> list[Settings]:
 def measure(settings: Settings, progress: Progress | None) -> Values:
     """Return ⟨v h⟩ over the own, the adjacent and the farthest blocks, and on the smallest side the share of blobs."""
     ensemble = critical(settings, progress)
-    found = {}
+    found: dict[str, Any] = {}
     for name, rule in RULES.items():
         found |= {f"{name}, {where}": stored(e) for where, e in by_distance(ensemble, rule).items()}
     if settings["size"] == SMALLEST:
@@ -140,7 +141,8 @@ def conclude(found: Sequence[Part]) -> Conclusion:
         rows.append(Row(f"the same, {name}, L → ∞", led, Estimate(exact, 0.0), {}, verdict))
     why = (
         f"one compact blob in each block for both rules, {shares[f'{NULLS[0]}, blobs']:.2f} and "
-        f"{shares[f'{NULLS[1]}, blobs']:.2f} of the units of the nulls; heights against the exact ones: {', '.join(fits)}"
+        f"{shares[f'{NULLS[1]}, blobs']:.2f} of the units of the nulls; heights against the exact ones: "
+        f"{', '.join(fits)}"
     )
     return Conclusion(rows, all_of([row.verdict for row in rows if row.verdict]), why)
 
@@ -150,8 +152,9 @@ EXPERIMENT = Experiment(
     claim="⟨v h⟩ of block spins at T_c is one blob for each coarse site; its height is known exactly.",
     source="E. and R. de Mello Koch and Cheng (2020), arXiv:1906.05212; heights: Kaufman and Onsager (1949)",
     rule=(
-        f"Confirmed if more than {ALL:.0%} of the units have one compact blob, in as many blocks, less than {NOT_ALL:.0%} "
-        "of the nulls', and both heights led to L = ∞ are within 3σ of the exact ones; refuted beyond 4σ."
+        f"Confirmed if more than {ALL:.0%} of the units have one compact blob, in as many blocks, less than "
+        f"{NOT_ALL:.0%} of the nulls', and both heights led to L = ∞ are within 3σ of the exact ones; "
+        "refuted beyond 4σ."
     ),
     parts=parts,
     measure=measure,

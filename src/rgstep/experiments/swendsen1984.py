@@ -29,7 +29,7 @@ from rgstep.experiments.base import (
     stored,
 )
 from rgstep.instruments.hamiltonian import KINDS, couplings
-from rgstep.types import Progress
+from rgstep.types import CoarseGraining, Progress
 
 ORDER = ("nn", "nnn", "20", "plaquette", "sublattice", "21", "22")  # of the published table
 PUBLISHED = {  # of level 1, 2, 3
@@ -47,7 +47,7 @@ LATER = {  # level 1 of González-Arroyo and Salas (1988), fitted to conditional
     "22": Estimate(-0.0021, 1e-4),
 }
 AGREES, DIFFERS = 1.5, 1e-4  # χ² a number below which the tables agree; chance of a larger one from which they differ
-RULES = {"majority": Majority(), "decimation": Decimation()}
+RULES: dict[str, CoarseGraining] = {"majority": Majority(), "decimation": Decimation()}
 
 
 def parts(seed: int, quick: bool) -> list[Settings]:
@@ -90,9 +90,11 @@ def conclude(found: Sequence[Part]) -> Conclusion:
     verdict = CONFIRMED if total / count < AGREES and told_apart else REFUTED if chance < DIFFERS else UNDECIDED
     by_level = ", ".join(f"{chi_squared(rows[i : i + len(ORDER)]):.1f}" for i in range(0, count, len(ORDER)))
     samples = sum(part.settings["samples"] for part in found)
+    farthest = max(rows, key=lambda row: abs(float(row.z or 0.0)))
     why = (
         f"χ² = {total:.1f} of {count} couplings with both errors (level by level {by_level}; a larger one by chance in "
-        f"{chance:.2g}); the couplings of decimation have χ² = {of_control:.3g}; {samples} configurations"
+        f"{chance:.2g}); the couplings of decimation have χ² = {of_control:.3g}; the farthest is {farthest.quantity}, "
+        f"{farthest.z:+.1f}σ; {samples} configurations"
     )
     return Conclusion(rows, verdict, why)
 

@@ -106,8 +106,9 @@ def reason(decided: Sequence[Row], size: int, chance: float) -> str:
         for is_even in (True, False)
     )
     return (
-        f"at L = {size} the even row is at most {even:.1f}σ from the published one, the odd row {odd:.1f}σ; from the exact "
-        f"numbers ours are {from_exact} σ; the numbers at T = {OFF_CRITICAL} would be as near by chance in {chance:.2g}"
+        f"at L = {size} the even row is at most {even:.1f}σ from the published one, the odd row {odd:.1f}σ; from the "
+        f"exact numbers ours are {from_exact} σ; the numbers at T = {OFF_CRITICAL} would be as near "
+        f"by chance in {chance:.2g}"
     )
 
 
@@ -116,8 +117,8 @@ EXPERIMENT = Experiment(
     claim="Tangent of the critical manifold (nnn, plaquette, third neighbour) and direction of the field (triples).",
     source="Wu and Car (2019), arXiv:1903.08231, L = 256",
     rule=(
-        f"At the largest lattice: confirmed if all six numbers are within {AGREES:.0f}σ and those away from T_c are not; "
-        f"refuted if one is farther than {DIFFERS:.0f}σ."
+        f"At the largest lattice: confirmed if all six numbers are within {AGREES:.0f}σ and those away from T_c are "
+        f"not; refuted if one is farther than {DIFFERS:.0f}σ."
     ),
     parts=parts,
     measure=measure,
