@@ -52,7 +52,8 @@ HOUSE = {
     9: (
         *("page", "jobs"),
         *("experiments.base", "experiments.parts"),
-        *("experiments.swendsen1984",),
+        *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
+        *("experiments.kim_jane",),
         *("experiments", "reproduction"),
     ),
     10: ("cli",),

@@ -5,12 +5,15 @@ The experiments are tried on numbers made up: the published ones must be confirm
 
 import json
 import math
+from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import rgstep as rg
-from rgstep import reproduction
+from rgstep import cli, reproduction
 from rgstep.claims import Likeness
 from rgstep.estimates import Estimate
 from rgstep.experiments import EXPERIMENTS, base, kim_jane, networks, p1, parts, swendsen1984, wu_car_tangent
@@ -32,7 +35,13 @@ def toy(monkeypatch):
 
     def conclude(found):
         ours = base.averaged([part.estimate("x") for part in found])
-        row = Row("x", ours, Estimate(1.0, 0.0), {"null": Estimate(5.0, 0.1)}, base.agreement(ours.value - 1))
+        row = Row(
+            "x",
+            ours,
+            Estimate(1.0, 0.0),
+            {"null": Estimate(5.0, 0.1)},
+            base.agreement(base.apart(ours, Estimate(1.0, 0.0))),
+        )
         return Conclusion([row], row.verdict, "because")
 
     def settings(seed, quick):
@@ -173,6 +182,48 @@ def test_pages_show_every_row(toy, tmp_path):
         text = page.read_text()
         for word in ("toy: confirmed", "x is 1.", "Nobody (1900)", "because", "5.00(10)", "1.000(58)"):
             assert word in text, (page.name, word)
+
+
+def test_the_command(toy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jaxtyping.config.update("jaxtyping_disable", True)
+    run = CliRunner().invoke
+    listed = run(cli.app, ["reproduce", "list"])
+    assert listed.exit_code == 0
+    assert listed.stdout.split() == ["toy", "quick", "1", "s,", "full", "3", "min", "x", "is", "1."]
+    assert json.loads(run(cli.app, ["reproduce", "list", "--json"]).stdout)[0]["quick_seconds"] == 1.0
+    done = run(cli.app, ["reproduce", "all", "--quick", "--json", "--quiet"])
+    assert (done.exit_code, json.loads(done.stdout)[0]["verdict"]) == (0, REFUTED)  # 0.5(1), with two parts
+    cut(files(tmp_path / "runs" / "reproduce")[0])
+    again = run(cli.app, ["reproduce", "toy", "--quick", "--quiet"])
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert again.stderr.startswith("rgstep: part ")
+    assert again.stderr.count("\n") == 1
+    unknown = run(cli.app, ["reproduce", "toi"])
+    assert unknown.exit_code == 2
+    assert "did you mean 'toy'?" in unknown.stderr
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_the_page_of_the_docs_is_that_of_its_parts():
+    """docs/claims.md is made from docs/reproduce, and no part there is damaged."""
+    docs = Path(__file__).parent.parent / "docs"
+    every = reproduction.from_stored(docs / "reproduce")
+    text = (docs / "claims.md").read_text(encoding="utf-8")
+    assert text.endswith(reproduction.page(every, "").lstrip())
+    assert {outcome.experiment.name for outcome in every} == EXPERIMENTS.keys()
+    assert sum(1 for _ in (docs / "reproduce").rglob("*.json")) == sum(
+        len(
+            {parts.key_of(one, settings) for quick in (True, False) for settings in one.parts(0, quick)}
+            & stored(docs, one)
+        )
+        for one in {one.folder: one for one in EXPERIMENTS.values()}.values()
+    )
+
+
+def stored(docs, one):
+    """Return the names of the parts of an experiment that are kept with the docs."""
+    return {path.stem for path in (docs / "reproduce" / one.folder).iterdir()}
 
 
 def test_columns_without_an_entry_are_left_out():

@@ -205,7 +205,7 @@ def labelled(progress: Progress | None, label: str) -> Progress | None:
 
 
 def from_stored(out: Path, seed: int = 0) -> list[Outcome]:
-    """Return the outcomes of all experiments whose parts are stored, full ones where they are complete, else quick."""
+    """Return the outcomes of all experiments whose parts are stored, the full run of each before the quick one."""
     outcomes = []
     for one in EXPERIMENTS.values():
         for quick in (False, True):
@@ -213,7 +213,6 @@ def from_stored(out: Path, seed: int = 0) -> list[Outcome]:
             parts = [part for part in read if part is not None]
             if parts and len(parts) == len(read):
                 outcomes.append(concluded(one, parts, quick, seed, len(parts)))
-                break
     return outcomes
 
 
@@ -303,9 +302,12 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
-    """Return the page of all claims as Markdown."""
-    return "\n\n".join(["# Published claims, one by one", summary(outcomes), *map(markdown, outcomes)]) + "\n"
+def page(outcomes: Sequence[Outcome], head: str = "# Published claims, one by one") -> str:
+    """Return the page of all claims as Markdown: a table of all runs, then the longest one of each experiment."""
+    longest: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        longest.setdefault(outcome.experiment.name, outcome)
+    return "\n\n".join([head, summary(outcomes), *map(markdown, longest.values())]) + "\n"
 
 
 def write_pages(out: Path, seed: int, outcome: Outcome) -> None:

@@ -93,7 +93,7 @@ def conclude(found: Sequence[Part]) -> Conclusion:
 EXPERIMENT = Experiment(
     name="kim-jane",
     claim="Leading even eigenvalues of the linearised RG of the 2×2 majority rule, two operators, L = 16 and 32.",
-    source="published from 10⁷ configurations; errors not printed, taken as 4e-4",
+    source="Kim and Jane, from 10⁷ configurations; no errors are printed, 4e-4 is taken for each",
     rule=(
         f"Confirmed if each is within {AGREES:.0f}σ and decimation's are not; refuted if one is farther than "
         f"{DIFFERS:.0f}σ."
