@@ -240,7 +240,7 @@ NEARER = (
     f"network's, by more than {AGREES:.0f}σ over seeds; refuted if none is and one has come less than half of "
     "the way, by as much."
 )
-SECONDS = (240.0, 3600.0)
+SECONDS = (315.0, 3600.0)
 P2 = Experiment(
     name="p2",
     claim="⟨v h⟩ of a trained RBM shows patches like those of block spins.",

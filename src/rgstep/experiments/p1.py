@@ -159,5 +159,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(30.0, 400.0),
+    seconds=(26.0, 364.0),
 )

@@ -110,5 +110,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(30.0, 300.0),
+    seconds=(14.0, 137.0),
 )
