@@ -226,6 +226,16 @@ def stored(docs, one):
     return {path.stem for path in (docs / "reproduce" / one.folder).iterdir()}
 
 
+def test_what_was_not_run_in_full_is_said(toy, tmp_path):
+    rg.reproduce("toy", out=tmp_path, quick=True)
+    assert "Not run in full: toy (3 min)." in (tmp_path / "claims.md").read_text()
+    rg.reproduce("toy", out=tmp_path)
+    text = (tmp_path / "claims.md").read_text()
+    assert "Not run in full" not in text
+    assert text.count("## toy") == 1  # the full run; the table has both
+    assert text.count("| [toy]") == 2
+
+
 def test_columns_without_an_entry_are_left_out():
     head, cells = reproduction.table_of(
         Conclusion([Row("a", Estimate(1.0, 0.1)), Row("b", Estimate(2.0, 0.1))], "", "")

@@ -307,7 +307,14 @@ def page(outcomes: Sequence[Outcome], head: str = "# Published claims, one by on
     longest: dict[str, Outcome] = {}
     for outcome in outcomes:
         longest.setdefault(outcome.experiment.name, outcome)
-    return "\n\n".join([head, summary(outcomes), *map(markdown, longest.values())]) + "\n"
+    left = [f"{one.name} ({in_words(one.seconds[1])})" for one in EXPERIMENTS.values() if is_missing(one, longest)]
+    said = [f"Not run in full: {', '.join(left)}."] if left else []
+    return "\n\n".join([head, summary(outcomes), *map(filled, said), *map(markdown, longest.values())]) + "\n"
+
+
+def is_missing(one: Experiment, longest: Mapping[str, Outcome]) -> bool:
+    """Whether an experiment has no full run."""
+    return one.name not in longest or longest[one.name].quick
 
 
 def write_pages(out: Path, seed: int, outcome: Outcome) -> None:

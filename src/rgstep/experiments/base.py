@@ -95,7 +95,7 @@ class Experiment:
         parts: `(seed, quick)` → the settings of every part, plain values.
         measure: settings → values, plain values; everything random comes from the seed in the settings.
         conclude: all parts, in the order of their settings → rows and verdict.
-        seconds: of all quick parts and of all full ones on two cores, as measured.
+        seconds: of processor time, of all quick parts and of all full ones: about what they take on an idle machine.
         measures: the name that its parts are stored under, where several experiments read the same ones.
         edition: changes when what `measure` returns for the same settings changes: older parts do not count then.
     """

@@ -101,5 +101,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(31.0, 600.0),
+    seconds=(17.0, 200.0),
 )

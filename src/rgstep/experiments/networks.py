@@ -56,7 +56,7 @@ THREE_SIGMA = float(stats.norm.sf(3.0))
 
 def parts(seed: int, quick: bool) -> list[Settings]:
     """Return the settings: the majority rule on two sets, then per seed an untrained network and one of each preset."""
-    size, samples, seeds = (16, 5000, 4) if quick else (32, 20_000, 10)
+    size, samples, seeds = (16, 5000, 10) if quick else (32, 20_000, 10)
     base = {"size": size, "samples": samples, "measured_on": seed + MEASURED_SEED}
     rules = [{**base, "map": RULE, "seed": seed}, {**base, "map": RULE, "seed": seed, "measured_on": seed + 1}]
     nets = [{**base, "map": m, "seed": seed + s} for m in (NULL, PUBLISHED, FRESH) for s in range(seeds)]
@@ -240,7 +240,7 @@ NEARER = (
     f"network's, by more than {AGREES:.0f}σ over seeds; refuted if none is and one has come less than half of "
     "the way, by as much."
 )
-SECONDS = (315.0, 3600.0)
+SECONDS = (185.0, 1800.0)
 P2 = Experiment(
     name="p2",
     claim="⟨v h⟩ of a trained RBM shows patches like those of block spins.",

@@ -159,5 +159,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(26.0, 364.0),
+    seconds=(10.0, 150.0),
 )

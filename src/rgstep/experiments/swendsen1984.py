@@ -110,5 +110,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(14.0, 137.0),
+    seconds=(9.0, 60.0),
 )

@@ -124,5 +124,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(33.0, 900.0),
+    seconds=(13.0, 300.0),
 )
