@@ -511,6 +511,18 @@ def test_p8_names_what_separates_and_needs_a_control():
     assert networks.conclude_p8(network_parts(0.5, other_rule=0.5)).verdict == UNDECIDED  # the rule differs from itself
 
 
+def test_p8_takes_no_constant_and_nothing_that_some_seeds_lack():
+    found = network_parts(0.5)
+    for number, one in enumerate(found):
+        for of_map in one.values.values():
+            of_map["rows"]["gain"] = {"edge": [1.0 + 1e-15 * number, 0.0]}
+            if one.settings["seed"]:
+                of_map["rows"]["vh_pattern"] = {}
+    rows = networks.conclude_p8(found).rows
+    assert [row.quantity.partition(":")[0] for row in rows] == ["spatial_correlator", "gain"]
+    assert rows[1].z == 0.0
+
+
 def test_few_seeds_count_as_few():
     """Student's t: with two seeds that agree by chance nothing is separated."""
     few = [one for one in network_parts(0.5) if one.settings["seed"] in (1, 2) or one.settings["map"] == "majority"]
