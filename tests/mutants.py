@@ -82,6 +82,15 @@ MUTANTS = [
     Mutant("same_side = (n - r) * (t - r) > 0", "same_side = (n - r) * (t - r) < 0", "claims"),
     Mutant("share = (0.0 if same_side else 2.0)", "share = (0.0 if same_side else 1.0)", "claims"),
     Mutant("SIGMAS = 3.0", "SIGMAS = 10.0", "claims"),
+    Mutant("entry.kind == CONTROL and role", "role", "claims"),
+    # published claims, one by one
+    Mutant('intact = content["checksum"] == checksum', 'intact = content["checksum"] or checksum', "reproduce"),
+    Mutant("named = [FORMAT, experiment.folder, experiment.edition, dict", "named = [FORMAT, 0, dict", "reproduce"),
+    Mutant("part or measured_now(", "measured_now(", "reproduce"),
+    Mutant("if wins == len(decided) else REFUTED if wins", "if wins else REFUTED if wins", "reproduce"),
+    Mutant("came + AGREES * error < gap / 2", "came < gap / 2", "reproduce"),
+    Mutant("abs(z) > SEPARATED > null", "abs(z) > SEPARATED", "reproduce"),
+    Mutant("values.std(ddof=1) / math.sqrt(len(values))))\n\n\ndef critical", "0.0))\n\n\ndef critical", "reproduce"),
     # coherence, conditional law, symmetry, gain, fate, and maps that are not what they say
     Mutant(
         "(units * power * (1 / rho2 - 1))",

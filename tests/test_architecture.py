@@ -59,7 +59,13 @@ HOUSE = {
         *("stationary", "learned", "dimensions"),
     ),
     8: ("report", "claims", "fate", "battery", "store", "temperatures", "flows"),
-    9: ("page", "jobs"),
+    9: (
+        *("page", "jobs"),
+        *("experiments.base", "experiments.parts"),
+        *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
+        *("experiments.kim_jane",),
+        *("experiments", "reproduction"),
+    ),
     10: ("cli",),
 }
 ORDER = [module for level in HOUSE.values() for module in level]

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import rgstep as rg
-from rgstep import jobs
+from rgstep import jobs, reproduction
 from rgstep.ising import ising
 from rgstep.nets.conversion import load_rbms, save_rbms
 from rgstep.nets.presets import Training
@@ -355,9 +355,15 @@ def comparisons() -> Iterator[Good]:
     yield Good("compare given", rg.compare, given, {"configurations": PATHS, "out": PATHS, "maps": "map"})
 
 
+def claims() -> Iterator[Good]:
+    """Published claims, which are checked and not measured."""
+    asked = {"name": "p1", "quick": True, "seed": 0, "out": "claims", "force": False, "progress": silent}
+    yield Good("reproduce", rg.reproduce, asked, {"out": PATHS, "name": "claim"})
+
+
 def everything() -> list[Good]:
     """Every call that works; files are written into the working folder."""
-    kinds = (rules, networks, stacks, configurations, sizes, flows, files, comparisons)
+    kinds = (rules, networks, stacks, configurations, sizes, flows, files, comparisons, claims)
     return [good for kind in kinds for good in kind()]
 
 
@@ -409,6 +415,7 @@ def goods(tmp_path, monkeypatch):
     """Every call that works, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jobs, "run", lambda comparison, *_, **__: jobs.check(comparison))
+    monkeypatch.setattr(reproduction, "one_by_one", lambda *_, **__: ())
     return everything()
 
 

@@ -11,10 +11,13 @@ from rgstep.estimates import Estimate
 from rgstep.report import Report
 from rgstep.results import Diagnostic, MapReport, Quantity
 
+RG, NULL = "Majority(block=2, ties='random')", "RBM(1024 visible, 256 hidden, preset=untrained, steps=0, seed=0)"
+TRAINED = "RBM(1024 visible, 256 hidden, preset=koch2020, steps=10000, seed=0)"
+ROLES = {"majority": ("control", RG), "rbm_untrained": ("control", NULL)}  # kind, and what `judge` says of such a map
 PATCHES, CORRELATORS = CLAIMS["P2"][1], CLAIMS["P3"][1]
 
 
-def synthetic(values, trained=("rbm_x",), error=0.01, quantities=(*PATCHES, *CORRELATORS)):
+def synthetic(values, trained=("rbm_x",), error=0.01, quantities=(*PATCHES, *CORRELATORS), roles=ROLES):
     """A report in which every quantity of a map has one value (a number, or one for each quantity)."""
     maps = {}
     for name, value in values.items():
@@ -30,7 +33,7 @@ def synthetic(values, trained=("rbm_x",), error=0.01, quantities=(*PATCHES, *COR
         }
         if name in trained:
             rows["training"] = Diagnostic(None, "why", {})
-        maps[name] = MapReport("not judged", "judged", name, rows)
+        maps[name] = MapReport("not judged", *roles.get(name.partition("~")[0], ("judged", TRAINED)), rows)
     return Report({}, maps)
 
 
@@ -112,12 +115,35 @@ def test_without_controls_or_networks_nothing_is_said(missing):
     assert findings(synthetic(values)) == []
 
 
+OTHER_NAMES = {"tiles": ("control", "Majority(block=3, ties='first')"), "before": ("control", NULL)}
+
+
+@pytest.mark.parametrize(("value", "supported"), [(0.95, True), (-1.0, False)])
+def test_controls_are_known_by_what_they_are_and_not_by_name(value, supported):
+    values = {"before": 0.0, "before~2": 0.0, "after": value, "after~2": value, "tiles": 1.0}
+    found = findings(synthetic(values, roles=OTHER_NAMES))
+    assert [(f.network, f.supported) for f in found] == [("after", supported)] * 2
+
+
+def test_a_name_makes_no_control():
+    """The twin: maps called as the controls are, that are something else."""
+    values = {**BASE, "rbm_x": 1.0}
+    assert findings(synthetic(values)) != []
+    for wrong in (
+        {"majority": ("judged", "user's Majority")},
+        {"majority": ("control", "Decimation(block=2)")},
+        {"rbm_untrained": ("control", TRAINED)},
+        {"rbm_untrained": ("judged", NULL)},
+    ):
+        assert findings(synthetic(values, roles=ROLES | wrong)) == []
+
+
 def test_small_lattices_lack_some_distances(critical4):
-    """At L = 4 there is no C[4]: what is missing is left out, not a warning and not a NaN."""
+    """At L = 4 there is no C[4]: what is missing is left out, not a warning and not a NaN; the maps have any names."""
     quantities = [q for q in (*PATCHES, *CORRELATORS) if "[4]" not in q]
     found = findings(synthetic({**BASE, "rbm_x": 1.0}, quantities=quantities))
     assert [f.supported for f in found] == [True, True]
-    maps = {"majority": rg.Majority(), "rbm_untrained": rg.untrained_rbm(16, 4), "mine": lambda v: v[:, ::2, ::2]}
+    maps = {"a": rg.Majority(ties="first"), "mine": lambda v: v[:, ::2, ::2], "null": rg.untrained_rbm(16, 4)}
     measured = findings(rg.judge(critical4, maps))
     assert [f.network for f in measured] == ["mine", "mine"]
     for finding in (*found, *measured):

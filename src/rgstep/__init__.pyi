@@ -28,6 +28,7 @@ from .nets.rbm import untrained_rbm as untrained_rbm
 from .nets.training import train_rbm as train_rbm
 from .progress import progress_bars as progress_bars
 from .report import Report as Report
+from .reproduction import reproduce as reproduce
 from .samplers.sample import sample as sample
 from .samplers.stream import IsingStream as IsingStream
 from .scaling import crossings as crossings

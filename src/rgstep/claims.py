@@ -3,9 +3,13 @@
 P2: the pictures ⟨v h⟩ of a trained RBM show patches like those of block spins. P3: their spatial correlators match
 those of block spins. Both were read off figures in arXiv:1906.05212. Here a trained network supports a claim only if
 it is nearer to the majority rule than the network that saw no data, by more than three standard errors.
+
+Majority rule and untrained network are known by what they are, whatever they are called: the first control of the
+report that is a `Majority`, and the first that is a network without training, with its further seeds.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +18,8 @@ import numpy as np
 from rgstep.estimates import Estimate
 from rgstep.report import Report
 
-RG = "majority"
-NULL = "rbm_untrained"
+RG = re.compile(r"Majority\(")  # how a report describes the majority rule, of any block, however ties are broken
+NULL = re.compile(r"RBM\(.*preset=untrained\b")  # and a network that saw no data
 CLAIMS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # what is claimed, and the quantities it is read from
     "P2": (
         "patches like block spins'",
@@ -33,6 +37,7 @@ LABELS = {
     "peak_over_background": "peak over background",
 }
 SIGMAS = 3.0
+CONTROL, JUDGED = "control", "judged"  # kinds of maps in a report
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,21 @@ class Finding:
 
 
 def findings(report: Report) -> list[Finding]:
-    """Return a finding on P2 and on P3 for each family of judged maps in the report."""
-    families = sorted({family(name) for name, entry in report.maps.items() if entry.kind == "judged"} - {RG, NULL})
-    if RG not in report.maps or not members(report, NULL):
+    """Return a finding on P2 and on P3 for each family of judged maps in the report.
+
+    None where the report has no majority rule or no untrained network among its controls.
+    """
+    rg, null = control(report, RG), control(report, NULL)
+    if rg is None or null is None:
         return []
-    return [about(report, claim, name) for name in families for claim in CLAIMS]
+    families = sorted({family(name) for name, entry in report.maps.items() if entry.kind == JUDGED})
+    return [about(report, claim, name, rg, null) for name in families for claim in CLAIMS]
+
+
+def control(report: Report, role: re.Pattern[str]) -> str | None:
+    """Return the family of the first control of the report that is of some kind, None if none is."""
+    found = (name for name, entry in report.maps.items() if entry.kind == CONTROL and role.match(entry.about))
+    return next((family(name) for name in found), None)
 
 
 def family(name: str) -> str:
@@ -108,10 +123,10 @@ def distance(x: Estimate, y: Estimate) -> float:
     return gap / error if error > 0 else math.inf if gap else 0.0
 
 
-def about(report: Report, claim: str, name: str) -> Finding:
-    """Return the finding on one claim for one family."""
+def about(report: Report, claim: str, name: str, rg: str, null: str) -> Finding:
+    """Return the finding on one claim for one family, beside the families of the majority rule and of the null."""
     what, quantities = CLAIMS[claim]
-    found = [likeness(report, name, quantity) for quantity in quantities if has(report, RG, quantity)]
+    found = [likeness(report, name, quantity, rg, null) for quantity in quantities if has(report, rg, quantity)]
     wins = sum(r.gain > SIGMAS for r in found)
     losses = sum(r.gain < -SIGMAS for r in found)
     equal = sum(distance(r.trained, r.majority) < SIGMAS for r in found)
@@ -134,11 +149,12 @@ def about(report: Report, claim: str, name: str) -> Finding:
 
 
 def has(report: Report, name: str, quantity: str) -> bool:
-    """Whether a map has a quantity: small lattices lack the large distances."""
-    return any(quantity in row.estimates for row in report.maps[name].diagnostics.values())
+    """Whether a family has a quantity: small lattices lack the large distances."""
+    rows = (row for member in members(report, name) for row in report.maps[member].diagnostics.values())
+    return any(quantity in row.estimates for row in rows)
 
 
-def likeness(report: Report, name: str, quantity: str) -> Likeness:
+def likeness(report: Report, name: str, quantity: str, rg: str, null: str) -> Likeness:
     """Return one quantity of a family beside the null and the majority rule."""
-    trained, null, rg = (pooled(report, family, quantity) for family in (name, NULL, RG))
-    return Likeness(LABELS.get(quantity, quantity), trained, null, rg, nearer(trained, null, rg))
+    trained, untrained, majority = (pooled(report, one, quantity) for one in (name, null, rg))
+    return Likeness(LABELS.get(quantity, quantity), trained, untrained, majority, nearer(trained, untrained, majority))

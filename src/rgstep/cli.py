@@ -404,6 +404,40 @@ def report(
 
 
 @verb
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="[NAME|all|list]", help="A claim, all of them, or a list.")] = "list",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer seeds and samples, larger errors.")] = False,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Folder for parts and pages; what is there is not measured again.")] = Path(
+        "runs/reproduce"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Measure again what is stored.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Test published claims: each number beside ours, its controls and nulls, and whether the claim holds."""
+    if name == "list":
+        from rgstep.reproduction import listed, table_of_experiments
+
+        if as_json:
+            print_json(table_of_experiments())
+        elif not quiet:
+            typer.echo(listed())
+        return
+    with loading(quiet) as progress:
+        from rgstep.reproduction import reproduce as run
+
+        outcomes = run(name, quick=quick, seed=seed, out=out, force=force, progress=progress)
+    for note in (note for outcome in outcomes for note in outcome.notes):
+        typer.echo(f"rgstep: {note}", err=True)
+    if as_json:
+        print_json([outcome.to_dict() for outcome in outcomes])
+    elif not quiet:
+        typer.echo("\n\n".join(map(str, outcomes)))
+        typer.echo(f"pages: {out / 'claims.md'}")
+
+
+@verb
 def info(seed: Unused = 0, as_json: Json = False, quiet: Quiet = False) -> None:
     """Print versions, the built-in maps and presets."""
     from rgstep.jobs import environment

@@ -1,0 +1,19 @@
+"""Which published claims are tested here? One file for each experiment, one line for each in the table below."""
+
+from collections.abc import Mapping
+
+from rgstep.experiments import kim_jane, networks, p1, swendsen1984, wu_car_tangent
+from rgstep.experiments.base import Experiment
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    one.name: one
+    for one in (
+        p1.EXPERIMENT,
+        networks.P2,
+        networks.P3,
+        networks.P8,
+        swendsen1984.EXPERIMENT,
+        wu_car_tangent.EXPERIMENT,
+        kim_jane.EXPERIMENT,
+    )
+}

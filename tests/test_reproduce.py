@@ -1,0 +1,542 @@
+"""Published claims, one by one: parts are stored and reused, damaged ones never count, and verdicts can go wrong.
+
+The experiments are tried on numbers made up: the published ones must be confirmed, those of a control refuted.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import rgstep as rg
+from rgstep import cli, reproduction
+from rgstep.claims import Likeness
+from rgstep.estimates import Estimate
+from rgstep.experiments import EXPERIMENTS, base, kim_jane, networks, p1, parts, swendsen1984, wu_car_tangent
+from rgstep.experiments.base import CONFIRMED, REFUTED, UNDECIDED, Conclusion, Experiment, Part, Row
+
+QUICK_LIMIT = 600.0  # seconds that all quick experiments together may take
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """An experiment of three parts that counts what it measures; `stop` raises before the part of that seed."""
+    calls = []
+
+    def measure(settings, progress):
+        if settings["seed"] == toy.stop:
+            raise KeyboardInterrupt
+        calls.append(settings["seed"])
+        return {"x": [float(settings["seed"]), 0.1], "infinite": base.stored(Estimate(math.inf, math.nan))}
+
+    def conclude(found):
+        ours = base.averaged([part.estimate("x") for part in found])
+        row = Row(
+            "x",
+            ours,
+            Estimate(1.0, 0.0),
+            {"null": Estimate(5.0, 0.1)},
+            base.agreement(base.apart(ours, Estimate(1.0, 0.0))),
+        )
+        return Conclusion([row], row.verdict, "because")
+
+    def settings(seed, quick):
+        return [{"seed": seed + s, "quick": quick} for s in range(2 if quick else 3)]
+
+    toy = Experiment("toy", "x is 1.", "Nobody (1900)", "rule", settings, measure, conclude, (1.0, 200.0))
+    object.__setattr__(toy, "stop", None)
+    object.__setattr__(toy, "calls", calls)
+    monkeypatch.setattr(reproduction, "EXPERIMENTS", {"toy": toy})
+    return toy
+
+
+def files(folder):
+    return sorted((folder / "toy").iterdir())
+
+
+# --- parts
+
+
+def test_parts_are_measured_once_and_stored_one_by_one(toy, tmp_path):
+    (first,) = rg.reproduce("toy", out=tmp_path)
+    assert toy.calls == [0, 1, 2]
+    assert (first.parts, first.reused, first.verdict) == (3, 0, CONFIRMED)
+    (again,) = rg.reproduce("toy", out=tmp_path)
+    assert toy.calls == [0, 1, 2]
+    assert again.reused == 3
+    assert str(again) == str(first)
+    rg.reproduce("toy", out=tmp_path, quick=True)
+    rg.reproduce("toy", out=tmp_path, seed=7)
+    assert toy.calls == [0, 1, 2, 0, 1, 7, 8, 9]
+    rg.reproduce("toy", out=tmp_path, force=True)
+    assert toy.calls[-3:] == [0, 1, 2]
+
+
+def test_a_killed_run_goes_on(toy, tmp_path):
+    object.__setattr__(toy, "stop", 2)
+    with pytest.raises(KeyboardInterrupt):
+        rg.reproduce("toy", out=tmp_path)
+    assert len(files(tmp_path)) == 2
+    assert not (tmp_path / "claims.md").exists()
+    object.__setattr__(toy, "stop", None)
+    (outcome,) = rg.reproduce("toy", out=tmp_path)
+    assert toy.calls == [0, 1, 2]
+    assert (outcome.reused, outcome.notes) == (2, ())
+
+
+def cut(path):
+    path.write_text(path.read_text()[:-40])
+
+
+def change_a_number(path):
+    content = json.loads(path.read_text())
+    content["values"]["x"][0] += 1e-6
+    path.write_text(json.dumps(content))
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def no_text(path):
+    path.write_bytes(b"\xff\xfe\x00")
+
+
+def a_list(path):
+    path.write_text("[1, 2]")
+
+
+@pytest.mark.parametrize("damage", [cut, change_a_number, empty, no_text, a_list])
+def test_a_damaged_part_is_said_and_measured_again(damage, toy, tmp_path):
+    rg.reproduce("toy", out=tmp_path)
+    path = parts.path_of(tmp_path, toy, {"seed": 1, "quick": False})
+    damage(path)
+    assert reproduction.from_stored(tmp_path) == []  # never counted
+    (outcome,) = rg.reproduce("toy", out=tmp_path)
+    assert toy.calls == [0, 1, 2, 1]
+    (note,) = outcome.notes
+    assert str(path) in note
+    assert "does not count; measured again" in note
+    assert "\n" not in note
+    assert rg.reproduce("toy", out=tmp_path)[0].notes == ()
+
+
+def test_a_part_under_the_name_of_another_does_not_count(toy, tmp_path):
+    rg.reproduce("toy", out=tmp_path)
+    one, other = (parts.path_of(tmp_path, toy, {"seed": s, "quick": False}) for s in (0, 2))
+    other.write_text(one.read_text())
+    part, note = parts.read_part(tmp_path, toy, {"seed": 2, "quick": False})
+    assert part is None
+    assert "other settings" in note
+
+
+def test_what_is_half_written_has_no_name_of_a_part(toy, tmp_path):
+    """A run that is killed as it writes leaves a hidden file at most."""
+    rg.reproduce("toy", out=tmp_path)
+    path = files(tmp_path)[0]
+    path.rename(path.with_name(f".{path.name}.123"))
+    assert rg.reproduce("toy", out=tmp_path)[0].notes == ()
+    assert len(toy.calls) == 4
+
+
+def test_the_key_holds_all_that_the_values_depend_on(toy):
+    other = Experiment(**{**{f: getattr(toy, f) for f in toy.__dataclass_fields__}, "edition": 2})
+    shared = Experiment(**{**{f: getattr(toy, f) for f in toy.__dataclass_fields__}, "name": "b", "measures": "toy"})
+    settings = {"seed": 0, "quick": True}
+    keys = {parts.key_of(toy, settings), parts.key_of(other, settings), parts.key_of(toy, {**settings, "seed": 1})}
+    assert len(keys) == 3
+    assert parts.key_of(shared, settings) == parts.key_of(toy, dict(reversed(settings.items())))
+
+
+def test_numbers_that_are_none_are_stored(toy, tmp_path):
+    rg.reproduce("toy", out=tmp_path)
+    part, _ = parts.read_part(tmp_path, toy, {"seed": 0, "quick": False})
+    assert math.isnan(part.estimate("infinite").value)
+
+
+# --- what is said
+
+
+def test_an_unknown_claim_has_a_nearest_name(tmp_path):
+    with pytest.raises(rg.InputError, match=r"unknown claim 'swendson1984'; did you mean 'swendsen1984'\?"):
+        rg.reproduce("swendson1984", out=tmp_path)
+
+
+def test_the_output_must_be_a_folder(toy, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(rg.InputError, match=r"cannot be written|is a file"):
+        rg.reproduce("toy", out=tmp_path / "file")
+    assert toy.calls == []
+
+
+def test_pages_show_every_row(toy, tmp_path):
+    (outcome,) = rg.reproduce("toy", out=tmp_path)
+    plain = json.loads((tmp_path / "claims.json").read_text())
+    assert plain == [outcome.to_dict()]
+    assert plain[0]["rows"][0]["ours"]["value"] == 1.0
+    for page in (tmp_path / "claims.md", tmp_path / "toy.html"):
+        text = page.read_text()
+        for word in ("toy: confirmed", "x is 1.", "Nobody (1900)", "because", "5.00(10)", "1.000(58)"):
+            assert word in text, (page.name, word)
+
+
+def test_the_command(toy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jaxtyping.config.update("jaxtyping_disable", True)
+    run = CliRunner().invoke
+    listed = run(cli.app, ["reproduce", "list"])
+    assert listed.exit_code == 0
+    assert listed.stdout.split() == ["toy", "quick", "1", "s,", "full", "3", "min", "x", "is", "1."]
+    assert json.loads(run(cli.app, ["reproduce", "list", "--json"]).stdout)[0]["quick_seconds"] == 1.0
+    done = run(cli.app, ["reproduce", "all", "--quick", "--json", "--quiet"])
+    assert (done.exit_code, json.loads(done.stdout)[0]["verdict"]) == (0, REFUTED)  # 0.5(1), with two parts
+    cut(files(tmp_path / "runs" / "reproduce")[0])
+    again = run(cli.app, ["reproduce", "toy", "--quick", "--quiet"])
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert again.stderr.startswith("rgstep: part ")
+    assert again.stderr.count("\n") == 1
+    unknown = run(cli.app, ["reproduce", "toi"])
+    assert unknown.exit_code == 2
+    assert "did you mean 'toy'?" in unknown.stderr
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_the_page_of_the_docs_is_that_of_its_parts():
+    """docs/claims.md is made from docs/reproduce, and no part there is damaged."""
+    docs = Path(__file__).parent.parent / "docs"
+    every = reproduction.from_stored(docs / "reproduce")
+    text = (docs / "claims.md").read_text(encoding="utf-8")
+    assert text.endswith(reproduction.page(every, "").lstrip())
+    assert {outcome.experiment.name for outcome in every} == EXPERIMENTS.keys()
+    assert sum(1 for _ in (docs / "reproduce").rglob("*.json")) == sum(
+        len(
+            {parts.key_of(one, settings) for quick in (True, False) for settings in one.parts(0, quick)}
+            & stored(docs, one)
+        )
+        for one in {one.folder: one for one in EXPERIMENTS.values()}.values()
+    )
+
+
+def stored(docs, one):
+    """Return the names of the parts of an experiment that are kept with the docs."""
+    return {path.stem for path in (docs / "reproduce" / one.folder).iterdir()}
+
+
+def test_what_was_not_run_in_full_is_said(toy, tmp_path):
+    rg.reproduce("toy", out=tmp_path, quick=True)
+    assert "Not run in full: toy (3 min)." in (tmp_path / "claims.md").read_text()
+    rg.reproduce("toy", out=tmp_path)
+    text = (tmp_path / "claims.md").read_text()
+    assert "Not run in full" not in text
+    assert text.count("## toy") == 1  # the full run; the table has both
+    assert text.count("| [toy]") == 2
+
+
+def test_columns_without_an_entry_are_left_out():
+    head, cells = reproduction.table_of(
+        Conclusion([Row("a", Estimate(1.0, 0.1)), Row("b", Estimate(2.0, 0.1))], "", "")
+    )
+    assert head == ["quantity", "ours"]
+    assert cells == [["a", "1.00(10)"], ["b", "2.00(10)"]]
+
+
+def test_the_table_of_experiments():
+    assert all(name == one.name for name, one in EXPERIMENTS.items())
+    assert {"p1", "p2", "p3", "p8", "swendsen1984", "wu-car-tangent", "kim-jane"} <= EXPERIMENTS.keys()
+    lines = reproduction.listed().splitlines()
+    assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
+    assert "quick" in lines[0]
+    shared = {one.folder: one.seconds[0] for one in EXPERIMENTS.values()}
+    assert sum(shared.values()) < QUICK_LIMIT
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_settings_are_plain_and_differ(name):
+    one = EXPERIMENTS[name]
+    for quick in (True, False):
+        every = one.parts(3, quick)
+        assert len({parts.key_of(one, settings) for settings in every}) == len(every)
+        assert json.loads(json.dumps(every)) == [dict(settings) for settings in every]
+    assert one.claim.endswith(".")
+    assert one.rule.endswith(".")
+
+
+# --- what decides
+
+
+@pytest.mark.parametrize(
+    ("z", "verdict"), [(0.0, CONFIRMED), (-2.9, CONFIRMED), (3.5, UNDECIDED), (-4.1, REFUTED), (math.inf, REFUTED)]
+)
+def test_what_a_distance_decides(z, verdict):
+    assert base.agreement(z) == verdict
+
+
+def test_a_number_that_is_none_confirms_nothing():
+    assert base.agreement(math.nan) == UNDECIDED
+
+
+def test_all_of_several():
+    assert base.all_of([CONFIRMED, CONFIRMED]) == CONFIRMED
+    assert base.all_of([CONFIRMED, UNDECIDED]) == UNDECIDED
+    assert base.all_of([UNDECIDED, REFUTED]) == REFUTED
+    assert base.all_of([]) == UNDECIDED
+
+
+def test_means_over_parts_and_over_seeds():
+    scattered = [Estimate(0.0, 0.1), Estimate(1.0, 0.1)]
+    assert base.averaged(scattered).error == pytest.approx(0.1 / math.sqrt(2))
+    assert base.over_seeds(scattered).error == pytest.approx(0.5)
+    assert base.over_seeds(scattered[:1]) is scattered[0]
+    arrays = base.averaged([Estimate(np.arange(3.0), np.ones(3))] * 4)
+    np.testing.assert_allclose(arrays.error, 0.5)
+    assert base.apart(Estimate(1.0, 3.0), Estimate(11.0, 4.0)) == pytest.approx(-2.0)
+    assert base.apart(Estimate(1.0, 0.0), Estimate(1.0, 0.0)) == 0.0
+    assert base.apart(Estimate(2.0, 0.0), Estimate(1.0, 0.0)) == math.inf
+
+
+def part(settings, values):
+    """A part as it is read again."""
+    return Part(settings, json.loads(json.dumps(values)), 1.0)
+
+
+def swendsen_part(level_of_majority, noise=0.0):
+    """The published couplings (of some levels) as the majority rule's, and zeros as decimation's."""
+    values = {}
+    for n in (1, 2, 3):
+        published, errors, unit = swendsen1984.PUBLISHED[level_of_majority(n)]
+        order = [swendsen1984.ORDER.index(kind) for kind in swendsen1984.KINDS]
+        ours = np.array(published)[order] + noise * np.array(errors)[order] * unit
+        values[f"majority[{n}]"] = base.stored(Estimate(ours, np.full(7, 1e-4)))
+        values[f"decimation[{n}]"] = base.stored(Estimate(np.zeros(7), np.full(7, 1e-4)))
+        values |= {f"{rule}_truncation[{n}]": [[0.0] * 6, [0.0] * 6] for rule in swendsen1984.RULES}
+    return part({"samples": 1000}, values)
+
+
+def test_swendsen1984_tells_the_published_couplings_from_others():
+    assert swendsen1984.conclude([swendsen_part(lambda n: n)]).verdict == CONFIRMED
+    assert swendsen1984.conclude([swendsen_part(lambda n: n, noise=1.0)]).verdict == CONFIRMED
+    assert swendsen1984.conclude([swendsen_part(lambda n: n, noise=1.5)]).verdict == UNDECIDED
+    wrong = swendsen1984.conclude([swendsen_part(lambda n: 4 - n)])  # levels taken for one another
+    assert wrong.verdict == REFUTED
+    assert len(wrong.rows) == 21
+
+
+def test_swendsen1984_needs_a_control_that_fails():
+    given = swendsen_part(lambda n: n)
+    values = {**given.values, **{f"decimation[{n}]": given.values[f"majority[{n}]"] for n in (1, 2, 3)}}
+    assert swendsen1984.conclude([part(given.settings, values)]).verdict == UNDECIDED
+
+
+@pytest.mark.slow
+def test_swendsen1984_as_measured():
+    values = swendsen1984.measure({"size": 32, "samples": 4000, "seed": 1}, None)
+    assert swendsen1984.conclude([part({"samples": 4000}, values)]).verdict == CONFIRMED
+
+
+def kim_part(size, shift=0.0, error=1e-3, control=1.7):
+    steps = kim_jane.PUBLISHED.get(size, (2.0,) * 5)
+    values = {f"majority[{n}]": [value + shift, error] for n, value in enumerate(steps)}
+    values |= {f"decimation[{n}]": [control, error] for n in range(len(steps))}
+    return part({"size": size, "samples": 10, "seed": 0}, values)
+
+
+def test_kim_jane_holds_each_eigenvalue():
+    sizes = (16, 32, 64)
+    assert kim_jane.conclude([kim_part(size) for size in sizes]).verdict == CONFIRMED
+    assert kim_jane.conclude([kim_part(size, 0.0038) for size in sizes]).verdict == UNDECIDED
+    assert kim_jane.conclude([kim_part(size, 0.01) for size in sizes]).verdict == REFUTED
+    assert kim_jane.conclude([kim_part(size, error=0.5) for size in sizes]).verdict == UNDECIDED  # no control fails
+    (row, *_) = (r for r in kim_jane.conclude([kim_part(64), kim_part(16)]).rows if "L = 64" in r.quantity)
+    assert row.published is None
+    assert row.verdict == ""
+
+
+@pytest.mark.slow
+def test_kim_jane_as_measured():
+    found = kim_jane.measure({"size": 16, "samples": 10_000, "seed": 2}, None)
+    assert {f"{rule}[{n}]" for rule in kim_jane.RULES for n in range(3)} == found.keys()
+    assert abs(found["majority[2]"][0] - 2.02369) < 4 * found["majority[2]"][1] < 0.1
+
+
+def wu_part(values, **settings):
+    """The even row at level 4 and the odd one at levels 4 and 5."""
+    names = {"even": ("nn", "nnn", "plaquette", "20", "21", "22", "sublattice"), "odd": ("field", "corner", "line")}
+    names["odd"] += ("diagonal",)
+    stored = {}
+    for sector, of_sector in names.items():
+        row = [values.get(name, 1.0) for name in of_sector]
+        for n in range(1, 6):
+            stored[f"{sector}[{n}]"] = [row, [1e-4] * len(row)]
+    return part({"size": 64, "samples": 10, "seed": 0, **settings}, stored)
+
+
+def test_wu_car_reads_the_right_operators():
+    published = {name: e.value for row in wu_car_tangent.PUBLISHED.values() for name, e in row.items()}
+    off = wu_part({name: 0.9 * value for name, value in published.items()}, temperature=2.4)
+    right = wu_car_tangent.conclude([wu_part(published), off])
+    assert right.verdict == CONFIRMED
+    assert [row.verdict for row in right.rows] == [CONFIRMED] * 6
+    swapped = {**published, "corner": published["line"], "line": published["corner"]}
+    assert wu_car_tangent.conclude([wu_part(swapped), off]).verdict == REFUTED
+    assert wu_car_tangent.conclude([wu_part(published), wu_part(published, temperature=2.4)]).verdict == UNDECIDED
+    larger = wu_car_tangent.conclude([wu_part(swapped), wu_part(published, size=128), off])
+    assert larger.verdict == CONFIRMED  # the largest lattice decides
+    assert [row.verdict for row in larger.rows[:6]] == [""] * 6
+
+
+def test_p1_finds_blobs_and_nothing_else():
+    side = 8
+    block = np.zeros((16, side, side))
+    for unit in range(16):
+        x, y = 2 * (unit // 4), 2 * (unit % 4)
+        block[unit, x : x + 2, y : y + 2] = -1.0 if unit % 2 else 1.0
+    assert p1.blobs(block) == (1.0, 1.0)
+    assert p1.blobs(block[:1].repeat(16, axis=0)) == (1.0, 1 / 16)  # all on one block
+    assert p1.blobs(np.roll(block, 1, axis=1)) == (0.0, 0.0)  # between the blocks
+    assert p1.blobs(np.random.default_rng(0).standard_normal((200, side, side)))[0] < 0.05
+
+
+def test_p1_reads_the_height_that_the_pictures_have(critical8):
+    pictures = rg.visible_hidden(critical8, rg.Majority()).value.reshape(4, 4, 8, 8)
+    own = np.mean([pictures[i, j, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean() for i in range(4) for j in range(4)])
+    found = p1.by_distance(critical8, rg.Majority())
+    assert found["own block"].value == pytest.approx(own, abs=1e-6)
+    assert found["own block"].value > found["adjacent"].value > found["farthest"].value
+
+
+def test_p1_leads_heights_to_infinity():
+    sizes = [16, 32, 64]
+    led, chi = p1.at_infinity(sizes, [Estimate(0.7 + 0.3 / size, 1e-3) for size in sizes])
+    assert led.value == pytest.approx(0.7)
+    assert chi == pytest.approx(0.0, abs=1e-12)
+    bent, chi = p1.at_infinity(sizes, [Estimate(0.7 + 3 / size**0.5, 1e-3) for size in sizes])
+    assert chi > 100
+    assert abs(bent.value - 0.7) > 10 * bent.error
+
+
+def p1_parts(height, tiling):
+    """Heights height + 0.2/L, and pictures of which the null has a share of blobs."""
+    found = []
+    for size in (16, 32, 64):
+        values = {}
+        for name, exact in p1.EXACT.items():
+            for where in ("own block", "adjacent", "farthest"):
+                values[f"{name}, {where}"] = [exact + height + 0.2 / size, 1e-4]
+        for name in (*p1.RULES, *p1.NULLS):
+            share = 1.0 if name in p1.RULES else tiling
+            values |= {f"{name}, blobs": share, f"{name}, blocks": share}
+        found.append(part({"size": size, "samples": 10, "seed": 0}, values))
+    return found
+
+
+def test_p1_decides():
+    assert p1.conclude(p1_parts(0.0, 0.1)).verdict == CONFIRMED
+    assert p1.conclude(p1_parts(0.002, 0.1)).verdict == REFUTED
+    assert p1.conclude(p1_parts(0.0, 1.0)).verdict == UNDECIDED  # nulls that pass, too
+
+
+# --- networks
+
+
+RG, NULL = "Majority(block=2, ties='random')", "RBM(256 visible, 64 hidden, preset=untrained, steps=0, seed=0)"
+QUANTITIES = {
+    "vh_pattern": ("pattern_range", "pattern_sd", "participation_vh", "peak_over_background"),
+    "spatial_correlator": ("C[1]", "C[2]", "C[4]", "C_pooled[1]", "C_pooled[2]", "C_pooled[4]"),
+}
+
+
+def entry(value, about, kind="judged"):
+    rows = {row: {q: [value, 0.01] for q in names} for row, names in QUANTITIES.items()}
+    return {"about": about, "kind": kind, "rows": rows}
+
+
+def network_parts(trained, other_rule=1.0):
+    """Numbers that are 1 for the majority rule and 0 for what is untrained; seeds scatter by 0.01."""
+    rule = {"size": 16, "measured_on": 10, "map": "majority", "seed": 0}
+    found = [part(rule, {"majority": entry(1.0, RG, "control")})]
+    found.append(part({**rule, "measured_on": 1}, {"majority": entry(other_rule, RG, "control")}))
+    for s in range(4):
+        jitter = 0.01 * (s - 1.5)
+        here = {"size": 16, "measured_on": 10, "seed": s}
+        found.append(part({**here, "map": "untrained"}, {"untrained": entry(jitter, NULL, "control")}))
+        for name in ("koch2020", "default"):
+            values = {
+                name: entry(trained + jitter, f"RBM({name})"),
+                networks.SAME_SIZE: entry(-jitter, NULL, "control"),
+            }
+            found.append(part({**here, "map": name}, values))
+    return found
+
+
+@pytest.mark.parametrize("conclude", [networks.conclude_p2, networks.conclude_p3])
+def test_networks_must_come_nearer_than_the_untrained_ones(conclude):
+    assert conclude(network_parts(0.9)).verdict == CONFIRMED
+    assert conclude(network_parts(0.0)).verdict == REFUTED
+    assert conclude(network_parts(-1.0)).verdict == REFUTED
+    (row, *_) = conclude(network_parts(0.9)).rows
+    assert row.beside["majority"].value == 1.0
+    assert abs(row.beside["untrained"].value) < 0.01
+    assert row.z > 10
+
+
+def test_networks_that_differ_in_part_are_undecided():
+    found = network_parts(0.9)
+    for one in found:
+        for label, of_map in one.values.items():
+            if label == "koch2020":
+                of_map["rows"]["vh_pattern"]["pattern_sd"] = [0.0, 0.01]
+    assert networks.conclude_p2(found).verdict == UNDECIDED
+    assert networks.conclude_p3(found).verdict == CONFIRMED
+
+
+def test_half_of_the_way_is_told_from_less():
+    def came(trained, error):
+        t, n, r = Estimate(trained, error), Estimate(0.0, 0.0), Estimate(1.0, 0.0)
+        return networks.falls_short(Likeness("x", t, n, r, trained / error))
+
+    assert came(0.1, 0.1)
+    assert not came(0.3, 0.1)
+    assert not came(0.9, 0.1)
+
+
+def test_p8_names_what_separates_and_needs_a_control():
+    clear = networks.conclude_p8(network_parts(0.5))
+    assert clear.verdict == CONFIRMED
+    assert {row.quantity.partition(":")[0] for row in clear.rows} == QUANTITIES.keys()
+    assert networks.conclude_p8(network_parts(1.0)).verdict == UNDECIDED
+    assert networks.conclude_p8(network_parts(0.5, other_rule=0.5)).verdict == UNDECIDED  # the rule differs from itself
+
+
+def test_p8_takes_no_constant_and_nothing_that_some_seeds_lack():
+    found = network_parts(0.5)
+    for number, one in enumerate(found):
+        for of_map in one.values.values():
+            of_map["rows"]["gain"] = {"edge": [1.0 + 1e-15 * number, 0.0]}
+            if one.settings["seed"]:
+                of_map["rows"]["vh_pattern"] = {}
+    rows = networks.conclude_p8(found).rows
+    assert [row.quantity.partition(":")[0] for row in rows] == ["spatial_correlator", "gain"]
+    assert rows[1].z == 0.0
+
+
+def test_few_seeds_count_as_few():
+    """Student's t: with two seeds that agree by chance nothing is separated."""
+    few = [one for one in network_parts(0.5) if one.settings["seed"] in (1, 2) or one.settings["map"] == "majority"]
+    four, two = (abs(networks.conclude_p8(found).rows[0].z) for found in (network_parts(0.5), few))
+    assert two < four / 3
+
+
+@pytest.mark.slow
+def test_networks_as_measured(monkeypatch):
+    monkeypatch.setattr(
+        networks, "train_rbm", lambda data, hidden, seed, **_: rg.untrained_rbm(64, hidden, seed + 9, 0.3)
+    )
+    settings = {"size": 8, "samples": 1000, "measured_on": 5, "map": "koch2020", "seed": 0}
+    values = json.loads(json.dumps(networks.measure(settings, None), allow_nan=False))
+    assert values.keys() == {"koch2020", networks.SAME_SIZE}
+    assert values[networks.SAME_SIZE]["kind"] == "control"
+    assert set(QUANTITIES["vh_pattern"]) <= values["koch2020"]["rows"]["vh_pattern"].keys()
