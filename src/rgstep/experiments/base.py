@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+from scipy import stats
 
 from rgstep.ensemble import Ensemble, Level
 from rgstep.estimates import Estimate, scalar
@@ -26,6 +27,7 @@ from rgstep.types import CoarseGraining, Progress
 CONFIRMED, REFUTED, UNDECIDED = "confirmed", "refuted", "undecided"
 AGREES = 3.0  # standard errors of both numbers, up to which two agree
 DIFFERS = 4.0  # and from which on they differ; between them nothing is decided
+CHANCE = float(stats.norm.sf(AGREES))
 
 Settings: TypeAlias = Mapping[str, Any]  # plain values, which name a part
 Values: TypeAlias = Mapping[str, Any]  # plain values, measured
@@ -175,6 +177,15 @@ def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
         return estimates[0]
     values = np.array([float(e.value) for e in estimates])
     return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
+
+
+def few_counted_as_few(mean: Estimate, seeds: int) -> Estimate:
+    """Return a mean over seeds, its error as much larger as Student's t of three σ is; infinite for one seed.
+
+    The error of a mean over n seeds is known from n − 1 differences only.
+    """
+    wider = float(stats.t.isf(CHANCE, seeds - 1)) / AGREES if seeds > 1 else math.inf
+    return Estimate(mean.value, wider * float(mean.error))
 
 
 def critical(settings: Settings, progress: Progress | None) -> Ensemble:
