@@ -286,8 +286,10 @@ def test_what_a_distance_decides(z, verdict):
     assert base.agreement(z) == verdict
 
 
-def test_a_number_that_is_none_confirms_nothing():
+def test_a_number_that_is_none_confirms_and_refutes_nothing():
     assert base.agreement(math.nan) == UNDECIDED
+    for none in (Estimate(math.nan, 0.1), Estimate(math.nan, 0.0), Estimate(1.0, math.nan)):
+        assert math.isnan(base.apart(none, Estimate(2.0, 0.0)))
 
 
 def test_all_of_several():

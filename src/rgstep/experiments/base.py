@@ -132,10 +132,12 @@ def plain_numbers(value: float | np.ndarray) -> Any:
 
 
 def apart(x: Estimate, y: Estimate) -> float:
-    """Return how many standard errors x lies above y."""
+    """Return how many standard errors x lies above y; NaN where one of them, or its error, is."""
     error = math.hypot(float(x.error), float(y.error))
     gap = float(x.value) - float(y.value)
-    return gap / error if error > 0 else math.copysign(math.inf, gap) if gap else 0.0
+    if error == 0 and not math.isnan(gap):
+        return math.copysign(math.inf, gap) if gap else 0.0
+    return gap / error if error else math.nan
 
 
 def agreement(z: float) -> str:

@@ -187,8 +187,13 @@ def estimate(pair: Sequence[float | None]) -> Estimate:
 
 
 def likely(p: float | None) -> bool:
-    """Whether p excludes neither an equilibrium state nor a fit; where there is no test, nothing is shown."""
+    """Whether a fit is not excluded; where there is none, there is none that holds."""
     return p is not None and p >= UNLIKELY
+
+
+def possible(p: float | None) -> bool:
+    """Whether an equilibrium state is not excluded: ground states, for which there is no test, are one of T = 0."""
+    return p is None or p >= UNLIKELY
 
 
 def at_rest(converged_at: int | None) -> bool:
@@ -196,9 +201,9 @@ def at_rest(converged_at: int | None) -> bool:
     return converged_at is not None
 
 
-def has(row: Row, share: float, name: str = "") -> bool:
-    """Whether a share is that of the published preset, or of what stands beside it."""
-    return float((row.beside[name] if name else row.ours).value) == share
+def has(row: Row, share: float) -> bool:
+    """Whether a share is that of the published preset."""
+    return float(row.ours.value) == share
 
 
 def verdict_of(seen: Seen, numbers: Sequence[Row], shares: Sequence[Row], needed: Sequence[Row]) -> str:
@@ -246,11 +251,6 @@ def conclude_p4(found: Sequence[Part]) -> Conclusion:
         f"{seen.extent}"
     )
     return Conclusion([*rows, *ends, *early, alike, *rest], verdict, why, "σ from T_c, few seeds counted as few")
-
-
-def possible(p: float | None) -> bool:
-    """Whether an equilibrium state is not excluded: ground states, for which there is no test, are one of T = 0."""
-    return p is None or p >= UNLIKELY
 
 
 def percent(*rows: Row) -> str:
