@@ -603,6 +603,18 @@ def test_flows_of_a_control_that_do_the_same_leave_it_open(conclude):
     assert conclude(flow_parts({}, baseline=1e-9)).verdict == UNDECIDED  # a test that equilibrium fails
 
 
+def test_a_dimension_with_a_large_error_agrees_with_nothing():
+    found = flow_parts({})
+    for one in found:
+        for entry in one.values.values():
+            for end in entry.values():
+                if isinstance(end, dict):
+                    end["dimensions"]["σ"]["value"][1] = 0.2
+    rows = {row.quantity: row for row in flows.conclude_p5(found).rows}
+    assert rows["fits that hold, from T = 0"].ours.value == 1.0
+    assert rows["fits that hold and agree with equilibrium, from T = 0"].ours.value == 0.0
+
+
 def test_p4_needs_ends_that_are_alike_and_at_rest():
     assert flows.conclude_p4(flow_parts({}, alike=False)).verdict == UNDECIDED
     (row, *_) = flows.conclude_p4(flow_parts({})).rows

@@ -268,7 +268,9 @@ def of_dimension(name: str, found: Sequence[Part]) -> Conclusion:
         return likely(state["dimensions"][name]["p"])
 
     def agrees(state: Mapping[str, Any]) -> bool:
-        return fits(state) and abs(apart(estimate(state["dimensions"][name]["value"]), baseline)) < AGREES
+        delta = estimate(state["dimensions"][name]["value"])
+        nothing = Estimate(0.0, 0.0)
+        return fits(state) and abs(apart(delta, baseline)) < AGREES < apart(delta, nothing)
 
     fit = [seen.share(f"fits that hold, from {words}", s, fits, baseline=True) for s, words in STARTS.items()]
     both = [
@@ -306,10 +308,10 @@ FEW = "few seeds counted as few by Student's t"
 DIMENSION_RULE = (
     f"By the published preset. An end reproduces Δ if the fit holds (p of χ² ≥ {UNLIKELY:g}; otherwise no Δ describes "
     f"it) and gives, within {AGREES:.0f}σ, what it gives for equilibrium configurations, since L = 16 has corrections "
-    "of its own. Confirmed if every fit from T = 0 and from T = ∞ holds, and both means over networks are as near and "
-    f"{AGREES:.0f}σ from those of networks trained on T = 0 and ∞ alone; refuted if no end of at least two networks "
-    "does, not even from T_c, or if all fits from T = 0 or all from T = ∞ hold and their mean is farther than "
-    f"{SEPARATED:.0f}σ, {FEW}."
+    f"of its own, and more than {AGREES:.0f}σ above 0. Confirmed if every fit from T = 0 and from T = ∞ holds, and "
+    f"both means over networks are as near and {AGREES:.0f}σ from those of networks trained on T = 0 and ∞ alone; "
+    "refuted if no end of at least two networks does, not even from T_c, or if all fits from T = 0 or all from T = ∞ "
+    f"hold and their mean is farther than {SEPARATED:.0f}σ, {FEW}."
 )
 P4 = Experiment(
     name="p4",
