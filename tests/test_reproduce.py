@@ -16,7 +16,7 @@ import rgstep as rg
 from rgstep import cli, reproduction
 from rgstep.claims import Likeness
 from rgstep.estimates import Estimate
-from rgstep.experiments import EXPERIMENTS, base, kim_jane, networks, p1, parts, swendsen1984, wu_car_tangent
+from rgstep.experiments import EXPERIMENTS, base, flows, kim_jane, networks, p1, parts, swendsen1984, wu_car_tangent
 from rgstep.experiments.base import CONFIRMED, REFUTED, UNDECIDED, Conclusion, Experiment, Part, Row
 
 QUICK_LIMIT = 600.0  # seconds that all quick experiments together may take
@@ -246,7 +246,18 @@ def test_columns_without_an_entry_are_left_out():
 
 def test_the_table_of_experiments():
     assert all(name == one.name for name, one in EXPERIMENTS.items())
-    assert {"p1", "p2", "p3", "p8", "swendsen1984", "wu-car-tangent", "kim-jane"} <= EXPERIMENTS.keys()
+    assert {
+        "p1",
+        "p2",
+        "p3",
+        "p4",
+        "p5",
+        "p6",
+        "p8",
+        "swendsen1984",
+        "wu-car-tangent",
+        "kim-jane",
+    } <= EXPERIMENTS.keys()
     lines = reproduction.listed().splitlines()
     assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
     assert "quick" in lines[0]
@@ -275,8 +286,10 @@ def test_what_a_distance_decides(z, verdict):
     assert base.agreement(z) == verdict
 
 
-def test_a_number_that_is_none_confirms_nothing():
+def test_a_number_that_is_none_confirms_and_refutes_nothing():
     assert base.agreement(math.nan) == UNDECIDED
+    for none in (Estimate(math.nan, 0.1), Estimate(math.nan, 0.0), Estimate(1.0, math.nan)):
+        assert math.isnan(base.apart(none, Estimate(2.0, 0.0)))
 
 
 def test_all_of_several():
@@ -540,3 +553,104 @@ def test_networks_as_measured(monkeypatch):
     assert values.keys() == {"koch2020", networks.SAME_SIZE}
     assert values[networks.SAME_SIZE]["kind"] == "control"
     assert set(QUANTITIES["vh_pattern"]) <= values["koch2020"]["rows"]["vh_pattern"].keys()
+
+
+# --- flows
+
+
+def state(T=2.269, p=0.5, delta=(0.125, 1.0), fit=0.5):
+    """What is read of an equilibrium state at T_c, or of another state."""
+    sizes = dict(zip(("σ", "ε"), delta, strict=True))
+    return {
+        "T": {name: [T, 0.005] for name in flows.THERMOMETERS},
+        "p": p,
+        "dimensions": {name: {"value": [value, 0.05 * value], "p": fit, "remark": ""} for name, value in sizes.items()},
+    }
+
+
+def flow_parts(ours, alike=True, control=None, baseline=0.5, seeds=4):
+    """Flows of some networks whose ends are all alike, and of controls; networks scatter by a thousandth."""
+    found = []
+    families = dict.fromkeys((flows.PUBLISHED, flows.SAME_SIZE, flows.BRIEF, flows.FRESH), ours)
+    families[flows.ORDER_AND_DISORDER] = control or {"T": 3.0, "delta": (0.01, 0.02)}
+    for s in range(seeds):
+        here = {"size": 16, "seed": s}
+        found.append(part(here, {flows.BASELINE: {"critical": state(2.269 + 0.001 * s, p=baseline, fit=baseline)}}))
+        for name, given in families.items():
+            end = state(**given)
+            for pair in end["T"].values():
+                pair[0] = pair[0] and pair[0] * (1 + 1e-3 * (s - 1.5))
+            way = {"steps": 200, "converged_at": 200 if alike else None, "p_at_length": end["p"]}
+            values = {name: {**{start: {**end, **way} for start in flows.STARTS}, "alike": alike}}
+            found.append(part({**here, "map": name}, values))
+    return found
+
+
+FLOWS = (flows.conclude_p4, flows.conclude_p5, flows.conclude_p6)
+
+
+@pytest.mark.parametrize("conclude", FLOWS)
+def test_flows_to_the_critical_state_are_told_from_others(conclude):
+    assert conclude(flow_parts({})).verdict == CONFIRMED
+    wrong = {"T": 2.4, "p": 1e-9, "delta": (0.06, 0.3), "fit": 1e-9}  # no equilibrium state, no power
+    assert conclude(flow_parts(wrong)).verdict == REFUTED
+    assert conclude(flow_parts({"T": 2.5, "delta": (0.01, 0.1)})).verdict == REFUTED  # an equilibrium state elsewhere
+
+
+@pytest.mark.parametrize("conclude", FLOWS)
+def test_flows_of_a_control_that_do_the_same_leave_it_open(conclude):
+    assert conclude(flow_parts({}, control={"T": 2.269})).verdict == UNDECIDED
+    assert conclude(flow_parts({}, baseline=1e-9)).verdict == UNDECIDED  # a test that equilibrium fails
+
+
+def test_a_dimension_with_a_large_error_agrees_with_nothing():
+    found = flow_parts({})
+    for one in found:
+        for entry in one.values.values():
+            for end in entry.values():
+                if isinstance(end, dict):
+                    end["dimensions"]["σ"]["value"][1] = 0.2
+    rows = {row.quantity: row for row in flows.conclude_p5(found).rows}
+    assert rows["fits that hold, from T = 0"].ours.value == 1.0
+    assert rows["fits that hold and agree with equilibrium, from T = 0"].ours.value == 0.0
+
+
+def test_p4_needs_ends_that_are_alike_and_at_rest():
+    assert flows.conclude_p4(flow_parts({}, alike=False)).verdict == UNDECIDED
+    (row, *_) = flows.conclude_p4(flow_parts({})).rows
+    assert row.beside.keys() >= {flows.BASELINE, flows.SAME_SIZE, flows.ORDER_AND_DISORDER, flows.BRIEF, flows.FRESH}
+
+
+def test_one_network_refutes_nothing_and_is_no_mean():
+    wrong = {"T": 2.4, "p": 1e-9, "fit": 1e-9}
+    for conclude in FLOWS:
+        assert conclude(flow_parts(wrong, seeds=1)).verdict == UNDECIDED
+        assert conclude(flow_parts({}, seeds=1)).verdict == UNDECIDED
+
+
+def test_a_flow_without_temperature_is_not_averaged():
+    conclusion = flows.conclude_p4(flow_parts({"T": None, "p": None}))  # ground states
+    assert math.isnan(conclusion.rows[0].ours.value)
+    assert conclusion.verdict == UNDECIDED
+    assert "nan" not in " ".join(cell for row in reproduction.table_of(conclusion)[1] for cell in row)
+
+
+def test_few_seeds_are_counted_as_few():
+    mean = Estimate(1.0, 0.1)
+    assert base.few_counted_as_few(mean, 1).error == math.inf
+    errors = [base.few_counted_as_few(mean, n).error for n in (2, 4, 10, 1000)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] == pytest.approx(0.1 * 78.5, rel=0.01)  # t of 0.00135 for one degree of freedom is 235.8
+    assert errors[-1] == pytest.approx(0.1, rel=0.01)
+
+
+@pytest.mark.slow
+def test_flows_as_measured(monkeypatch):
+    monkeypatch.setattr(flows, "train_rbm", lambda data, hidden, seed, **_: rg.untrained_rbm(64, hidden, seed, 0.1))
+    settings = {"size": 8, "samples": 1000, "chains": 1000, "steps": 48, "map": flows.PUBLISHED, "seed": 0}
+    values = json.loads(json.dumps(flows.measure(settings, None), allow_nan=False))
+    assert values.keys() == {flows.PUBLISHED, flows.SAME_SIZE}
+    of_baseline = flows.measure({**settings, "map": flows.BASELINE}, None)[flows.BASELINE]["critical"]
+    assert of_baseline["p"] > 1e-3
+    assert abs(of_baseline["T"]["u"][0] - 2.269) < 4 * of_baseline["T"]["u"][1]
+    assert values[flows.PUBLISHED]["zero"].keys() > of_baseline.keys()

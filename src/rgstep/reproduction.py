@@ -8,6 +8,7 @@ A run that is killed goes on where it was: the parts that are there count.
 """
 
 import json
+import math
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -260,7 +261,7 @@ def table_of(conclusion: Conclusion) -> tuple[list[str], list[list[str]]]:
         [row.quantity for row in rows],
         ["" if row.published is None else str(row.published) for row in rows],
         [str(row.ours) for row in rows],
-        ["" if row.z is None else f"{row.z:+.1f}" for row in rows],
+        ["" if row.z is None or math.isnan(row.z) else f"{row.z:+.1f}" for row in rows],
         *([str(row.beside[name]) if name in row.beside else "" for row in rows] for name in beside),
         [row.verdict for row in rows],
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rgstep.experiments import kim_jane, networks, p1, swendsen1984, wu_car_tangent
+from rgstep.experiments import flows, kim_jane, networks, p1, swendsen1984, wu_car_tangent
 from rgstep.experiments.base import Experiment
 
 EXPERIMENTS: Mapping[str, Experiment] = {
@@ -11,6 +11,9 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         p1.EXPERIMENT,
         networks.P2,
         networks.P3,
+        flows.P4,
+        flows.P5,
+        flows.P6,
         networks.P8,
         swendsen1984.EXPERIMENT,
         wu_car_tangent.EXPERIMENT,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+from scipy import stats
 
 from rgstep.ensemble import Ensemble, Level
 from rgstep.estimates import Estimate, scalar
@@ -26,6 +27,7 @@ from rgstep.types import CoarseGraining, Progress
 CONFIRMED, REFUTED, UNDECIDED = "confirmed", "refuted", "undecided"
 AGREES = 3.0  # standard errors of both numbers, up to which two agree
 DIFFERS = 4.0  # and from which on they differ; between them nothing is decided
+CHANCE = float(stats.norm.sf(AGREES))
 
 Settings: TypeAlias = Mapping[str, Any]  # plain values, which name a part
 Values: TypeAlias = Mapping[str, Any]  # plain values, measured
@@ -130,10 +132,12 @@ def plain_numbers(value: float | np.ndarray) -> Any:
 
 
 def apart(x: Estimate, y: Estimate) -> float:
-    """Return how many standard errors x lies above y."""
+    """Return how many standard errors x lies above y; NaN where one of them, or its error, is."""
     error = math.hypot(float(x.error), float(y.error))
     gap = float(x.value) - float(y.value)
-    return gap / error if error > 0 else math.copysign(math.inf, gap) if gap else 0.0
+    if error == 0 and not math.isnan(gap):
+        return math.copysign(math.inf, gap) if gap else 0.0
+    return gap / error if error else math.nan
 
 
 def agreement(z: float) -> str:
@@ -175,6 +179,15 @@ def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
         return estimates[0]
     values = np.array([float(e.value) for e in estimates])
     return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
+
+
+def few_counted_as_few(mean: Estimate, seeds: int) -> Estimate:
+    """Return a mean over seeds, its error as much larger as Student's t of three σ is; infinite for one seed.
+
+    The error of a mean over n seeds is known from n − 1 differences only.
+    """
+    wider = float(stats.t.isf(CHANCE, seeds - 1)) / AGREES if seeds > 1 else math.inf
+    return Estimate(mean.value, wider * float(mean.error))
 
 
 def critical(settings: Settings, progress: Progress | None) -> Ensemble:

@@ -9,8 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from rgstep import claims
 from rgstep.battery import about, kind, measure_map
 from rgstep.blocking import Majority
@@ -30,6 +28,7 @@ from rgstep.experiments.base import (
     Values,
     apart,
     critical,
+    few_counted_as_few,
     over_seeds,
     stored,
 )
@@ -52,7 +51,6 @@ MEASURED_SEED = 1_000_000  # added to the seed of the run: configurations that n
 SOURCE = "E. and R. de Mello Koch and Cheng (2020), arXiv:1906.05212"
 SEPARATED = 5.0  # σ: the largest of some 60 numbers reaches 4 by chance once in 300
 ROUNDING = 1e-9
-THREE_SIGMA = float(stats.norm.sf(3.0))
 
 
 def parts(seed: int, quick: bool) -> list[Settings]:
@@ -210,17 +208,11 @@ def conclude_p8(found: Sequence[Part]) -> Conclusion:
 
 
 def separation(every: Seen, name: str, key: tuple[str, str]) -> float:
-    """Return how many σ a number of a family lies above the majority rule's, few seeds counted as few.
-
-    The error of a mean over n seeds is known from n − 1 differences: it is taken as much larger as Student's t of three
-    σ is.
-    """
+    """Return how many σ a number of a family lies above the majority rule's, few seeds counted as few."""
     ours, rule = every.pooled(name, key), every.pooled(RULE, key)
-    seeds = len(every.families[name])
     if abs(float(ours.value) - float(rule.value)) < ROUNDING:  # a constant
         return 0.0
-    wider = float(stats.t.isf(THREE_SIGMA, seeds - 1)) / AGREES if seeds > 1 else math.inf
-    return apart(Estimate(ours.value, wider * float(ours.error)), rule)
+    return apart(few_counted_as_few(ours, len(every.families[name])), rule)
 
 
 def extent(found: Sequence[Part]) -> str:
