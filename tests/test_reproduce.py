@@ -247,6 +247,10 @@ def test_what_was_not_run_in_full_is_said(toy, tmp_path):
     assert text.count("| [toy]") == 2
 
 
+def test_a_stroke_in_a_cell_ends_no_cell():
+    assert reproduction.line_of(["|m| from up", "1"]) == r"| \|m\| from up | 1 |"
+
+
 def test_columns_without_an_entry_are_left_out():
     head, cells = reproduction.table_of(
         Conclusion([Row("a", Estimate(1.0, 0.1)), Row("b", Estimate(2.0, 0.1))], "", "")
@@ -401,13 +405,13 @@ def test_wu_car_reads_the_right_operators():
 
 
 def chung_part(kind, seed, y_t=1.0, y_h=1.875, compact=0.97, verdict="RG step"):
-    """Exponents whose first step is far off, as it may be; a kernel on permuted pixels has none."""
+    """Exponents whose first and last step are far off, as they may be; a kernel on permuted pixels has none."""
     settings = {"size": 32, "samples": 10, "map": kind, "seed": seed, "steps": 10}
-    values = {} if kind == "majority" else {"compact": compact}
+    values = {} if kind == "majority" else {"compact": compact, "weights": np.ones((8, 8)).tolist()}
     if kind != "permuted":
         jitter = 1e-4 * seed
-        values |= {f"y_t[{n}]": [y_t + jitter - (n == 0), 0.005] for n in range(3)}
-        values |= {f"y_h[{n}]": [y_h + jitter - (n == 0), 0.001] for n in range(3)}
+        values |= {f"y_t[{n}]": base.stored(Estimate(y_t + jitter - (n != 1), 0.005)) for n in range(3)}
+        values |= {f"y_h[{n}]": base.stored(Estimate(y_h + jitter - (n != 1), 0.001)) for n in range(3)}
         values |= {"verdict": verdict, "reason": ""}
     return part(settings, values)
 
@@ -434,19 +438,15 @@ def chung_parts(of_kernel, of_permuted=0.5, of_infinite="feature extraction", in
     ],
 )
 def test_chung_kao_asks_for_exponents_places_and_the_verdict(of_kernel, verdict):
-    found = chung_parts(of_kernel)
-    for one in found:
-        for name, pair in one.values.items():
-            if isinstance(pair, list):  # as they are stored
-                one.values[name] = base.stored(Estimate(*pair))
-    assert chung_kao.conclude(found).verdict == verdict
+    assert chung_kao.conclude(chung_parts(of_kernel)).verdict == verdict
 
 
 def test_chung_kao_needs_nulls_that_fail():
     assert chung_kao.conclude(chung_parts({}, of_permuted=0.8)).verdict == UNDECIDED
     assert chung_kao.conclude(chung_parts({}, of_infinite="RG step")).verdict == UNDECIDED
     rows = chung_kao.conclude(chung_parts({})).rows
-    assert [row.verdict for row in rows if "step 1" in row.quantity] == ["", ""]
+    assert [row.verdict for row in rows[:6]] == ["", CONFIRMED, ""] * 2
+    assert rows[2].quantity == "y_t, step 3, from 8×8"  # each unit sees all of it
     assert rows[0].beside["T = ∞"].value == pytest.approx(-4.0)
 
 
@@ -515,6 +515,14 @@ def test_veiga_vicente_shows_temperatures_that_all_networks_have():
     (row, *_) = veiga_vicente.conclude(veiga_parts(0.651)).rows
     assert {"T by |m|", "T by u", "T by K_nn"} <= row.beside.keys()
     assert "T by U₄" not in row.beside
+
+
+def test_other_data_stand_beside_the_published_ones():
+    of_two = part({"data": "two", "epochs": [1, 200], "seed": 0}, veiga_parts(0.4, epochs=200)[0].values)
+    rows = veiga_vicente.conclude([*veiga_parts(0.651), of_two]).rows
+    (row,) = (row for row in rows if row.quantity == "|m| from up, two, 200 epochs, 40 steps")
+    assert row.ours.value == pytest.approx(0.39)
+    assert row.verdict == ""
 
 
 def test_veiga_vicente_trains_on_what_they_say():
