@@ -195,5 +195,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(70.0, 1500.0),
+    seconds=(68.0, 1400.0),
 )
