@@ -520,7 +520,7 @@ def test_veiga_vicente_shows_temperatures_that_all_networks_have():
 def test_other_data_stand_beside_the_published_ones():
     of_two = part({"data": "two", "epochs": [1, 200], "seed": 0}, veiga_parts(0.4, epochs=200)[0].values)
     rows = veiga_vicente.conclude([*veiga_parts(0.651), of_two]).rows
-    (row,) = (row for row in rows if row.quantity == "|m| from up, two, 200 epochs, 40 steps")
+    (row,) = (row for row in rows if row.quantity == "|m| from up, T = 0 and ∞, 200 epochs, 40 steps")
     assert row.ours.value == pytest.approx(0.39)
     assert row.verdict == ""
 

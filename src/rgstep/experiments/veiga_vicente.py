@@ -93,6 +93,7 @@ def two(seed: int) -> Spins:
 
 
 DATA: Mapping[str, Callable[[int], Spins]] = {"ising": ising, "mean-field": mean_field, "two": two}
+LABELS = {"ising": "Ising", "mean-field": "mean-field", "two": "T = 0 and ∞"}
 
 
 def trained(
@@ -195,7 +196,7 @@ def row_of(found: Sequence[Part], data: str, epochs: int, way: str, start: str) 
         read = [end["temperatures"][name] for end in ends]
         if all(len(temperatures) == 1 for temperatures in read):  # of no network is there none
             beside[f"T by {SYMBOLS[name]}"] = pooled([estimate(temperatures[0]) for temperatures in read])
-    words = f"|m| from {start}, {data}, {epochs} epoch{'s' if epochs > 1 else ''}, {way}"
+    words = f"|m| from {start}, {LABELS[data]}, {epochs} epoch{'s' if epochs > 1 else ''}, {way}"
     told = data == "ising" and way == DECIDES and epochs == PUBLISHED_EPOCHS
     return Row(words, pooled(ours), published(ours) if told else None, beside)
 
@@ -223,7 +224,7 @@ def equilibrium_row(found: Sequence[Part], epochs: int) -> Row:
     verdict = UNDECIDED
     if control == 1 and share in {0, 1}:
         verdict = CONFIRMED if share else REFUTED
-    words = f"share of ends that are equilibrium states, ising, {epochs} epochs"
+    words = f"share of ends that are equilibrium states, Ising, {epochs} epochs"
     return Row(words, Estimate(share, 0.0), None, {"critical configurations": Estimate(control, 0.0)}, verdict)
 
 
