@@ -17,7 +17,7 @@ import numpy as np
 import rgstep as rg
 from rgstep.controls import infinite_temperature, permuted
 from rgstep.instruments.information import count
-from rgstep.nets.kernel import SharedKernel
+from rgstep.nets.kernel import SharedKernel, compactness
 from rgstep.store import load_kernel
 
 SIDE, TRAINED_ON, JUDGED_ON = 32, 10_000, 20_000
@@ -56,13 +56,11 @@ def show(maps: Mapping[str, object]) -> None:
         print(f"    {entry.reason}", flush=True)
 
 
-def compactness(kernel: SharedKernel) -> str:
+def places(kernel: SharedKernel) -> str:
     """Return how many weights carry the kernel's power, and the share of it in the best 4×4 spot."""
-    power = np.pad(kernel.weights.astype(np.float64) ** 2, ((0, 3), (0, 3)), mode="wrap")
-    spots = np.lib.stride_tricks.sliding_window_view(power, (4, 4)).sum(axis=(2, 3))
-    total = float((kernel.weights.astype(np.float64) ** 2).sum())
-    number = total**2 / float((kernel.weights.astype(np.float64) ** 4).sum())
-    return f"participation {number:.1f} of {kernel.weights.size}, in a 4×4 spot {spots.max() / total:.3f}"
+    power = kernel.weights.astype(np.float64) ** 2
+    number = float(power.sum() ** 2 / (power**2).sum())
+    return f"participation {number:.1f} of {kernel.weights.size}, in a 4×4 spot {compactness(kernel.weights, 4):.3f}"
 
 
 def filters(folder: Path, seeds: list[int]) -> None:
@@ -108,7 +106,7 @@ def main(folder: Path, name: str, seeds: list[int]) -> None:
     kernels = {f"{name}~{seed}": trained(folder, name, seed) for seed in seeds}
     for label, kernel in kernels.items():
         curves = {k: float(c[-1]) for k, c in kernel.history.items()}
-        print(f"{label}: {compactness(kernel)}, {curves}\n{kernel.weights.round(3)}", flush=True)
+        print(f"{label}: {places(kernel)}, {curves}\n{kernel.weights.round(3)}", flush=True)
     show({"majority": rg.Majority(), **kernels})
 
 

@@ -21,55 +21,20 @@ import time
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import brentq
 
 import rgstep as rg
 from rgstep.ensemble import Level
+from rgstep.experiments.veiga_vicente import DATA, SIZE, WAYS, flows_of, trained
 from rgstep.instruments.hamiltonian import couplings
 from rgstep.streams import stream
-
-SIZE, SAMPLES = 10, 2000
-SITES = SIZE**2
-TEMPERATURES = (1e-6, *(0.25 * n for n in range(1, 25)))
-BATCH, STATES = 100, 1000
-UPDATES = len(TEMPERATURES) * SAMPLES // BATCH  # an epoch
-
-
-def ising(seed: int) -> np.ndarray:
-    """Return configurations of all temperatures, int8 `(sample, row, column)`."""
-    return np.concatenate([e.unpack() for e in rg.sample(SIZE, TEMPERATURES, SAMPLES, seed)])
-
-
-def mean_field(seed: int) -> np.ndarray:
-    """Return independent spins of the mean-field m(T), m = tanh(4m/T), each configuration with a fair sign."""
-    rng, parts = stream(seed, "mean-field spins"), []
-    for T in TEMPERATURES:
-        m = 0.0 if T >= 4 else 1.0 if T < 0.1 else brentq(lambda x, T=T: x - np.tanh(4 * x / T), 1e-9, 1.0)
-        sign = 2 * rng.integers(0, 2, (SAMPLES, 1, 1)) - 1
-        parts.append(sign * np.where(rng.random((SAMPLES, SIZE, SIZE)) < (1 + m) / 2, 1, -1))
-    return np.concatenate(parts).astype(np.int8)
-
-
-def two(seed: int) -> np.ndarray:
-    """Return half all up or all down, half fair spins."""
-    half = len(TEMPERATURES) * SAMPLES // 2
-    return np.concatenate([e.unpack() for e in rg.sample(SIZE, (0.0, np.inf), half, seed)])
-
-
-DATA = {"ising": ising, "mean-field": mean_field, "two": two}
 
 
 def train(folder: Path, data: str, epochs: list[int], seed: int) -> None:
     """Train to each of the numbers of epochs in turn, one run; write a network for each."""
-    v = DATA[data](seed)
-    checkpoints = folder / f"{data}-{seed}"
-    for number in sorted(epochs):
-        started = time.perf_counter()
-        rbm = rg.train_rbm(
-            v, SIZE**2, seed, preset="veiga2020", steps=number * UPDATES, batch=BATCH, checkpoints=checkpoints
-        )
+    started = time.perf_counter()
+    for number, rbm in trained(DATA[data](seed), epochs, seed, folder / f"{data}-{seed}"):
         rg.save(folder / f"{data}-{seed}-{number}.npz", rbm)
-        print(f"{data}, seed {seed}: {number} epochs, {time.perf_counter() - started:.0f} s since the last", flush=True)
+        print(f"{data}, seed {seed}: {number} epochs, {time.perf_counter() - started:.0f} s", flush=True)
 
 
 def line(label: str, level: Level, converged: str = "") -> None:
@@ -78,7 +43,7 @@ def line(label: str, level: Level, converged: str = "") -> None:
     shown = "  ".join(f"{name} {r.observable} T={r if r.temperatures else '–'}" for name, r in found.readings.items())
     of_seven = np.asarray(couplings(level).estimate[0].value)
     m2 = np.mean(level.unpack().mean(axis=(1, 2)) ** 2)
-    near, any_pair = -float(found.readings["u"].observable.value) / 2, (SITES * m2 - 1) / (SITES - 1)
+    near, any_pair = -float(found.readings["u"].observable.value) / 2, (SIZE**2 * m2 - 1) / (SIZE**2 - 1)
     pairs = f"neighbours {near:.3f}, any pair {any_pair:.3f}"
     print(f"{label}: {shown}  K_nn of 7 {of_seven:.3f}  {pairs}  p={found.p_value:.1g} {converged}", flush=True)
 
@@ -95,16 +60,12 @@ def read(folder: Path, data: str, epochs: list[int], seed: int) -> None:
     """Print where the networks take all-up and random configurations."""
     mixed = stream(seed, "order of the training data").permutation(DATA[data](seed))  # groups of samples are alike
     line(f"{data}, the training data", Level.of(mixed))
-    up = rg.ensemble_from_array(np.ones((STATES, SIZE, SIZE), np.int8), 0.0)
-    starts = {"up": up, "random": rg.sample(SIZE, np.inf, STATES, seed + 1)}
     for number in sorted(epochs):
         rbm = rg.load(folder / f"{data}-{seed}-{number}.npz")
-        for how, sampled, steps in (("sampled", True, 40), ("to rest", True, 2000), ("signs", False, 40)):
-            flows = {
-                name: rg.flow(rbm, start, steps=steps, sampled=sampled, seed=seed) for name, start in starts.items()
-            }
+        for way, (sampled, _) in WAYS.items():
+            flows = flows_of(rbm, way, seed)
             for name, one in flows.items():
-                line(f"{data} {number} {how} from {name}", one.end, one.reason)
+                line(f"{data} {number} {way} from {name}", one.end, one.reason)
                 if not sampled:
                     print(f"    {ends(one.end)}")
             apart = flows["up"].z(flows["random"])

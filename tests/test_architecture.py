@@ -63,7 +63,7 @@ HOUSE = {
         *("page", "jobs"),
         *("experiments.base", "experiments.parts"),
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
-        *("experiments.kim_jane", "experiments.flows"),
+        *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),
         *("experiments", "reproduction"),
     ),
     10: ("cli",),

@@ -16,7 +16,19 @@ import rgstep as rg
 from rgstep import cli, reproduction
 from rgstep.claims import Likeness
 from rgstep.estimates import Estimate
-from rgstep.experiments import EXPERIMENTS, base, flows, kim_jane, networks, p1, parts, swendsen1984, wu_car_tangent
+from rgstep.experiments import (
+    EXPERIMENTS,
+    base,
+    chung_kao,
+    flows,
+    kim_jane,
+    networks,
+    p1,
+    parts,
+    swendsen1984,
+    veiga_vicente,
+    wu_car_tangent,
+)
 from rgstep.experiments.base import CONFIRMED, REFUTED, UNDECIDED, Conclusion, Experiment, Part, Row
 
 QUICK_LIMIT = 600.0  # seconds that all quick experiments together may take
@@ -236,6 +248,10 @@ def test_what_was_not_run_in_full_is_said(toy, tmp_path):
     assert text.count("| [toy]") == 2
 
 
+def test_a_stroke_in_a_cell_ends_no_cell():
+    assert reproduction.line_of(["|m| from up", "1"]) == r"| \|m\| from up | 1 |"
+
+
 def test_columns_without_an_entry_are_left_out():
     head, cells = reproduction.table_of(
         Conclusion([Row("a", Estimate(1.0, 0.1)), Row("b", Estimate(2.0, 0.1))], "", "")
@@ -246,18 +262,8 @@ def test_columns_without_an_entry_are_left_out():
 
 def test_the_table_of_experiments():
     assert all(name == one.name for name, one in EXPERIMENTS.items())
-    assert {
-        "p1",
-        "p2",
-        "p3",
-        "p4",
-        "p5",
-        "p6",
-        "p8",
-        "swendsen1984",
-        "wu-car-tangent",
-        "kim-jane",
-    } <= EXPERIMENTS.keys()
+    assert {f"p{number}" for number in (1, 2, 3, 4, 5, 6, 8)} < EXPERIMENTS.keys()
+    assert {"swendsen1984", "wu-car-tangent", "kim-jane", "chung-kao", "veiga-vicente"} < EXPERIMENTS.keys()
     lines = reproduction.listed().splitlines()
     assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
     assert "quick" in lines[0]
@@ -399,6 +405,153 @@ def test_wu_car_reads_the_right_operators():
     larger = wu_car_tangent.conclude([wu_part(swapped), wu_part(published, size=128), off])
     assert larger.verdict == CONFIRMED  # the largest lattice decides
     assert [row.verdict for row in larger.rows[:6]] == [""] * 6
+
+
+def chung_part(kind, seed, y_t=1.0, y_h=1.875, compact=0.97, verdict="RG step"):
+    """Exponents whose first and last step are far off, as they may be; a kernel on permuted pixels has none."""
+    settings = {"size": 32, "samples": 10, "map": kind, "seed": seed, "steps": 10}
+    values = {} if kind == "majority" else {"compact": compact, "weights": np.ones((8, 8)).tolist()}
+    if kind != "permuted":
+        jitter = 1e-4 * seed
+        values |= {f"y_t[{n}]": base.stored(Estimate(y_t + jitter - (n != 1), 0.005)) for n in range(3)}
+        values |= {f"y_h[{n}]": base.stored(Estimate(y_h + jitter - (n != 1), 0.001)) for n in range(3)}
+        values |= {"verdict": verdict, "reason": ""}
+    return part(settings, values)
+
+
+def chung_parts(of_kernel, of_permuted=0.5, of_infinite="feature extraction", infinite_y=None):
+    """Three kernels with some values, and the controls as they should be."""
+    kernels = [chung_part("critical", seed, **of_kernel) for seed in range(3)]
+    infinite = chung_part("infinite", 0, y_t=infinite_y or -3.0, compact=0.45, verdict=of_infinite)
+    return [*kernels, chung_part("permuted", 0, compact=of_permuted), infinite, chung_part("majority", 0)]
+
+
+@pytest.mark.parametrize(
+    ("of_kernel", "verdict"),
+    [
+        ({}, CONFIRMED),
+        ({"y_h": 1.884}, CONFIRMED),  # corrections to scaling
+        ({"y_h": 1.892}, REFUTED),
+        ({"y_t": 1.017}, CONFIRMED),
+        ({"y_t": 0.9}, REFUTED),
+        ({"y_t": math.nan}, UNDECIDED),
+        ({"compact": 0.8}, UNDECIDED),
+        ({"compact": 0.4}, REFUTED),
+        ({"verdict": "feature extraction"}, REFUTED),
+    ],
+)
+def test_chung_kao_asks_for_exponents_places_and_the_verdict(of_kernel, verdict):
+    assert chung_kao.conclude(chung_parts(of_kernel)).verdict == verdict
+
+
+def test_chung_kao_needs_nulls_that_fail():
+    assert chung_kao.conclude(chung_parts({}, of_permuted=0.8)).verdict == UNDECIDED
+    assert chung_kao.conclude(chung_parts({}, of_infinite="RG step")).verdict == UNDECIDED
+    rows = chung_kao.conclude(chung_parts({})).rows
+    assert [row.verdict for row in rows[:6]] == ["", CONFIRMED, ""] * 2
+    assert rows[2].quantity == "y_t, step 3, from 8×8"  # each unit sees all of it
+    assert rows[0].beside["T = ∞"].value == pytest.approx(-4.0)
+
+
+def test_one_kernel_of_several_that_fails_leaves_it_undecided():
+    found = [chung_part("critical", 3, verdict="feature extraction"), *chung_parts({})]
+    assert chung_kao.conclude(found).verdict == UNDECIDED
+
+
+@pytest.mark.slow
+def test_chung_kao_as_measured():
+    settings = {"size": 16, "samples": 300, "trained_on": 500, "steps": 20, "seed": 0}
+    infinite = chung_kao.measure({**settings, "map": "infinite"}, None)
+    assert {"compact", "weights", "y_h[1]", "verdict"} <= infinite.keys()
+    assert infinite["verdict"] != "RG step"
+    assert chung_kao.measure({**settings, "map": "permuted"}, None).keys() == {"compact", "weights"}
+    assert json.dumps(infinite, allow_nan=False)
+
+
+def veiga_end(abs_m, equilibrium=False):
+    """What is read at the end of a flow."""
+    names = veiga_vicente.THERMOMETERS
+    temperatures = {name: [[2.4 + 0.1 * i, 0.01]] if name != "U4" else [] for i, name in enumerate(names)}
+    observables = {"abs_m": [abs_m, 0.003]}
+    return {"observables": observables, "temperatures": temperatures, "equilibrium": equilibrium, "p": 0.5}
+
+
+def veiga_parts(abs_m, epochs=8000, networks=3, first=0.1, equilibrium=False, critical=True, scatter=0.01):
+    """Networks that scatter by 0.01 about |m| when they are trained, and independent spins before."""
+    found = []
+    for seed in range(networks):
+        values = {"critical": {**veiga_end(0.7), "equilibrium": critical}}
+        for n, m in ((1, first), (epochs, abs_m + scatter * (seed - (networks - 1) / 2))):
+            values[str(n)] = {
+                f"{way}, {start}": veiga_end(m, equilibrium and n > 1)
+                for way in veiga_vicente.WAYS
+                for start in veiga_vicente.STARTS
+            }
+        found.append(part({"data": "ising", "epochs": [1, epochs], "seed": seed}, values))
+    return found
+
+
+def test_veiga_vicente_holds_the_published_end():
+    conclude = veiga_vicente.conclude
+    assert conclude(veiga_parts(0.66)).verdict == CONFIRMED
+    assert conclude(veiga_parts(0.69)).verdict == UNDECIDED
+    assert conclude(veiga_parts(0.75)).verdict == REFUTED
+    assert conclude(veiga_parts(0.651, networks=1)).verdict == UNDECIDED  # nothing is known of other networks
+    assert conclude(veiga_parts(0.651, first=0.64)).verdict == UNDECIDED  # an untrained one would do as well
+    short = conclude(veiga_parts(0.651, epochs=500))
+    assert short.verdict == UNDECIDED
+    assert "not the published 8000" in short.why
+
+
+@pytest.mark.parametrize(
+    ("equilibrium", "critical", "verdict"),
+    [(False, True, REFUTED), (True, True, CONFIRMED), (False, False, UNDECIDED)],
+)
+def test_whether_the_end_is_an_equilibrium_state_has_a_verdict_of_its_own(equilibrium, critical, verdict):
+    found = veiga_vicente.conclude(veiga_parts(0.651, equilibrium=equilibrium, critical=critical))
+    assert found.verdict == CONFIRMED
+    assert found.rows[-1].quantity.startswith("share of ends that are equilibrium states")
+    assert found.rows[-1].verdict == verdict
+
+
+def test_veiga_vicente_shows_temperatures_that_all_networks_have():
+    (row, *_) = veiga_vicente.conclude(veiga_parts(0.651)).rows
+    assert {"T by |m|", "T by u", "T by K_nn"} <= row.beside.keys()
+    assert "T by U₄" not in row.beside
+
+
+def test_other_data_stand_beside_the_published_ones():
+    of_two = part({"data": "two", "epochs": [1, 200], "seed": 0}, veiga_parts(0.4, epochs=200)[0].values)
+    rows = veiga_vicente.conclude([*veiga_parts(0.651), of_two]).rows
+    (row,) = (row for row in rows if row.quantity == "|m| from up, T = 0 and ∞, 200 epochs, 40 steps")
+    assert row.ours.value == pytest.approx(0.39)
+    assert row.verdict == ""
+
+
+def test_veiga_vicente_trains_on_what_they_say():
+    """Independent spins of the mean-field m(T) have no correlation beyond m²; T = 0 and ∞ are half each."""
+    m = np.array([veiga_vicente.mean_field_magnetisation(T) for T in (1e-6, 2.0, 3.9, 4.0, 6.0)])
+    np.testing.assert_allclose(m[1:3], np.tanh(4 * m[1:3] / np.array([2.0, 3.9])))
+    assert m[0] == 1
+    assert (m[3:] == 0).all()
+    assert 0 < m[2] < m[1] < 1
+    v = veiga_vicente.mean_field(0).reshape(len(veiga_vicente.TEMPERATURES), -1, 10, 10)
+    at_two = v[8].astype(float)  # T = 2
+    assert np.abs(at_two.mean(axis=(1, 2))).mean() == pytest.approx(m[1], abs=0.005)
+    assert (at_two * np.roll(at_two, 1, axis=2)).mean() == pytest.approx(m[1] ** 2, abs=0.005)
+    half = np.abs(veiga_vicente.two(0).mean(axis=(1, 2))) == 1
+    assert half.mean() == 0.5
+
+
+@pytest.mark.slow
+def test_veiga_vicente_as_measured(monkeypatch):
+    monkeypatch.setattr(veiga_vicente, "UPDATES", 5)
+    values = veiga_vicente.measure({"data": "two", "epochs": [1, 2], "seed": 0}, None)
+    assert values.keys() == {"critical", "1", "2"}
+    assert values["critical"]["equilibrium"]
+    assert len(values["2"]) == 6
+    assert values["2"]["40 steps, up"]["observables"]["abs_m"][0] < 0.3
+    assert json.dumps(values, allow_nan=False)
 
 
 def test_p1_finds_blobs_and_nothing_else():

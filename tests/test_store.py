@@ -230,7 +230,8 @@ def test_an_archive_of_rbms_is_a_network(tmp_path):
 @pytest.mark.parametrize("thing", [np.ones((3, 4, 4), np.int8), {"majority": rg.Majority()}, rg.Majority(), None])
 def test_other_things_are_not_saved(tmp_path, thing):
     with pytest.raises(
-        rg.InputError, match=f"thing is a {type(thing).__name__}: .* an Ensemble, an RBM, a SharedKernel or a Report"
+        rg.InputError,
+        match=f"thing is a {type(thing).__name__}: .* an Ensemble, an RBM, a Stack, a SharedKernel or a Report",
     ):
         rg.save(tmp_path / "x.npz", thing)
     assert list(tmp_path.iterdir()) == []

@@ -282,11 +282,16 @@ def markdown(outcome: Outcome) -> str:
         "",
         filled(f"**{outcome.verdict.capitalize()}**: {conclusion.why} ({outcome.extent})."),
         "",
-        "| " + " | ".join(head) + " |",
+        line_of(head),
         "|---" * len(head) + "|",
     ]
-    lines += ["| " + " | ".join(row) + " |" for row in cells]
+    lines += map(line_of, cells)
     return "\n".join(lines)
+
+
+def line_of(cells: Sequence[str]) -> str:
+    """Return a line of a Markdown table; a stroke within a cell, as of |m|, ends none."""
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 def filled(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rgstep.experiments import flows, kim_jane, networks, p1, swendsen1984, wu_car_tangent
+from rgstep.experiments import chung_kao, flows, kim_jane, networks, p1, swendsen1984, veiga_vicente, wu_car_tangent
 from rgstep.experiments.base import Experiment
 
 EXPERIMENTS: Mapping[str, Experiment] = {
@@ -18,5 +18,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         swendsen1984.EXPERIMENT,
         wu_car_tangent.EXPERIMENT,
         kim_jane.EXPERIMENT,
+        chung_kao.EXPERIMENT,
+        veiga_vicente.EXPERIMENT,
     )
 }

@@ -131,3 +131,11 @@ def sites_of(size: int, side: int, block: int) -> np.ndarray:
     rows = sites_along(size, side, block)
     sites = rows[:, None, :, None] * size + rows[None, :, None, :]
     return np.asarray(sites.reshape(len(rows) ** 2, side**2), np.int32)
+
+
+def compactness(weights: np.ndarray, spot: int) -> float:
+    """Return the largest share of Σ w² that a spot-by-spot square of the kernel has, its edges put together."""
+    power = np.asarray(weights, np.float64) ** 2
+    around = np.pad(power, (0, spot - 1), mode="wrap")
+    shares = np.lib.stride_tricks.sliding_window_view(around, (spot, spot)).sum(axis=(2, 3)) / power.sum()
+    return float(shares.max())
