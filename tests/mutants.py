@@ -209,6 +209,14 @@ MUTANTS = [
     Mutant('map_location="cpu", weights_only=True', 'map_location="cpu"', "tensor_files"),
     Mutant('if text.get("checksum") != checksum(state, text):', "if False:", "tensor_files"),
     Mutant("given = units or units_of", "given = units and units_of", "tensor_files"),
+    Mutant("int(step) >= FIRST and wider", "int(step) >= FIRST", "reproduce"),
+    Mutant("abs(float(ours.value) - EXACT[kind]) - NEAR[kind])", "abs(float(ours.value) - EXACT[kind]))", "reproduce"),
+    Mutant("told = shares[RULE] == 1 and shares[INFINITE] == 0", "told = shares[RULE] == 1", "reproduce"),
+    Mutant("least > COMPACT and largest < SPREAD", "least > COMPACT", "reproduce"),
+    Mutant("if networks > 1 else UNDECIDED", "", "reproduce"),
+    Mutant("way == DECIDES and epochs == PUBLISHED_EPOCHS", "way == DECIDES", "reproduce"),
+    Mutant("if control == 1 and share in {0, 1}:", "if share in {0, 1}:", "reproduce"),
+    Mutant("np.pad(power, (0, spot - 1), mode="wrap")", "np.pad(power, (0, spot - 1))", "kernel_maps"),
 ]
 
 

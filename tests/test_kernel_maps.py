@@ -22,7 +22,7 @@ from rgstep.instruments.hamiltonian import couplings
 from rgstep.learned import KERNEL_PRESETS, kernel_settings
 from rgstep.nets import shared_rbm
 from rgstep.nets.information_filter import Filter, InformationTraining, bound, displacements
-from rgstep.nets.kernel import SharedKernel, sites_along, sites_of
+from rgstep.nets.kernel import SharedKernel, compactness, sites_along, sites_of
 from rgstep.nets.rbm import log_2cosh
 from rgstep.nets.shared_rbm import cd_gradient, dense, mean_descent
 from rgstep.stationary import StationaryTraining, Trial, rings
@@ -461,3 +461,14 @@ def test_compare_takes_a_kernel(run, monkeypatch):
     assert done.exit_code == 0, done.stderr
     assert "k" in json.loads(done.stdout)["maps"]
     assert isinstance(rg.load("runs/compare/data/networks/k.npz"), SharedKernel)
+
+
+def test_the_most_compact_spot_is_found_wherever_it_is():
+    """Of equal weights a spot has its share of sites; one that lies across the edge is found, too."""
+    assert compactness(np.ones((8, 8)), 4) == pytest.approx(16 / 64)
+    spot = np.zeros((8, 8))
+    spot[2:6, 3:7] = -2.0
+    assert compactness(spot, 4) == pytest.approx(1.0)
+    assert compactness(np.roll(spot, (3, 4), (0, 1)), 4) == pytest.approx(1.0)
+    spot[7, 0] = 4.0  # far from the others, with a fifth of the power
+    assert compactness(spot, 4) == pytest.approx(0.8)
