@@ -216,7 +216,7 @@ MUTANTS = [
     Mutant("if networks > 1 else UNDECIDED", "", "reproduce"),
     Mutant("way == DECIDES and epochs == PUBLISHED_EPOCHS", "way == DECIDES", "reproduce"),
     Mutant("if control == 1 and share in {0, 1}:", "if share in {0, 1}:", "reproduce"),
-    Mutant("np.pad(power, (0, spot - 1), mode="wrap")", "np.pad(power, (0, spot - 1))", "kernel_maps"),
+    Mutant('np.pad(power, (0, spot - 1), mode="wrap")', "np.pad(power, (0, spot - 1))", "kernel_maps"),
 ]
 
 
