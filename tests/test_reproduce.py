@@ -10,6 +10,7 @@ from pathlib import Path
 import jaxtyping
 import numpy as np
 import pytest
+from networks import ising_network
 from typer.testing import CliRunner
 
 import rgstep as rg
@@ -768,6 +769,13 @@ def test_a_dimension_with_a_large_error_agrees_with_nothing():
     assert rows["fits that hold and agree with equilibrium, from T = 0"].ours.value == 0.0
 
 
+def test_temperatures_on_the_way_refute_nothing():
+    there, elsewhere = ({"T": T, "delta": (0.125, 1.0)} for T in (2.269, 2.5))
+    assert flows.conclude_p4(flow_parts(elsewhere)).verdict == REFUTED
+    assert flows.conclude_p4(flow_parts(elsewhere, alike=False)).verdict == UNDECIDED
+    assert flows.conclude_p5(flow_parts(there, alike=False)).verdict == UNDECIDED
+
+
 def test_p4_needs_ends_that_are_alike_and_at_rest():
     assert flows.conclude_p4(flow_parts({}, alike=False)).verdict == UNDECIDED
     (row, *_) = flows.conclude_p4(flow_parts({})).rows
@@ -807,3 +815,21 @@ def test_flows_as_measured(monkeypatch):
     assert of_baseline["p"] > 1e-3
     assert abs(of_baseline["T"]["u"][0] - 2.269) < 4 * of_baseline["T"]["u"][1]
     assert values[flows.PUBLISHED]["zero"].keys() > of_baseline.keys()
+
+
+@pytest.mark.slow
+def test_the_flow_of_the_network_that_is_the_model_passes():
+    """What is asked of trained networks can be met: alike ends at T_c, with both dimensions."""
+    untouched = rg.sample(8, samples=1000, seed=5)
+    T_c = untouched.system.temperature
+    settings = {"size": 8, "chains": 1000, "steps": 400, "seed": 0}
+    found = flows.flows_of(ising_network(8, 1 / T_c), untouched, settings, None)
+    assert found["alike"]
+    for start in flows.STARTS:
+        end = found[start]
+        assert end["converged_at"] is not None
+        assert end["p"] > 1e-3
+        assert all(abs(value - T_c) < 4 * error for value, error in end["T"].values())
+        for name, exact in flows.DIMENSIONS.items():
+            value, error = end["dimensions"][name]["value"]
+            assert abs(value - exact) < 4 * error
