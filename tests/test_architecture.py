@@ -60,7 +60,7 @@ HOUSE = {
     ),
     8: ("report", "claims", "fate", "battery", "store", "temperatures", "flows"),
     9: (
-        *("page", "jobs"),
+        *("page", "jobs", "commands"),
         *("experiments.base", "experiments.parts"),
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
         *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),

@@ -55,14 +55,18 @@ def run(tmp_path, monkeypatch):
 @pytest.fixture
 def no_work(monkeypatch):
     """Let whatever samples, trains or writes fail: what is checked before work starts never comes to it."""
-    for name in ("sample", "train_rbm", "output_folder", "judge"):
-        monkeypatch.setattr(importlib.import_module("rgstep.jobs"), name, lambda *a, **k: pytest.fail("work started"))
+    for module in map(importlib.import_module, ("rgstep.jobs", "rgstep.commands")):
+        for name in {"sample", "train_rbm", "train_stack", "train_kernel", "output_folder", "judge"} & vars(
+            module
+        ).keys():
+            monkeypatch.setattr(module, name, lambda *a, **k: pytest.fail("work started"))
 
 
 @pytest.fixture
 def no_page(monkeypatch):
     """Leave the drawing out: most of the time of a tiny comparison."""
-    monkeypatch.setattr(importlib.import_module("rgstep.jobs"), "write_page", lambda *arguments: None)
+    for module in ("rgstep.jobs", "rgstep.commands"):
+        monkeypatch.setattr(importlib.import_module(module), "write_page", lambda *arguments: None)
 
 
 @pytest.fixture

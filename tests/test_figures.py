@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 import rgstep as rg
 from rgstep import drawing, page
+from rgstep.commands import redraw
 from rgstep.estimates import Estimate
 from rgstep.instruments import INSTRUMENTS, sampling, training, vh_pattern
 from rgstep.instruments import spatial_correlator as correlator
-from rgstep.jobs import redraw
 from rgstep.page import plates_of, write_page
 from rgstep.results import Diagnostic, MapReport, Quantity
 

@@ -149,8 +149,8 @@ def compare(
 ) -> None:
     """Sample, coarse-grain by hand and by learning, measure all alike, write a report."""
     with loading(quiet) as progress:
+        from rgstep.commands import parse_temperature
         from rgstep.jobs import compare as run
-        from rgstep.jobs import parse_temperature
 
         report = run(
             out,
@@ -195,7 +195,7 @@ def sample(
 ) -> None:
     """Sample the Ising model into a file, with a certificate against exact results."""
     with loading(quiet) as progress:
-        from rgstep.jobs import parse_temperature, sample_to_file
+        from rgstep.commands import parse_temperature, sample_to_file
 
         certificate = sample_to_file(
             out,
@@ -251,11 +251,11 @@ def train(
 ) -> None:
     """Train an RBM, a stack of them, or one kernel shared by all units, on configurations from a file."""
     with loading(quiet) as progress:
-        from rgstep import jobs
+        from rgstep import commands
 
         if kernel is not None:
-            jobs.refuse_with_kernel(preset=preset, hidden=hidden, checkpoints=checkpoints)
-        summary = jobs.train_to_file(
+            commands.refuse_with_kernel(preset=preset, hidden=hidden, checkpoints=checkpoints)
+        summary = commands.train_to_file(
             data,
             out,
             hidden=hidden,
@@ -263,7 +263,7 @@ def train(
             preset=preset or "default",
             kernel=kernel,
             settings={"steps": steps},
-            temperature=None if temperature is None else jobs.parse_temperature(temperature),
+            temperature=None if temperature is None else commands.parse_temperature(temperature),
             fresh=fresh,
             stack=stack,
             levels=levels,
@@ -274,7 +274,7 @@ def train(
     if as_json:
         print_json(summary)
     elif not quiet:
-        typer.echo(jobs.summary_of_training(summary))
+        typer.echo(commands.summary_of_training(summary))
 
 
 @verb
@@ -291,7 +291,7 @@ def assess(
 ) -> None:
     """Tell whether a network is an equilibrium model, and how far its law is from the Ising law."""
     with loading(quiet) as progress:
-        from rgstep.jobs import assess_file, parse_temperature
+        from rgstep.commands import assess_file, parse_temperature
 
         found = assess_file(
             network,
@@ -330,7 +330,7 @@ def exponents(
 ) -> None:
     """Fit β/ν, γ/ν, 1/ν and T_c to configurations or tables of several sizes, beside the exact values."""
     with loading(quiet):
-        from rgstep.jobs import exponents_of_files, parse_temperature
+        from rgstep.commands import exponents_of_files, parse_temperature
 
         found = exponents_of_files(
             data, quantity=quantity, temperature=parse_temperature(temperature), window=window, seed=seed
@@ -368,7 +368,7 @@ def flow(
 ) -> None:
     """Iterate a network or a map, and read the temperature at every step."""
     with loading(quiet) as progress:
-        from rgstep.jobs import flow_of_file, parse_temperature
+        from rgstep.commands import flow_of_file, parse_temperature
 
         given = None if temperature is None else parse_temperature(temperature)
         how = {"steps": steps, "samples": samples, "size": size, "sampled": not signs, "restart": restart}
@@ -394,7 +394,7 @@ def report(
 ) -> None:
     """Draw the figures and the page of a saved report again."""
     with loading(quiet) as progress:
-        from rgstep.jobs import redraw
+        from rgstep.commands import redraw
 
         result = redraw(directory, progress)
     if as_json:
@@ -440,7 +440,7 @@ def reproduce(
 @verb
 def info(seed: Unused = 0, as_json: Json = False, quiet: Quiet = False) -> None:
     """Print versions, the built-in maps and presets."""
-    from rgstep.jobs import environment
+    from rgstep.commands import environment
 
     finish(environment(), as_json, quiet)
 

@@ -1,7 +1,7 @@
-"""The jobs behind the commands: from what a user types to files and folders.
+"""The main job, `compare`: sample, coarse-grain by hand and by learning, measure all alike, and report.
 
-The main one, `compare`, samples, coarse-grains by hand and by learning, measures all with the same instruments and
-reports. Everything that can be wrong with a request is said before the work starts; results appear when complete.
+Everything that can be wrong with a request is said before the work starts; results appear when complete. What the
+other commands do is in `commands`.
 """
 
 import math
@@ -41,28 +41,22 @@ from rgstep.controls import (
 )
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
-from rgstep.files import check_folder, check_output, file_name, output_folder
-from rgstep.flows import STARTS, Flows, flow
+from rgstep.files import check_output, file_name, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
 from rgstep.lattice import check_tiling
-from rgstep.learned import KERNEL_PRESETS, train_kernel
-from rgstep.nets.assessment import Assessment, assess, stored_assessment, with_assessment
+from rgstep.nets.assessment import assess, stored_assessment, with_assessment
 from rgstep.nets.kernel import SharedKernel
-from rgstep.nets.localisation import require_square
 from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
-from rgstep.nets.training import load_checkpoints, train_rbm
+from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
-from rgstep.report import Report, load_report
-from rgstep.samplers.sample import HOUR, sample
+from rgstep.report import Report
+from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
-from rgstep.scaling import Exponents, exponents
-from rgstep.sizes import Table, merged, read_table, size_tables
-from rgstep.stack import BLOCK, Layer, Stack, fitting, nulls, train_stack, with_first
+from rgstep.stack import BLOCK, Stack, fitting, nulls, train_stack
 from rgstep.store import (
     NETWORK_FILES,
-    check_name,
     load_configurations,
     load_network,
     load_trained,
@@ -73,7 +67,6 @@ from rgstep.store import (
 )
 from rgstep.types import Progress
 
-FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
 PACKAGES = ("rgstep", "numpy", "scipy", "numba", "jax", "optax", "matplotlib")
 PREFIX = "rbm_"
 LOCALISED = "localised"  # the network of the preset `mehta2014` that comes with the package, of docs/store_localised.py
@@ -89,7 +82,6 @@ SECONDS, TEMPERATURES = 10.0, 2000  # of an assessment here; `rgstep assess` tak
 BYTES_PER_SPIN = 0.5  # the packed configurations, a copy on the device, and a third while a file is written
 BYTES_PER_SAMPLE = 50  # its energy and magnetisation, its place in the shuffled order of an epoch
 TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, optimiser, statistics
-TABLE, CONFIGURATION_FILES = ".csv", (".npz", ".npy")  # that a folder is searched for
 LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
 
@@ -477,333 +469,3 @@ def save_inputs(folder: Path, ensemble: Ensemble, maps: Mapping[str, Any]) -> No
             save_kernel(path, given)
         elif is_stack(given) and len(dict(given.networks())) == len(given):
             save_stack(path, given)
-
-
-def parse_temperature(text: str) -> float:
-    """Return a temperature from what a user types: a number, `critical` or `inf`.
-
-    Raises:
-        InputError: for any other word.
-    """
-    if text == "critical":
-        return CRITICAL_TEMPERATURE
-    try:
-        return float(text)
-    except ValueError as error:
-        message = f"temperature = {text!r}: give a number in units of J/k_B, 'critical' or 'inf'"
-        raise InputError(message) from error
-
-
-def redraw(directory: Path, progress: Progress | None = None) -> Report:
-    """Draw the figures and the page of a saved report again, from its numbers."""
-    report = load_report(directory)
-    with output_folder(directory, force=True) as folder:
-        write_page(report, folder, progress)
-    return report
-
-
-def environment() -> dict[str, Any]:
-    """Return versions, cores, and the names that `--map` and `--preset` know."""
-    return {
-        **{package: version(package) for package in PACKAGES},
-        "maps": sorted(reserved()),
-        "presets": sorted(PRESETS),
-        "presets of kernels": sorted(KERNEL_PRESETS),
-        "free memory": memory.readable(memory.available()),
-    }
-
-
-def sample_to_file(
-    out: Path,
-    size: int,
-    temperature: float,
-    samples: int,
-    seed: int,
-    *,
-    mode: str = "iid",
-    kernel: str = "auto",
-    threads: int | None = None,
-    time_limit: float = HOUR,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Sample one temperature into a file; returns the certificate as plain values."""
-    check_file(out, force)
-    ensemble = sample(
-        size,
-        temperature,
-        samples,
-        seed,
-        mode=mode,
-        kernel=kernel,
-        threads=threads,
-        time_limit=time_limit,
-        progress=progress,
-    )
-    save_ensemble(out, ensemble)
-    return {"file": str(out), **ensemble.certificate.to_dict()}
-
-
-def train_to_file(
-    data: Path,
-    out: Path,
-    hidden: int | None,
-    seed: int,
-    preset: str,
-    settings: Mapping[str, Any],
-    *,
-    kernel: str | None = None,
-    temperature: float | None = None,
-    fresh: bool = False,
-    stack: bool = False,
-    levels: int | None = None,
-    checkpoints: Path | None = None,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Train a network on configurations from a file, or on fresh ones of the same model, into another file.
-
-    The temperature is needed where the file, of another program, has none or several. With `stack`, networks are
-    trained one on h of another, `levels` of them; with `kernel`, a preset of `learned.KERNEL_PRESETS`, one shared
-    kernel in place of a network. Returns the settings and last readings.
-    """
-    check_file(out, force)
-    if stack and hidden is not None:
-        message = f"hidden = {hidden} with a stack: its networks have a unit for each 2×2 block; leave it out"
-        raise InputError(message)
-    if levels is not None and not stack:
-        message = f"levels = {levels} without a stack: add --stack, or leave it out"
-        raise InputError(message)
-    ensemble = load_configurations(data, temperature)
-    source = IsingStream(ensemble.system.size, ensemble.system.temperature, seed) if fresh else ensemble
-    if kernel is not None:
-        return kernel_to_file(source, out, kernel, seed, settings, progress)
-    rest: dict[str, Any] = {"preset": preset, "checkpoints": checkpoints, "progress": progress, **settings}
-    if stack:
-        found = train_stack(source, levels, seed, **rest)
-        save_stack(out, found)
-        return {**found.origin, "levels": [about_level(layer) for _, layer in found.networks()], "file": str(out)}
-    rbm = train_rbm(source, hidden, seed, **rest)
-    save_rbm(out, rbm)
-    last = {f"final_{name}": float(curve[-1]) for name, curve in rbm.history.items() if name != "step"}
-    return {**rbm.origin, **last, "file": str(out)}
-
-
-def about_level(layer: Layer) -> dict[str, Any]:
-    """Return what became of a network of a stack, in plain values."""
-    residual, at_random = layer.residual
-    return {
-        "units": layer.rbm.hidden,
-        "dead": len(layer.dead),
-        "extended": len(layer.extended),
-        "from_site": residual,
-        "from_site_at_random": at_random,
-        **{f"final_{name}": float(curve[-1]) for name, curve in layer.rbm.history.items() if name != "step"},
-    }
-
-
-def summary_of_stack(summary: Mapping[str, Any]) -> str:
-    """Return what the training of a stack did and what to do next, in a few lines."""
-    lines = [
-        f"level {number}: {level['units']} units, {level['dead']} dead, {level['extended']} spread over the lattice; "
-        f"{level['from_site']:.2f} spacings from their sites ({level['from_site_at_random']:.2f} at random)"
-        for number, level in enumerate(summary["levels"], start=1)
-    ]
-    return "\n".join([*lines, f"file: {summary['file']}", f"next: rgstep compare --map {summary['file']}"])
-
-
-def kernel_to_file(
-    data: Ensemble | IsingStream,
-    out: Path,
-    preset: str,
-    seed: int,
-    settings: Mapping[str, Any],
-    progress: Progress | None,
-) -> dict[str, Any]:
-    """Train a shared kernel into a file; returns its settings, weights and last readings."""
-    kernel = train_kernel(data, preset, seed, progress=progress, **settings)
-    save_kernel(out, kernel)
-    last = {f"final_{name}": float(curve[-1]) for name, curve in kernel.history.items() if name != "step"}
-    return {**kernel.origin, **last, "weights": kernel.weights.tolist(), "file": str(out)}
-
-
-def refuse_with_kernel(**asked: object) -> None:
-    """Raise `InputError` where an option of a dense network's training is given with `--kernel`."""
-    for name, value in asked.items():
-        if value is not None:
-            message = (
-                f"{name} = {value}: a shared kernel has no such setting, and its training of minutes is not cut; "
-                "leave it out, or leave out --kernel"
-            )
-            raise InputError(message)
-
-
-def summary_of_kernel(summary: Mapping[str, Any]) -> str:
-    """Return what the training of a shared kernel found and what to do next, in a few lines."""
-    named = [name for name in ("preset", "seed", "kernel", "block", "steps") if name in summary]
-    rows = (" ".join(f"{weight:7.3f}" for weight in row) for row in summary["weights"])
-    last = (f"{name.removeprefix('final_')}: {x:.4g}" for name, x in summary.items() if name.startswith("final_"))
-    return "\n".join(
-        [
-            f"trained: {', '.join(f'{name} {summary[name]}' for name in named)}",
-            *last,
-            *rows,
-            f"file: {summary['file']}",
-            f"next: rgstep compare --map {summary['file']}",
-        ]
-    )
-
-
-def summary_of_training(summary: Mapping[str, Any]) -> str:
-    """Return what a training did and what to do next, in a few lines; `--json` prints every setting."""
-    if "levels" in summary and isinstance(summary["levels"], list):
-        return summary_of_stack(summary)
-    if "weights" in summary:
-        return summary_of_kernel(summary)
-    named = ["preset", "method", "k", "chains", "batch", "steps", "optimiser", "learning_rate", "schedule"]
-    readings = {
-        "pseudo-likelihood per site": summary["final_pseudo_likelihood"],
-        "participation ratio of the weights, median": summary["final_participation_w"],
-        "reconstruction error": summary["final_reconstruction"],
-    }
-    return "\n".join(
-        [
-            f"trained: {', '.join(f'{name} {summary[name]}' for name in named)}",
-            *(f"{name}: {value:.4g}" for name, value in readings.items()),
-            f"file: {summary['file']}",
-            f"next: rgstep assess {summary['file']}   or   rgstep compare --map {summary['file']}",
-        ]
-    )
-
-
-def assess_file(
-    network: Path,
-    temperature: float,
-    samples: int,
-    seed: int,
-    *,
-    checkpoints: Path | None = None,
-    progress: Progress | None = None,
-) -> Assessment:
-    """Assess a network, or the first of a stack, by fresh configurations, and write the result into its record."""
-    if samples < FEWEST_HELD_OUT:
-        message = f"samples = {samples}: an assessment needs at least {FEWEST_HELD_OUT} configurations for its errors"
-        raise InputError(message)
-    given = load_trained(network)
-    if isinstance(given, SharedKernel):
-        message = f"file {str(network)!r} holds a shared kernel: what is assessed is a network, or the first of a stack"
-        raise InputError(message)
-    rbm = given if isinstance(given, RBM) else next(layer.rbm for _, layer in given.networks())
-    side = require_square(rbm)
-    trajectory = load_checkpoints(checkpoints) if checkpoints is not None else []
-    held_out = sample(side, temperature, samples, seed + HELD_OUT_SEED, mode="thin", progress=progress)
-    found = assess(rbm, held_out, seed, trajectory=trajectory, progress=progress)
-    if isinstance(given, Stack):
-        save_stack(network, with_first(given, with_assessment(rbm, found)))
-    else:
-        save_rbm(network, with_assessment(rbm, found))
-    return found
-
-
-def exponents_of_files(
-    paths: Sequence[Path],
-    *,
-    quantity: str | None = None,
-    temperature: float = CRITICAL_TEMPERATURE,
-    window: str | None = None,
-    seed: int = 0,
-) -> Exponents:
-    """Return the exponents of finite-size scaling from files of configurations, tables, or folders of both.
-
-    Args:
-        paths: files of configurations, `.npz` or `.npy`; tables, `.csv`; folders with such files.
-        quantity: what the values of a table without a column quantity are.
-        temperature: of the power laws; of configurations whose file does not say it, too.
-        window: the smallest and the largest size to fit, as "8:64".
-        seed: of the repetitions that give errors of crossings.
-    """
-    files = files_of_sizes(paths)
-    tables: list[Mapping[str, Table]] = [read_table(path, quantity) for path in files if path.suffix == TABLE]
-    sets = [load_sizes(path, temperature) for path in files if path.suffix != TABLE]
-    if sets:
-        tables.append(size_tables(sets))
-    return exponents(merged(tables), temperature, window=None if window is None else parse_window(window), seed=seed)
-
-
-def files_of_sizes(paths: Sequence[Path]) -> list[Path]:
-    """Return the files of configurations and tables that are named, or are in folders that are."""
-    found = []
-    for path in paths:
-        inside = sorted(p for p in path.iterdir() if p.suffix in (*CONFIGURATION_FILES, TABLE)) if path.is_dir() else []
-        if path.is_dir() and not inside:
-            message = f"folder {str(path)!r} has no files .npz, .npy or .csv: expected configurations or tables"
-            raise InputError(message)
-        found += inside or [path]
-    return found
-
-
-def load_sizes(path: Path, temperature: float) -> Ensemble:
-    """Read configurations at the temperature that their file has, or else at the given one."""
-    try:
-        return load_configurations(path)
-    except InputError as error:
-        if "has no temperatures" not in str(error):
-            raise
-    return load_configurations(path, temperature)
-
-
-def parse_window(text: str) -> tuple[float, float]:
-    """Return the two sizes of "8:64"."""
-    parts = text.split(":")
-    try:
-        low, high = (float(part) for part in parts)
-    except ValueError as error:
-        message = f"window = {text!r}: give the smallest and the largest size, 8:64"
-        raise InputError(message) from error
-    return low, high
-
-
-def flow_of_file(
-    name: str,
-    start: str | None,
-    *,
-    kind: str,
-    temperature: float | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    **how: Any,  # the rest of what `flow` takes
-) -> Flows:
-    """Iterate a network of a file, or a map by name, from one start, or from both T = 0 and T = ∞ where none is named.
-
-    Args:
-        name: a network's file, `file.py:object`, or the name of a rule made by hand.
-        start: a name of `flows.STARTS`, a file of configurations, or None for both.
-        kind: see `flow`.
-        temperature: of the configurations of a file that does not say it.
-        seed: of everything random.
-        progress: called as the work goes on.
-        how: the rest of what `flow` takes.
-    """
-    if names_a_file(name):
-        coarse = map_from_file(name)[1]
-    elif name in HAND_MADE:
-        coarse = HAND_MADE[name](2)
-    else:
-        kind_of_name = "map"
-        raise unknown_name(kind_of_name, name, HAND_MADE)
-    starts: list[Any] = list(STARTS) if start is None else [start]
-    if start is not None and start not in STARTS:
-        if not Path(start).suffix:
-            kind_of_name = "start"
-            raise unknown_name(kind_of_name, start, STARTS)
-        starts = [load_configurations(start, temperature)]
-    return Flows([flow(coarse, one, kind=kind, seed=seed, progress=progress, **how) for one in starts])
-
-
-def check_file(path: Path, force: bool) -> None:
-    """Raise `InputError` if a file cannot be written, or is there already and `force` is not set."""
-    check_name(path)
-    check_folder(path.parent)
-    if path.exists() and not force:
-        message = f"file {str(path)!r} exists: choose another, or replace it with --force"
-        raise InputError(message)
