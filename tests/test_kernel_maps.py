@@ -19,7 +19,7 @@ from rgstep.controls import infinite_temperature, permuted
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.instruments.gain import exact_gain
 from rgstep.instruments.hamiltonian import couplings
-from rgstep.learned import KERNEL_PRESETS, kernel_settings
+from rgstep.learned import KERNEL_PRESETS
 from rgstep.nets import shared_rbm
 from rgstep.nets.information_filter import Filter, InformationTraining, bound, displacements
 from rgstep.nets.kernel import SharedKernel, compactness, sites_along, sites_of
@@ -257,7 +257,7 @@ def test_a_stream_of_fresh_configurations():
 
 
 def test_the_published_settings():
-    published = kernel_settings("chung2020", {})
+    published = KERNEL_PRESETS["chung2020"]
     assert (published.kernel, published.block, published.k, published.batch) == (8, 2, 3, 50)
     assert published.steps == 100 * 10_000 // 50
     assert (published.learning_rate, published.start) == (1e-3, 1e-5)

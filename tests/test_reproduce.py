@@ -639,7 +639,7 @@ def network_parts(trained, other_rule=1.0):
     return found
 
 
-@pytest.mark.parametrize("conclude", [networks.conclude_p2, networks.conclude_p3])
+@pytest.mark.parametrize("conclude", [networks.P2.conclude, networks.P3.conclude])
 def test_networks_must_come_nearer_than_the_untrained_ones(conclude):
     assert conclude(network_parts(0.9)).verdict == CONFIRMED
     assert conclude(network_parts(0.0)).verdict == REFUTED
@@ -656,8 +656,8 @@ def test_networks_that_differ_in_part_are_undecided():
         for label, of_map in one.values.items():
             if label == "koch2020":
                 of_map["rows"]["vh_pattern"]["pattern_sd"] = [0.0, 0.01]
-    assert networks.conclude_p2(found).verdict == UNDECIDED
-    assert networks.conclude_p3(found).verdict == CONFIRMED
+    assert networks.P2.conclude(found).verdict == UNDECIDED
+    assert networks.P3.conclude(found).verdict == CONFIRMED
 
 
 def test_half_of_the_way_is_told_from_less():
@@ -740,7 +740,7 @@ def flow_parts(ours, alike=True, control=None, baseline=0.5, seeds=4):
     return found
 
 
-FLOWS = (flows.conclude_p4, flows.conclude_p5, flows.conclude_p6)
+FLOWS = (flows.conclude_p4, flows.P5.conclude, flows.P6.conclude)
 
 
 @pytest.mark.parametrize("conclude", FLOWS)
@@ -764,7 +764,7 @@ def test_a_dimension_with_a_large_error_agrees_with_nothing():
             for end in entry.values():
                 if isinstance(end, dict):
                     end["dimensions"]["σ"]["value"][1] = 0.2
-    rows = {row.quantity: row for row in flows.conclude_p5(found).rows}
+    rows = {row.quantity: row for row in flows.P5.conclude(found).rows}
     assert rows["fits that hold, from T = 0"].ours.value == 1.0
     assert rows["fits that hold and agree with equilibrium, from T = 0"].ours.value == 0.0
 
@@ -773,7 +773,7 @@ def test_temperatures_on_the_way_refute_nothing():
     there, elsewhere = ({"T": T, "delta": (0.125, 1.0)} for T in (2.269, 2.5))
     assert flows.conclude_p4(flow_parts(elsewhere)).verdict == REFUTED
     assert flows.conclude_p4(flow_parts(elsewhere, alike=False)).verdict == UNDECIDED
-    assert flows.conclude_p5(flow_parts(there, alike=False)).verdict == UNDECIDED
+    assert flows.P5.conclude(flow_parts(there, alike=False)).verdict == UNDECIDED
 
 
 def test_p4_needs_ends_that_are_alike_and_at_rest():

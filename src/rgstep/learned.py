@@ -1,15 +1,15 @@
 """How a shared kernel is trained, by the name of the paper: `train_kernel`."""
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from functools import singledispatch
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from rgstep.arguments import PROGRESS, SEED, checked, one_of, unknown_name
+from rgstep.arguments import PROGRESS, SEED, checked, one_of
 from rgstep.nets.batches import Data
 from rgstep.nets.information_filter import InformationTraining, train_filter
 from rgstep.nets.kernel import SharedKernel
+from rgstep.nets.presets import overridden
 from rgstep.nets.shared_rbm import SharedTraining, train_shared
 from rgstep.stationary import StationaryTraining, train_stationary
 from rgstep.types import Progress
@@ -26,6 +26,13 @@ KERNEL_PRESETS: Mapping[str, KernelTraining] = MappingProxyType(
         "kochjanusz2018": InformationTraining(),
     }
 )
+
+
+TRAINED_BY: Mapping[type, Callable[..., SharedKernel]] = {
+    SharedTraining: train_shared,
+    StationaryTraining: train_stationary,
+    InformationTraining: train_filter,
+}
 
 
 @checked(preset=one_of(KERNEL_PRESETS, "preset"), seed=SEED, progress=PROGRESS)
@@ -50,42 +57,6 @@ def train_kernel(
     Raises:
         InputError: for bad settings or data, or weights that explode.
     """
-    training = kernel_settings(preset, overrides)
-    kernel = trained_by(training, data, seed, progress)
+    training = overridden(KERNEL_PRESETS[preset], overrides)
+    kernel = TRAINED_BY[type(training)](data, training, seed, progress)
     return replace(kernel, origin={"preset": preset, "seed": seed, **kernel.origin})
-
-
-def kernel_settings(preset: str, overrides: Mapping[str, Any]) -> KernelTraining:
-    """Return a preset with some settings replaced.
-
-    Raises:
-        InputError: for an unknown setting (the nearest name is suggested) or a value out of range.
-    """
-    known = [f.name for f in fields(KERNEL_PRESETS[preset])]
-    for name in overrides:
-        if name not in known:
-            kind = "training setting"
-            raise unknown_name(kind, name, known)
-    return replace(KERNEL_PRESETS[preset], **{k: v for k, v in overrides.items() if v is not None})
-
-
-@singledispatch
-def trained_by(training: Any, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
-    """Return the kernel that settings of a kind make of the data."""
-    message = f"no training by {type(training).__name__}"
-    raise NotImplementedError(message)
-
-
-@trained_by.register
-def _(training: SharedTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
-    return train_shared(data, training, seed, progress)
-
-
-@trained_by.register
-def _(training: StationaryTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
-    return train_stationary(data, training, seed, progress)
-
-
-@trained_by.register
-def _(training: InformationTraining, data: Data, seed: int, progress: Progress | None) -> SharedKernel:
-    return train_filter(data, training, seed, progress)

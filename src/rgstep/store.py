@@ -91,12 +91,8 @@ def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | l
         return load_network(place)
     with damaged(path):
         meta, arrays = contents(path)
-        if meta.get("kind") == "rbm":
-            return as_network(path, meta, arrays)
-        if meta.get("kind") == "stack":
-            return as_stack(path, meta, arrays)
-        if meta.get("kind") == "kernel":
-            return as_kernel(path, meta, arrays)
+        if meta.get("kind") in ("rbm", "stack", "kernel"):
+            return as_trained(path, meta, arrays)
         return as_ensemble(path, meta, arrays)
 
 
@@ -157,10 +153,16 @@ def load_trained(path: str | Path) -> RBM | Stack | SharedKernel:
     if Path(path).suffix != ".npz":
         return load_network(path)
     with damaged(path):
-        meta, arrays = contents(path)
-        if meta.get("kind") == "stack":
-            return as_stack(path, meta, arrays)
-        return (as_kernel if meta.get("kind") == "kernel" else as_network)(path, meta, arrays)
+        return as_trained(path, *contents(path))
+
+
+def as_trained(
+    path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> RBM | Stack | SharedKernel:
+    """Return the network, stack or kernel that a file holds."""
+    if meta.get("kind") == "stack":
+        return as_stack(path, meta, arrays)
+    return (as_kernel if meta.get("kind") == "kernel" else as_network)(path, meta, arrays)
 
 
 @checked(path=PATH, temperature=optional(TEMPERATURE))

@@ -28,6 +28,7 @@ CONFIRMED, REFUTED, UNDECIDED = "confirmed", "refuted", "undecided"
 AGREES = 3.0  # standard errors of both numbers, up to which two agree
 DIFFERS = 4.0  # and from which on they differ; between them nothing is decided
 CHANCE = float(stats.norm.sf(AGREES))
+BY_CHANCE = 1e-4  # that a control must not be as near by
 
 Settings: TypeAlias = Mapping[str, Any]  # plain values, which name a part
 Values: TypeAlias = Mapping[str, Any]  # plain values, measured
@@ -152,6 +153,16 @@ def all_of(verdicts: Sequence[str]) -> str:
     if REFUTED in verdicts:
         return REFUTED
     return CONFIRMED if verdicts and set(verdicts) == {CONFIRMED} else UNDECIDED
+
+
+def against_control(verdicts: Sequence[str], controls: Sequence[Row]) -> tuple[str, float]:
+    """Return the verdict on numbers that must all agree, and by what chance a control's would be as near.
+
+    What a control of another answer agrees with, too, confirms nothing.
+    """
+    chance = float(stats.chi2.sf(chi_squared(controls), len(controls)))
+    verdict = all_of(verdicts)
+    return (UNDECIDED if verdict == CONFIRMED and chance > BY_CHANCE else verdict), chance
 
 
 def chi_squared(rows: Sequence[Row]) -> float:

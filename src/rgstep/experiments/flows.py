@@ -10,6 +10,7 @@ and T = ∞ alone, which saw nothing of T_c.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rgstep.controls import trained_on, untrained_like
@@ -304,17 +305,6 @@ def of_dimension(name: str, found: Sequence[Part]) -> Conclusion:
     return Conclusion([*rows, *fit, *both], verdict, why, "σ from equilibrium, few seeds counted as few")
 
 
-def conclude_p5(found: Sequence[Part]) -> Conclusion:
-    """Return the conclusion on Δ_σ."""
-    return of_dimension("σ", found)
-
-
-def conclude_p6(found: Sequence[Part]) -> Conclusion:
-    """Return the conclusion on Δ_ε."""
-    return of_dimension("ε", found)
-
-
-SECONDS = (105.0, 520.0)
 FEW = "few seeds counted as few by Student's t"
 DIMENSION_RULE = (
     f"By the published preset. An end reproduces Δ if the fit holds (p of χ² ≥ {UNLIKELY:g}; otherwise no Δ describes "
@@ -339,28 +329,19 @@ P4 = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude_p4,
-    seconds=SECONDS,
+    seconds=(105.0, 520.0),
     measures="flows",
 )
-P5 = Experiment(
+P5 = replace(
+    P4,
     name="p5",
     claim="The flow v → h → v of a trained RBM reproduces Δ_σ = 1/8.",
-    source=SOURCE,
     rule=DIMENSION_RULE,
-    parts=parts,
-    measure=measure,
-    conclude=conclude_p5,
-    seconds=SECONDS,
-    measures="flows",
+    conclude=partial(of_dimension, "σ"),
 )
-P6 = Experiment(
+P6 = replace(
+    P5,
     name="p6",
     claim="The flow v → h → v of a trained RBM reproduces Δ_ε = 1.",
-    source=SOURCE,
-    rule=DIMENSION_RULE,
-    parts=parts,
-    measure=measure,
-    conclude=conclude_p6,
-    seconds=SECONDS,
-    measures="flows",
+    conclude=partial(of_dimension, "ε"),
 )

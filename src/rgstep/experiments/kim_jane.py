@@ -7,23 +7,19 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from scipy import stats
-
 from rgstep.blocking import Decimation, Majority
 from rgstep.estimates import Estimate
 from rgstep.experiments.base import (
     AGREES,
-    CONFIRMED,
     DIFFERS,
-    UNDECIDED,
     Conclusion,
     Experiment,
     Part,
     Row,
     Settings,
     Values,
+    against_control,
     agreement,
-    all_of,
     apart,
     averaged,
     chi_squared,
@@ -78,10 +74,7 @@ def conclude(found: Sequence[Part]) -> Conclusion:
             rows.append(Row(f"λ, L = {size}, step {n}", ours, published, {"decimation": control}, verdict))
             controls.append(Row("decimation", control, published))
     decided = [row for row in rows if row.published]
-    chance = stats.chi2.sf(chi_squared([row for row in controls if row.published]), len(decided))
-    verdict = all_of([row.verdict for row in decided])
-    if verdict == CONFIRMED and chance > 1e-4:
-        verdict = UNDECIDED
+    verdict, chance = against_control([row.verdict for row in decided], [row for row in controls if row.published])
     largest = max(abs(float(row.z or 0.0)) for row in decided)
     why = (
         f"{len(decided)} eigenvalues, at most {largest:.1f}σ apart, χ² = {chi_squared(decided):.1f}; decimation's "

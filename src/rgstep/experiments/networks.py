@@ -7,7 +7,8 @@ one with weights as large. All of a run are measured on the same configurations,
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from rgstep import claims
 from rgstep.battery import about, kind, measure_map
@@ -221,22 +222,11 @@ def extent(found: Sequence[Part]) -> str:
     return f"L = {found[0].settings['size']}, {seeds} seeds of each"
 
 
-def conclude_p2(found: Sequence[Part]) -> Conclusion:
-    """Return the conclusion on P2."""
-    return of_claim("P2", found)
-
-
-def conclude_p3(found: Sequence[Part]) -> Conclusion:
-    """Return the conclusion on P3."""
-    return of_claim("P3", found)
-
-
 NEARER = (
     f"By the published preset: confirmed if every number is nearer to the majority rule's than the untrained "
     f"network's, by more than {AGREES:.0f}σ over seeds; refuted if none is and one has come less than half of "
     "the way, by as much."
 )
-SECONDS = (185.0, 1800.0)
 P2 = Experiment(
     name="p2",
     claim="⟨v h⟩ of a trained RBM shows patches like those of block spins.",
@@ -244,33 +234,24 @@ P2 = Experiment(
     rule=NEARER,
     parts=parts,
     measure=measure,
-    conclude=conclude_p2,
-    seconds=SECONDS,
+    conclude=partial(of_claim, "P2"),
+    seconds=(185.0, 1800.0),
     measures="networks",
 )
-P3 = Experiment(
+P3 = replace(
+    P2,
     name="p3",
     claim="The spatial correlators of a trained RBM's pictures match those of block spins.",
-    source=SOURCE,
-    rule=NEARER,
-    parts=parts,
-    measure=measure,
-    conclude=conclude_p3,
-    seconds=SECONDS,
-    measures="networks",
+    conclude=partial(of_claim, "P3"),
 )
-P8 = Experiment(
+P8 = replace(
+    P2,
     name="p8",
     claim="A trained RBM and block spins differ: which diagnostic separates them, and by how many σ.",
-    source=SOURCE,
     rule=(
         f"Confirmed if a number separates the networks of the published preset from the majority rule by more than "
         f"{SEPARATED:.0f}σ (few seeds counted as few), and does not separate the rule from itself on other "
         "configurations."
     ),
-    parts=parts,
-    measure=measure,
     conclude=conclude_p8,
-    seconds=SECONDS,
-    measures="networks",
 )

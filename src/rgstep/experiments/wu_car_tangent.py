@@ -7,26 +7,21 @@ belongs to the infinite lattice, and what is left of the size is seen beside it.
 
 from collections.abc import Sequence
 
-from scipy import stats
-
 from rgstep.blocking import Majority
 from rgstep.estimates import Estimate
 from rgstep.experiments.base import (
     AGREES,
-    CONFIRMED,
     DIFFERS,
-    UNDECIDED,
     Conclusion,
     Experiment,
     Part,
     Row,
     Settings,
     Values,
+    against_control,
     agreement,
-    all_of,
     apart,
     averaged,
-    chi_squared,
     critical,
     iterated,
     stored,
@@ -90,11 +85,8 @@ def conclude(found: Sequence[Part]) -> Conclusion:
                 rows.append(Row(label, ours[at], expected, beside, verdict))
                 controls.append(Row(name, control[at], expected))
     decided = [row for row in rows if row.verdict]
-    chance = stats.chi2.sf(chi_squared(controls[-len(decided) :]), len(decided))
-    verdict = all_of([row.verdict for row in decided])
-    if verdict == CONFIRMED and chance > 1e-4:
-        verdict = UNDECIDED
-    return Conclusion(rows, verdict, reason(decided, sizes[-1], float(chance)))
+    verdict, chance = against_control([row.verdict for row in decided], controls[-len(decided) :])
+    return Conclusion(rows, verdict, reason(decided, sizes[-1], chance))
 
 
 def reason(decided: Sequence[Row], size: int, chance: float) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import optax
@@ -24,6 +24,7 @@ from rgstep.arguments import (
 )
 
 OPTIMISERS = ("sgd", "momentum", "adam")
+T = TypeVar("T", bound=Any)  # a dataclass of settings
 
 
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -228,9 +229,18 @@ def settings(preset: str, overrides: Mapping[str, Any]) -> Training:
     Raises:
         InputError: for an unknown preset or setting (the nearest name is suggested) or a value out of range.
     """
-    known = [f.name for f in fields(Training)]
+    return overridden(PRESETS[preset], overrides)
+
+
+def overridden(preset: T, overrides: Mapping[str, Any]) -> T:
+    """Return settings of any kind of training, some replaced; None leaves one as it is.
+
+    Raises:
+        InputError: for an unknown setting (the nearest name is suggested) or a value out of range.
+    """
+    known = [f.name for f in fields(preset)]
     for name in overrides:
         if name not in known:
             kind = "training setting"
             raise unknown_name(kind, name, known)
-    return replace(PRESETS[preset], **{k: v for k, v in overrides.items() if v is not None})
+    return replace(preset, **{k: v for k, v in overrides.items() if v is not None})
