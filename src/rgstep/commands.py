@@ -18,7 +18,6 @@ from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.jobs import HELD_OUT_SEED, PACKAGES, map_from_file, names_a_file, reserved
 from rgstep.learned import KERNEL_PRESETS, train_kernel
 from rgstep.nets.assessment import Assessment, assess, with_assessment
-from rgstep.nets.kernel import SharedKernel
 from rgstep.nets.localisation import require_square
 from rgstep.nets.presets import PRESETS
 from rgstep.nets.rbm import RBM
@@ -256,10 +255,10 @@ def assess_file(
         message = f"samples = {samples}: an assessment needs at least {FEWEST_HELD_OUT} configurations for its errors"
         raise InputError(message)
     given = load_trained(network)
-    if isinstance(given, SharedKernel):
+    rbm = given.first if isinstance(given, Stack) else given
+    if not isinstance(rbm, RBM):
         message = f"file {str(network)!r} holds a shared kernel: what is assessed is a network, or the first of a stack"
         raise InputError(message)
-    rbm = given if isinstance(given, RBM) else next(layer.rbm for _, layer in given.networks())
     side = require_square(rbm)
     trajectory = load_checkpoints(checkpoints) if checkpoints is not None else []
     held_out = sample(side, temperature, samples, seed + HELD_OUT_SEED, mode="thin", progress=progress)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
@@ -285,13 +285,8 @@ def check(comparison: Comparison) -> dict[str, object]:
 
 def visible_of(given: object) -> int | None:
     """Return how many visible units a network has, or the first of a stack; None for any other map."""
-    first = next((layer.rbm for number, layer in given.networks() if number == 1), None) if is_stack(given) else given
-    return first.visible if isinstance(first, RBM) else None
-
-
-def is_stack(given: object) -> TypeGuard[Stack]:
-    """Whether a map is a stack of networks."""
-    return isinstance(given, Stack)
+    network = given.first if isinstance(given, Stack) else given
+    return network.visible if isinstance(network, RBM) else None
 
 
 def stacked(name: str) -> str:
@@ -467,5 +462,5 @@ def save_inputs(folder: Path, ensemble: Ensemble, maps: Mapping[str, Any]) -> No
             save_rbm(path, given)
         elif isinstance(given, SharedKernel):
             save_kernel(path, given)
-        elif is_stack(given) and len(dict(given.networks())) == len(given):
+        elif isinstance(given, Stack) and given.trained:
             save_stack(path, given)

@@ -158,6 +158,16 @@ class Stack(Sequence[CoarseGraining]):
             if isinstance(layer, Layer):
                 yield number, layer
 
+    @property
+    def first(self) -> RBM | None:
+        """The first network; None where the first level is that of a block rule."""
+        return self.layers[0].rbm if isinstance(self.layers[0], Layer) else None
+
+    @property
+    def trained(self) -> bool:
+        """Whether every map is a network, so that the stack can be stored."""
+        return all(isinstance(layer, Layer) for layer in self.layers)
+
     def __repr__(self) -> str:
         """Return the maps in order."""
         return f"Stack({', '.join(map(repr, self.layers))})"

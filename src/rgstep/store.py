@@ -336,13 +336,12 @@ def save_stack(path: str | Path, stack: Stack) -> None:
     Raises:
         InputError: for one whose first map is no network, or a path that cannot be written.
     """
-    networks = dict(stack.networks())
-    if len(networks) != len(stack):
+    if not stack.trained:
         message = f"{stack!r}: only networks are stored, and not all maps of this stack are"
         raise InputError(message)
     arrays: dict[str, np.ndarray] = {}
     levels: list[dict[str, Any]] = []
-    for number, layer in networks.items():
+    for number, layer in stack.networks():
         rbm = layer.rbm
         held = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
         held |= {"order": layer.order, "sign": layer.sign}
