@@ -140,8 +140,8 @@ def about(report: Report, claim: str, name: str, rg: str, null: str) -> Finding:
     )
     if seeds == 1:
         sentence = (
-            f"{what}: one map, {name}; if it is a trained network, nothing about the training follows (σ is "
-            f"that of the samples; networks of other seeds differ by more). {count}"
+            f"{what}: one map, {name}, from which nothing follows about a training (σ is that of the samples; networks "
+            f"of other seeds differ by more). {count}"
         )
     else:
         sentence = f"{what}: {name} ({seeds} seeds) {judgement}. {count}"

@@ -186,6 +186,9 @@ def read_table(path: str | Path, quantity: str | None = None) -> dict[str, Table
             header = [(name or "").strip() for name in reader.fieldnames or []]
             reader.fieldnames = header
             rows = list(reader)
+    except FileNotFoundError as error:
+        message = f"no file {str(path)!r}: check the name"
+        raise InputError(message) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         message = f"file {str(path)!r} cannot be read as a table: {first_line(error)}"
         raise InputError(message) from error
