@@ -18,7 +18,7 @@ import rgstep as rg
 from rgstep.controls import infinite_temperature, permuted
 from rgstep.instruments.information import count
 from rgstep.nets.kernel import SharedKernel, compactness
-from rgstep.store import load_kernel
+from rgstep.store import load_trained
 
 SIDE, TRAINED_ON, JUDGED_ON = 32, 10_000, 20_000
 SHORT = 3_000  # updates of the nulls, and of what they are held against
@@ -41,7 +41,7 @@ def trained(folder: Path, name: str, seed: int) -> SharedKernel:
         else:
             kernel = rg.train_kernel(data, name, seed)
         rg.save(path, kernel)
-    return load_kernel(path)
+    return load_trained(path)
 
 
 def show(maps: Mapping[str, object]) -> None:
@@ -94,7 +94,7 @@ def filter_of(folder: Path, label: str, data: rg.Ensemble, seed: int) -> SharedK
     path = folder / f"filter-{label}-{seed}.npz"
     if not path.exists():
         rg.save(path, rg.train_kernel(data, "kochjanusz2018", seed))
-    return load_kernel(path)
+    return load_trained(path)
 
 
 def main(folder: Path, name: str, seeds: list[int]) -> None:

@@ -24,7 +24,7 @@ from rgstep.nets import shared_rbm
 from rgstep.nets.information_filter import Filter, InformationTraining, bound, displacements
 from rgstep.nets.kernel import SharedKernel, compactness, sites_along, sites_of
 from rgstep.nets.rbm import log_2cosh
-from rgstep.nets.shared_rbm import cd_gradient, dense, mean_descent
+from rgstep.nets.shared_rbm import cd_gradient, dense, gathered
 from rgstep.stationary import StationaryTraining, Trial, rings
 
 BOX = np.ones((2, 2))
@@ -148,6 +148,11 @@ def test_a_kernel_is_iterated_as_a_lattice_map():
 def free_energy(weights, v, sites):
     """F(v) = −Σ_a ln 2 cosh, from the sums written out by `sites`."""
     return -log_2cosh((v[:, sites] * weights).sum(axis=2), jnp).sum(axis=1)
+
+
+def mean_descent(weights, v, sites):
+    """−⟨∂F/∂w⟩ over configurations `(n, visible)`, as each phase of a CD update has it."""
+    return gathered(v, jnp.tanh(v @ dense(weights, sites, v.shape[1])), sites)
 
 
 @pytest.mark.parametrize("side", [2, 3, 6])

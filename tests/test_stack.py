@@ -13,7 +13,7 @@ from rgstep.controls import permuted
 from rgstep.files import read_arrays, write_arrays
 from rgstep.nets.rbm import RBM
 from rgstep.stack import Layer, Stack, built, nulls, train_stack
-from rgstep.store import as_stack, load_stack, save_stack
+from rgstep.store import save_stack
 
 WEIGHT = 0.8
 
@@ -219,16 +219,19 @@ def test_a_damaged_stack_is_refused(tmp_path, small, broken):
         arrays[f"level_1_{broken}"] = np.zeros_like(arrays[f"level_1_{broken}"])
     write_arrays(path, arrays)
     with pytest.raises(rg.InputError, match=r"s\.npz' is damaged"):
-        load_stack(path)
+        rg.load(path)
 
 
-def test_what_is_no_stack_is_not_read_as_one(tmp_path, small):
-    rg.save(tmp_path / "n.npz", small[1][0].rbm)
+def test_a_stack_of_another_format_and_one_of_rules_are_refused(tmp_path, small):
+    path = tmp_path / "s.npz"
+    save_stack(path, small[1])
+    arrays = read_arrays(path)
+    arrays["meta"] = np.array(str(arrays["meta"]).replace('"format": 1', '"format": 9'))
+    write_arrays(path, arrays)
     with pytest.raises(rg.InputError, match="expected stack of format 1; 'rgstep train --stack' writes one"):
-        load_stack(tmp_path / "n.npz")
+        rg.load(path)
     with pytest.raises(rg.InputError, match="only networks are stored"):
         save_stack(tmp_path / "m.npz", Stack((rg.Majority(),)))
-    assert as_stack.__name__  # reads what `load` has opened
 
 
 # --- what is refused

@@ -153,6 +153,16 @@ def with_rest(groups: np.ndarray) -> np.ndarray:
     return np.concatenate([total, total - groups]) if len(groups) > 1 else total
 
 
+def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Return top/bottom, NaN where the bottom is not above 0."""
+    return np.asarray(np.divide(top, bottom, where=bottom > 0, out=np.full(np.shape(top), np.nan)))
+
+
+def binder(m2: np.ndarray, m4: np.ndarray) -> np.ndarray:
+    """Return U₄ = 1 − ⟨m⁴⟩/(3⟨m²⟩²) (Binder 1981), NaN where ⟨m²⟩ is 0."""
+    return 1 - ratio(m4, 3 * m2**2)
+
+
 def autocorrelation_time(series: np.ndarray) -> Estimate:
     """Return τ = ½ + Σ ρ(t) of readings `(time,)` or `(chain, time)`, pooled over chains that share one mean.
 

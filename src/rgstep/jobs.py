@@ -51,6 +51,7 @@ from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
+from rgstep.progress import renamed
 from rgstep.report import Report
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
@@ -444,13 +445,7 @@ def assessed(maps: Mapping[str, object], comparison: Comparison, progress: Progr
 
 def labelled(progress: Progress | None, suffix: str) -> Progress | None:
     """Return a progress whose stages end in a suffix, so that each seed has its own bar."""
-    if progress is None or not suffix:
-        return progress
-
-    def report(stage: str, done: int, total: int, note: str = "") -> None:
-        progress(f"{stage} {suffix}", done, total, note)
-
-    return report
+    return renamed(progress, lambda stage: f"{stage} {suffix}".rstrip())
 
 
 def save_inputs(folder: Path, ensemble: Ensemble, maps: Mapping[str, Any]) -> None:

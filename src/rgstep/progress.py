@@ -6,7 +6,7 @@ with rgstep.progress_bars() as progress:
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -78,3 +78,14 @@ class Lines:
         if total and (done == total or time.monotonic() - self.last > LINE_EVERY):
             self.last = time.monotonic()
             sys.stderr.write(f"{stage}: {done}/{total} {note}\n".replace(" \n", "\n"))
+
+
+def renamed(progress: Progress | None, name: Callable[[str], str]) -> Progress | None:
+    """Return a progress whose stages have other names, so that work that is done again has a bar of its own."""
+    if progress is None:
+        return None
+
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
+        progress(name(stage), done, total, note)
+
+    return report

@@ -13,6 +13,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from rgstep.experiments import EXPERIMENTS
 from rgstep.experiments.base import Conclusion, Experiment, Part, Row, plain_numbers
 from rgstep.experiments.parts import read_part, write_part
 from rgstep.files import check_folder, file_name, replacing
+from rgstep.progress import renamed
 from rgstep.types import Progress
 
 EVERY = "all"
@@ -171,7 +173,8 @@ def run(
         if note:
             notes.append(f"{note}; measured again")
         reused += part is not None
-        found.append(part or measured_now(one, out, settings, labelled(progress, f"{one.name} {number + 1}")))
+        named = renamed(progress, partial("{}: {}".format, f"{one.name} {number + 1}"))
+        found.append(part or measured_now(one, out, settings, named))
     if progress:
         progress(one.name, len(every), len(every))
     return concluded(one, found, quick, seed, reused, notes)
@@ -192,17 +195,6 @@ def concluded(
     """Return what the parts of an experiment say."""
     seconds = sum(part.seconds for part in found)
     return Outcome(one, one.conclude(found), quick, seed, len(found), reused, seconds, tuple(notes))
-
-
-def labelled(progress: Progress | None, label: str) -> Progress | None:
-    """Return a progress whose stages begin with the part that they belong to."""
-    if progress is None:
-        return None
-
-    def report(stage: str, done: int, total: int, note: str = "") -> None:
-        progress(f"{label}: {stage}", done, total, note)
-
-    return report
 
 
 def from_stored(out: Path, seed: int = 0) -> list[Outcome]:

@@ -31,7 +31,7 @@ from rgstep.arguments import (
     shown,
 )
 from rgstep.ensemble import Ensemble, Level, pieces
-from rgstep.estimates import Estimate, Groups, estimated
+from rgstep.estimates import Estimate, Groups, binder, estimated
 from rgstep.ising import CRITICAL_TEMPERATURE, CRITICAL_WITHIN, TEMPERATURE
 
 QUANTITIES = ("abs_m", "chi", "U4", "U4_slope")
@@ -145,7 +145,7 @@ def moments(side: int, m: np.ndarray, energies: np.ndarray | None) -> dict[str, 
     powers = np.stack([np.abs(m), m**2, m**4], axis=1)
     groups = Groups.of(len(m))
     abs_m, m2, m4 = groups.means(powers).T
-    U4 = 1 - np.divide(m4, 3 * m2**2, out=np.full(len(m4), np.nan), where=m2 > 0)
+    U4 = binder(m2, m4)
     found = {"abs_m": abs_m, "chi": side**2 * m2, "U4": U4}
     if energies is not None:
         bonds = -(side**2) * (energies - energies.mean())  # from their mean: fewer digits are lost

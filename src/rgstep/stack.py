@@ -47,6 +47,7 @@ from rgstep.instruments.tiles import FEWEST_SAMPLES, LOCAL_SHARE, geometry
 from rgstep.lattice import as_vectors
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
+from rgstep.progress import renamed
 from rgstep.results import PASSES
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
@@ -307,13 +308,7 @@ def extended_of(level: Ensemble | Level, step: Step, gauge: Gauge) -> tuple[int,
 
 def numbered(progress: Progress | None, number: int) -> Progress | None:
     """Return a progress whose stages say which network of the stack is trained."""
-    if progress is None:
-        return None
-
-    def report(stage: str, done: int, total: int, note: str = "") -> None:
-        progress(f"{stage}, level {number}", done, total, note)
-
-    return report
+    return renamed(progress, lambda stage: f"{stage}, level {number}")
 
 
 @checked(stack=STACK, data=ENSEMBLE, seed=SEED, progress=PROGRESS, which=optional(each(read_text)))

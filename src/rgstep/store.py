@@ -305,17 +305,6 @@ def save_kernel(path: str | Path, kernel: SharedKernel) -> None:
     write(path, "kernel", meta, {"weights": kernel.weights, **curves})
 
 
-@checked(path=PATH)
-def load_kernel(path: str | Path) -> SharedKernel:
-    """Read a shared kernel that `save_kernel` wrote.
-
-    Raises:
-        InputError: if the file is missing, damaged, or holds something else.
-    """
-    with damaged(path):
-        return as_kernel(path, *contents(path))
-
-
 def as_kernel(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SharedKernel:
     """Return the shared kernel that a file holds."""
     check_kind(path, meta, arrays, "kernel", ("weights",))
@@ -350,17 +339,6 @@ def save_stack(path: str | Path, stack: Stack) -> None:
         units = {"dead": list(layer.dead), "extended": list(layer.extended), "residual": list(layer.residual)}
         levels.append({"origin": dict(rbm.origin), **units})
     write(path, "stack", {"origin": dict(stack.origin), "levels": levels}, arrays)
-
-
-@checked(path=PATH)
-def load_stack(path: str | Path) -> Stack:
-    """Read a stack that `save_stack` wrote.
-
-    Raises:
-        InputError: if the file is missing, damaged, or holds something else.
-    """
-    with damaged(path):
-        return as_stack(path, *contents(path))
 
 
 def as_stack(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Stack:

@@ -37,7 +37,7 @@ from scipy import interpolate, optimize, stats
 
 from rgstep.arguments import PROGRESS, InputError, checked
 from rgstep.ensemble import Ensemble, Level, Source, pieces
-from rgstep.estimates import Estimate, Groups, estimated, with_rest
+from rgstep.estimates import Estimate, Groups, binder, estimated, with_rest
 from rgstep.instruments.hamiltonian import newton
 from rgstep.ising import SMALLEST_SIZE, Ising
 from rgstep.lattice import as_lattice, as_spins
@@ -85,7 +85,7 @@ class Observed:
         abs_m, m2, m4, s_k, e, e2 = self.means[:, :6].T
         K = newton(self.means[:, 6:], FIELDS, np.zeros((1, 1)))[:, 0]
         fluctuation = self.side**2 * np.maximum(e2 - e**2, 0) * self.samples / max(self.samples - 1, 1)
-        xi, U4 = length_of(m2, s_k, self.side), 1 - m4 / (3 * m2**2)
+        xi, U4 = length_of(m2, s_k, self.side), binder(m2, m4)
         return {"abs_m": abs_m, "u": e, "K_nn": K, "fluctuation": fluctuation, "xi": xi, "U4": U4}
 
     def estimates(self) -> dict[str, Estimate]:
@@ -191,7 +191,7 @@ class Table:
         """Every branch of every observable's curve but K_nn's."""
         K, L = self.couplings, self.side
         abs_m, m2, m4, s_k = np.moveaxis(self.sets, -1, 0)
-        of_sets = {"abs_m": abs_m, "xi": length_of(m2, s_k, L), "U4": 1 - m4 / (3 * m2**2)}
+        of_sets = {"abs_m": abs_m, "xi": length_of(m2, s_k, L), "U4": binder(m2, m4)}
         found = {}
         for name, values in of_sets.items():
             estimate = estimated(values)

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from rgstep.drawing import Axes, Plate, aside, legend_above, look, sheet, text, whole_ticks
-from rgstep.estimates import Estimate, Groups, estimated
+from rgstep.estimates import Estimate, Groups, binder, estimated, ratio
 from rgstep.instruments.base import NO_PLACES, Instrument, Row, Subject
 from rgstep.ising import Ising
 from rgstep.operators import EVEN_TERMS, Sums
@@ -45,18 +45,14 @@ def of_sets(level: Sums) -> dict[str, np.ndarray]:
     columns = np.stack([m**2, m**4, np.abs(m), level.even[:, 0], level.square], axis=1)
     m2, m4, abs_m, bonds, square = Groups.of(len(columns)).means(columns).T
     nn, square = bonds / (EVEN_TERMS[0] * level.side**2), square / level.side**2
-
-    def over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-        return np.asarray(np.divide(top, bottom, where=bottom > 0, out=np.full(top.shape, np.nan)))
-
     return {
         "m2": m2,
-        "U4": 1 - over(m4, 3 * m2**2),
+        "U4": binder(m2, m4),
         "abs_m": abs_m,
         "nn": nn,
         "square": square,
-        "abs_m_unit": over(abs_m, np.sqrt(square)),
-        "nn_unit": over(nn, square),
+        "abs_m_unit": ratio(abs_m, np.sqrt(square)),
+        "nn_unit": ratio(nn, square),
     }
 
 

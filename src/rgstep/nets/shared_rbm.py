@@ -80,12 +80,6 @@ def dense(weights: jax.Array, sites: jax.Array, visible: int) -> jax.Array:
     return empty.at[sites, units].add(jnp.broadcast_to(weights, sites.shape))
 
 
-def mean_descent(weights: jax.Array, v: jax.Array, sites: jax.Array) -> jax.Array:
-    """Return −⟨∂F/∂w⟩ over configurations `(n, visible)`, `(k²,)`."""
-    h = jnp.tanh(v @ dense(weights, sites, v.shape[1]))
-    return gathered(v, h, sites)
-
-
 def gathered(v: jax.Array, h: jax.Array, sites: jax.Array) -> jax.Array:
     """Return ⟨Σ_a v_{b a + x} h_a⟩ for each weight, `(k²,)`."""
     pairs = v.T @ h / len(v)
