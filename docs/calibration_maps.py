@@ -470,6 +470,7 @@ WRONG: Kinds = (  # whatever the ratio
     ("copied units", NOT_RG, COPIED),
     ("some units elsewhere or blind", NOT_RG, SCATTERED),
     ("makes a field", NOT_RG, FIELDS),
+    ("makes a weak field", NOT_RG, ladder("field", biased, (0.03,))),  # at b = 3 below what is tolerated
     ("nothing of v, or no place", NOT_RG, NOTHING),
     ("two methods that disagree", ERROR, TWO_METHODS),
 )
@@ -505,7 +506,6 @@ KINDS: Mapping[int, Kinds] = {  # by the ratio; what noise the field stands foll
             },
         ),
         *WRONG,
-        ("makes a weak field", NOT_RG, ladder("field", biased, (0.03,))),  # at b = 3 within what is tolerated
     ),
     3: (
         ("control, a step", (RG_STEP,), {**STEPS, **controls("bernoulli_0.5")}),
