@@ -438,7 +438,7 @@ BY_V: Ladder = {
 COPIED: Ladder = {**ladder("copied", copied, (0.1, 0.2, 0.3, 0.5)), **ladder("redrawn", Redrawn, (0.2, 0.3))}
 SCATTERED: Ladder = {**ladder("scattered", scattered, (0.2, 0.4)), **ladder("blind", half_blind, (0.3, 0.6))}
 FIELDS: Ladder = {
-    **ladder("field", biased, (0.1, 0.3, 1.0)),
+    **ladder("field", biased, (0.03, 0.1, 0.3, 1.0)),
     "field_dense": of(biased, 0.3, places=False),
     "ties_up": plain(ties_up),
     "relu": plain(relu),
@@ -470,7 +470,6 @@ WRONG: Kinds = (  # whatever the ratio
     ("copied units", NOT_RG, COPIED),
     ("some units elsewhere or blind", NOT_RG, SCATTERED),
     ("makes a field", NOT_RG, FIELDS),
-    ("makes a weak field", NOT_RG, ladder("field", biased, (0.03,))),  # at b = 3 below what is tolerated
     ("nothing of v, or no place", NOT_RG, NOTHING),
     ("two methods that disagree", ERROR, TWO_METHODS),
 )

@@ -47,7 +47,7 @@ def test_the_field_by_enumeration(critical4):
     assert abs(exact) > 10 * found.error * rms  # not so of a map that commutes
 
 
-@pytest.mark.parametrize("field", [0.03, 0.3])
+@pytest.mark.parametrize("field", [0.01, 0.03, 0.3])
 def test_a_field_fails(field):
     ensemble = rg.sample(size=16, samples=2000, seed=5)
     found = row(ensemble, Biased(field))["field[1]"]

@@ -29,7 +29,7 @@ from rgstep.instruments.base import Instrument, Row, Subject
 from rgstep.lattice import as_vectors
 from rgstep.results import Criterion, Diagnostic, Quantity
 
-MOST_FIELD = 0.003  # of the rms magnetisation, made by one step: ten steps move it by 3 %
+MOST_FIELD = 2.0**-11 / 0.6  # of the rms of m, some 0.6: what means of h rounded to half precision leave of an exact 0
 LATER_FIELD = 0.03
 ASKED = 1024  # configurations that are flipped
 ROUNDING = 1e-7  # of the rms magnetisation
