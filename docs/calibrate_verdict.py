@@ -262,5 +262,7 @@ if __name__ == "__main__":
         print("\n".join(fates()))
     elif sys.argv[1:2] == ["outcomes"]:
         print("\n".join(outcomes()))
-    else:
+    elif sys.argv[1:2] == ["run"]:
         run([int(size) for size in sys.argv[2:]])
+    else:
+        sys.exit(__doc__)
