@@ -85,7 +85,7 @@ MUTANTS = [
     Mutant("entry.kind == CONTROL and role", "role", "claims"),
     # published claims, one by one
     Mutant('intact = content["checksum"] == checksum', 'intact = content["checksum"] or checksum', "reproduce"),
-    Mutant("named = [FORMAT, experiment.folder, experiment.edition, dict", "named = [FORMAT, 0, dict", "reproduce"),
+    Mutant("named = [FORMAT, measurement.name, measurement.edition, dict", "named = [FORMAT, 0, dict", "reproduce"),
     Mutant("part or measured_now(", "measured_now(", "reproduce"),
     Mutant("if wins == len(decided) else REFUTED if wins", "if wins else REFUTED if wins", "reproduce"),
     Mutant("came + AGREES * error < gap / 2", "came < gap / 2", "reproduce"),

@@ -19,6 +19,7 @@ HOUSE = {
     1: ("arguments", "types"),
     2: (
         *("lattice", "packed", "estimates", "streams", "drawing", "memory", "files", "progress", "compiled"),
+        "parts",
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
@@ -61,7 +62,8 @@ HOUSE = {
     8: ("report", "claims", "fate", "battery", "store", "temperatures", "flows"),
     9: (
         *("page", "jobs", "commands"),
-        *("experiments.base", "experiments.parts"),
+        *("studies.plan", "studies.measure", "studies.run", "studies"),
+        "experiments.base",
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
         *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),
         *("experiments", "reproduction"),

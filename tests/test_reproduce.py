@@ -14,7 +14,7 @@ from networks import ising_network
 from typer.testing import CliRunner
 
 import rgstep as rg
-from rgstep import cli, reproduction
+from rgstep import cli, parts, reproduction
 from rgstep.claims import Likeness
 from rgstep.estimates import Estimate
 from rgstep.experiments import (
@@ -25,12 +25,12 @@ from rgstep.experiments import (
     kim_jane,
     networks,
     p1,
-    parts,
     swendsen1984,
     veiga_vicente,
     wu_car_tangent,
 )
-from rgstep.experiments.base import CONFIRMED, REFUTED, UNDECIDED, Conclusion, Experiment, Part, Row
+from rgstep.experiments.base import CONFIRMED, REFUTED, UNDECIDED, Conclusion, Experiment, Row
+from rgstep.parts import Part
 
 QUICK_LIMIT = 600.0  # seconds that all quick experiments together may take
 
@@ -126,7 +126,7 @@ def a_list(path):
 @pytest.mark.parametrize("damage", [cut, change_a_number, empty, no_text, a_list])
 def test_a_damaged_part_is_said_and_measured_again(damage, toy, tmp_path):
     rg.reproduce("toy", out=tmp_path)
-    path = parts.path_of(tmp_path, toy, {"seed": 1, "quick": False})
+    path = parts.path_of(tmp_path, toy.measurement, {"seed": 1, "quick": False})
     damage(path)
     assert reproduction.from_stored(tmp_path) == []  # never counted
     (outcome,) = rg.reproduce("toy", out=tmp_path)
@@ -140,9 +140,9 @@ def test_a_damaged_part_is_said_and_measured_again(damage, toy, tmp_path):
 
 def test_a_part_under_the_name_of_another_does_not_count(toy, tmp_path):
     rg.reproduce("toy", out=tmp_path)
-    one, other = (parts.path_of(tmp_path, toy, {"seed": s, "quick": False}) for s in (0, 2))
+    one, other = (parts.path_of(tmp_path, toy.measurement, {"seed": s, "quick": False}) for s in (0, 2))
     other.write_text(one.read_text())
-    part, note = parts.read_part(tmp_path, toy, {"seed": 2, "quick": False})
+    part, note = parts.read_part(tmp_path, toy.measurement, {"seed": 2, "quick": False})
     assert part is None
     assert "other settings" in note
 
@@ -160,14 +160,18 @@ def test_the_key_holds_all_that_the_values_depend_on(toy):
     other = Experiment(**{**{f: getattr(toy, f) for f in toy.__dataclass_fields__}, "edition": 2})
     shared = Experiment(**{**{f: getattr(toy, f) for f in toy.__dataclass_fields__}, "name": "b", "measures": "toy"})
     settings = {"seed": 0, "quick": True}
-    keys = {parts.key_of(toy, settings), parts.key_of(other, settings), parts.key_of(toy, {**settings, "seed": 1})}
+    keys = {
+        parts.key_of(toy.measurement, settings),
+        parts.key_of(other.measurement, settings),
+        parts.key_of(toy.measurement, {**settings, "seed": 1}),
+    }
     assert len(keys) == 3
-    assert parts.key_of(shared, settings) == parts.key_of(toy, dict(reversed(settings.items())))
+    assert parts.key_of(shared.measurement, settings) == parts.key_of(toy.measurement, dict(reversed(settings.items())))
 
 
 def test_numbers_that_are_none_are_stored(toy, tmp_path):
     rg.reproduce("toy", out=tmp_path)
-    part, _ = parts.read_part(tmp_path, toy, {"seed": 0, "quick": False})
+    part, _ = parts.read_part(tmp_path, toy.measurement, {"seed": 0, "quick": False})
     assert math.isnan(part.estimate("infinite").value)
 
 
@@ -227,16 +231,16 @@ def test_the_page_of_the_docs_is_that_of_its_parts():
     assert {outcome.experiment.name for outcome in every} == EXPERIMENTS.keys()
     assert sum(1 for _ in (docs / "reproduce").rglob("*.json")) == sum(
         len(
-            {parts.key_of(one, settings) for quick in (True, False) for settings in one.parts(0, quick)}
+            {parts.key_of(one.measurement, settings) for quick in (True, False) for settings in one.parts(0, quick)}
             & stored(docs, one)
         )
-        for one in {one.folder: one for one in EXPERIMENTS.values()}.values()
+        for one in {one.measurement: one for one in EXPERIMENTS.values()}.values()
     )
 
 
 def stored(docs, one):
     """Return the names of the parts of an experiment that are kept with the docs."""
-    return {path.stem for path in (docs / "reproduce" / one.folder).iterdir()}
+    return {path.stem for path in (docs / "reproduce" / one.measurement.name).iterdir()}
 
 
 def test_what_was_not_run_in_full_is_said(toy, tmp_path):
@@ -268,7 +272,7 @@ def test_the_table_of_experiments():
     lines = reproduction.listed().splitlines()
     assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
     assert "quick" in lines[0]
-    shared = {one.folder: one.seconds[0] for one in EXPERIMENTS.values()}
+    shared = {one.measurement: one.seconds[0] for one in EXPERIMENTS.values()}
     assert sum(shared.values()) < QUICK_LIMIT
 
 
@@ -277,7 +281,7 @@ def test_settings_are_plain_and_differ(name):
     one = EXPERIMENTS[name]
     for quick in (True, False):
         every = one.parts(3, quick)
-        assert len({parts.key_of(one, settings) for settings in every}) == len(every)
+        assert len({parts.key_of(one.measurement, settings) for settings in every}) == len(every)
         assert json.loads(json.dumps(every)) == [dict(settings) for settings in every]
     assert one.claim.endswith(".")
     assert one.rule.endswith(".")

@@ -52,12 +52,7 @@ def judge(
     """
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
 
-    @functools.cache
-    def reference(block: int) -> Rows:
-        """Return the rows of the majority rule on the same configurations that criteria look at."""
-        beside = [i.name for i in INSTRUMENTS.values() if any(c.about == "majority" for c in i.criteria)]
-        return measure_map(ensemble, "majority", Majority(block), seed, beside)
-
+    reference = reference_on(ensemble, seed)
     entries = {
         name: judge_map(ensemble, name, given, seed, reference, progress)
         for name, given in one_by_one(ensemble, maps).items()
@@ -77,6 +72,17 @@ def judge(
     return Report(origin, entries)
 
 
+def reference_on(ensemble: Ensemble, seed: int) -> Callable[[int], Rows]:
+    """Return the function block → the rows of the majority rule on these configurations that criteria look at."""
+
+    @functools.cache
+    def reference(block: int) -> Rows:
+        beside = [i.name for i in INSTRUMENTS.values() if any(c.about == "majority" for c in i.criteria)]
+        return measure_map(ensemble, "majority", Majority(block), seed, beside)
+
+    return reference
+
+
 def one_by_one(ensemble: Ensemble, maps: Mapping[str, object]) -> dict[str, object]:
     """Return the maps by name, one whose h has channels as one map for each: mine[0], mine[1], …."""
     found: dict[str, object] = {}
@@ -93,10 +99,11 @@ def judge_map(
     seed: int,
     reference: Callable[[int], Rows],
     progress: Progress | None,
+    rows_measured: Collection[str] = tuple(INSTRUMENTS),
 ) -> MapReport:
-    """Run the battery on one map, apply the criteria and state the verdict."""
+    """Run the battery, or some of its rows, on one map, apply the criteria and state the verdict."""
     subject = prepare(ensemble, as_maps(given, name), given, name, seed, progress)
-    found = measured(subject, INSTRUMENTS, progress)
+    found = measured(subject, rows_measured, progress)
     arrays = {row: dict(more) for row, (_, more) in found.items() if more}
     rows, verdict = judged({row: diagnostic for row, (diagnostic, _) in found.items()}, subject, reference)
     led = Fate(None, verdict.reason) if verdict.name == NOT_JUDGED else fate(rows, LOCALITY)

@@ -1,6 +1,6 @@
 """What does `rgstep reproduce` do? Measures what is missing of the parts of experiments, concludes, and writes it up.
 
-    out/NAME/HASH.json       a part (`experiments.parts`)
+    out/NAME/HASH.json       a part (`parts`)
     out/claims.json, .md     what all experiments say whose parts are complete, as plain values and as a page
     out/NAME.html            the page of one experiment
 
@@ -22,9 +22,9 @@ import jinja2
 from rgstep.arguments import FLAG, PATH, PROGRESS, SEED, InputError, checked, read_text, unknown_name
 from rgstep.estimates import Estimate
 from rgstep.experiments import EXPERIMENTS
-from rgstep.experiments.base import Conclusion, Experiment, Part, Row, plain_numbers
-from rgstep.experiments.parts import read_part, write_part
+from rgstep.experiments.base import Conclusion, Experiment, Row
 from rgstep.files import check_folder, file_name, replacing
+from rgstep.parts import Measurement, Part, plain_numbers, read_part, write_part
 from rgstep.progress import renamed
 from rgstep.types import Progress
 
@@ -151,11 +151,11 @@ def one_by_one(
     name: str, out: Path, *, quick: bool, seed: int, force: bool, progress: Progress | None
 ) -> Iterator[Outcome]:
     """Yield the outcome of one experiment after the other, its pages written."""
-    measured: set[str] = set()  # in this run: experiments that share parts measure them once
+    measured: set[Measurement] = set()  # in this run: experiments that share parts measure them once
     for one in EXPERIMENTS.values() if name == EVERY else [EXPERIMENTS[name]]:
-        again = force and one.folder not in measured
+        again = force and one.measurement not in measured
         outcome = run(one, out, quick=quick, seed=seed, force=again, progress=progress)
-        measured.add(one.folder)
+        measured.add(one.measurement)
         write_pages(out, seed, outcome)
         yield outcome
 
@@ -169,7 +169,7 @@ def run(
     for number, settings in enumerate(every):
         if progress:
             progress(one.name, number, len(every))
-        part, note = (None, "") if force else read_part(out, one, settings)
+        part, note = (None, "") if force else read_part(out, one.measurement, settings)
         if note:
             notes.append(f"{note}; measured again")
         reused += part is not None
@@ -185,7 +185,7 @@ def measured_now(one: Experiment, out: Path, settings: Mapping[str, Any], progre
     clock = time.perf_counter()
     values = json.loads(json.dumps(one.measure(settings, progress), allow_nan=False))
     part = Part(dict(settings), values, round(time.perf_counter() - clock, 1))
-    write_part(out, one, part)
+    write_part(out, one.measurement, part)
     return part
 
 
@@ -202,7 +202,7 @@ def from_stored(out: Path, seed: int = 0) -> list[Outcome]:
     outcomes = []
     for one in EXPERIMENTS.values():
         for quick in (False, True):
-            read = [read_part(out, one, settings)[0] for settings in one.parts(seed, quick)]
+            read = [read_part(out, one.measurement, settings)[0] for settings in one.parts(seed, quick)]
             parts = [part for part in read if part is not None]
             if parts and len(parts) == len(read):
                 outcomes.append(concluded(one, parts, quick, seed, len(parts)))

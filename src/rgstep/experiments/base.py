@@ -11,7 +11,6 @@ another answer is told apart by the same numbers.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import stats
@@ -20,6 +19,7 @@ from rgstep.ensemble import Ensemble, Level
 from rgstep.estimates import Estimate, scalar
 from rgstep.instruments.base import draw
 from rgstep.ising import CRITICAL_TEMPERATURE
+from rgstep.parts import Measurement, Part, Settings, Values
 from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress
@@ -29,23 +29,6 @@ AGREES = 3.0  # standard errors of both numbers, up to which two agree
 DIFFERS = 4.0  # and from which on they differ; between them nothing is decided
 CHANCE = float(stats.norm.sf(AGREES))
 BY_CHANCE = 1e-4  # that a control must not be as near by
-
-Settings: TypeAlias = Mapping[str, Any]  # plain values, which name a part
-Values: TypeAlias = Mapping[str, Any]  # plain values, measured
-
-
-@dataclass(frozen=True)
-class Part:
-    """What was measured with some settings, and how many seconds it took."""
-
-    settings: Settings
-    values: Values
-    seconds: float
-
-    def estimate(self, name: str) -> Estimate:
-        """Return a value that was stored by `stored`."""
-        value, error = (np.array(x, dtype=float) for x in self.values[name])  # None becomes NaN
-        return Estimate(scalar(value), scalar(error))
 
 
 @dataclass(frozen=True)
@@ -115,21 +98,9 @@ class Experiment:
     edition: int = 1
 
     @property
-    def folder(self) -> str:
-        """The name that its parts are stored under."""
-        return self.measures or self.name
-
-
-def stored(estimate: Estimate) -> list[Any]:
-    """Return an estimate as plain values, [value, error]; what is not finite as None."""
-    return [plain_numbers(estimate.value), plain_numbers(estimate.error)]
-
-
-def plain_numbers(value: float | np.ndarray) -> Any:
-    """Return numbers as JSON has them."""
-    if np.ndim(value):
-        return [plain_numbers(one) for one in np.asarray(value)]
-    return float(value) if math.isfinite(value) else None
+    def measurement(self) -> Measurement:
+        """What its parts are stored as."""
+        return Measurement(self.measures or self.name, self.edition)
 
 
 def apart(x: Estimate, y: Estimate) -> float:

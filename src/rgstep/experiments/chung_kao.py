@@ -23,22 +23,19 @@ from rgstep.experiments.base import (
     UNDECIDED,
     Conclusion,
     Experiment,
-    Part,
     Row,
-    Settings,
-    Values,
     agreement,
     all_of,
     apart,
     averaged,
     critical,
     over_seeds,
-    stored,
 )
 from rgstep.ising import Ising
 from rgstep.learned import train_kernel
 from rgstep.nets.batches import Data
 from rgstep.nets.kernel import SharedKernel, compactness
+from rgstep.parts import Part, Settings, Values, stored
 from rgstep.results import RG_STEP
 from rgstep.samplers.sample import sample
 from rgstep.types import CoarseGraining, Progress

@@ -24,23 +24,20 @@ from rgstep.experiments.base import (
     UNDECIDED,
     Conclusion,
     Experiment,
-    Part,
     Row,
-    Settings,
-    Values,
     agreement,
     all_of,
     apart,
     critical,
     few_counted_as_few,
     over_seeds,
-    stored,
 )
 from rgstep.experiments.networks import FRESH, MEASURED_SEED, PUBLISHED, SAME_SIZE, SEPARATED, SOURCE
 from rgstep.flows import Flow, flow
 from rgstep.ising import CRITICAL_TEMPERATURE, Ising
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
+from rgstep.parts import Part, Settings, Values, stored
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.temperatures import UNLIKELY, consistency, finite, peak_temperature, table, thermometers

@@ -14,10 +14,7 @@ from rgstep.experiments.base import (
     DIFFERS,
     Conclusion,
     Experiment,
-    Part,
     Row,
-    Settings,
-    Values,
     against_control,
     agreement,
     apart,
@@ -25,9 +22,9 @@ from rgstep.experiments.base import (
     chi_squared,
     critical,
     iterated,
-    stored,
 )
 from rgstep.instruments.mcrg import exponent
+from rgstep.parts import Part, Settings, Values, stored
 from rgstep.types import CoarseGraining, Progress
 
 PUBLISHED = {16: (1.95090, 1.99194, 2.02369), 32: (1.95184, 1.99665, 1.99435, 2.02591)}  # λ of step 0, 1, …

@@ -23,19 +23,16 @@ from rgstep.experiments.base import (
     UNDECIDED,
     Conclusion,
     Experiment,
-    Part,
     Row,
-    Settings,
-    Values,
     apart,
     critical,
     few_counted_as_few,
     over_seeds,
-    stored,
 )
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.rbm import untrained_rbm
 from rgstep.nets.training import train_rbm
+from rgstep.parts import Part, Settings, Values, stored
 from rgstep.report import Report
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
 from rgstep.samplers.sample import sample

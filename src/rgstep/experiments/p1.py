@@ -26,19 +26,16 @@ from rgstep.experiments.base import (
     UNDECIDED,
     Conclusion,
     Experiment,
-    Part,
     Row,
-    Settings,
-    Values,
     agreement,
     all_of,
     apart,
     averaged,
     critical,
-    stored,
 )
 from rgstep.lattice import block_sums
 from rgstep.nets.rbm import untrained_rbm
+from rgstep.parts import Part, Settings, Values, stored
 from rgstep.types import CoarseGraining, Progress
 
 OF_AVERAGE = (1 + math.sqrt(2)) / 4 + 1 / (2 * math.pi)

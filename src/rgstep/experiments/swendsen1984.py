@@ -18,17 +18,14 @@ from rgstep.experiments.base import (
     UNDECIDED,
     Conclusion,
     Experiment,
-    Part,
     Row,
-    Settings,
-    Values,
     averaged,
     chi_squared,
     critical,
     iterated,
-    stored,
 )
 from rgstep.instruments.hamiltonian import KINDS, couplings
+from rgstep.parts import Part, Settings, Values, stored
 from rgstep.types import CoarseGraining, Progress
 
 ORDER = ("nn", "nnn", "20", "plaquette", "sublattice", "21", "22")  # of the published table

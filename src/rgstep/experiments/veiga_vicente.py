@@ -28,21 +28,18 @@ from rgstep.experiments.base import (
     UNDECIDED,
     Conclusion,
     Experiment,
-    Part,
     Row,
-    Settings,
-    Values,
     agreement,
     all_of,
     apart,
     averaged,
     over_seeds,
-    stored,
 )
 from rgstep.flows import Flow, flow
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
+from rgstep.parts import Part, Settings, Values, stored
 from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.temperatures import SYMBOLS, Temperatures, thermometers

@@ -14,21 +14,18 @@ from rgstep.experiments.base import (
     DIFFERS,
     Conclusion,
     Experiment,
-    Part,
     Row,
-    Settings,
-    Values,
     against_control,
     agreement,
     apart,
     averaged,
     critical,
     iterated,
-    stored,
 )
 from rgstep.instruments.tangent import TANGENT, of_sums
 from rgstep.ising import OPERATORS, Sector
 from rgstep.operators import sums
+from rgstep.parts import Part, Settings, Values, stored
 from rgstep.types import Progress
 
 PUBLISHED: dict[Sector, dict[str, Estimate]] = {
