@@ -61,8 +61,8 @@ HOUSE = {
     ),
     8: ("report", "claims", "fate", "battery", "store", "temperatures", "flows"),
     9: (
+        *("studies.plan", "studies.measure", "studies.engines", "studies.run", "studies.collect", "studies"),
         *("page", "jobs", "commands"),
-        *("studies.plan", "studies.measure", "studies.run", "studies"),
         "experiments.base",
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
         *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),

@@ -44,7 +44,7 @@ def toy(monkeypatch):
         if settings["seed"] == toy.stop:
             raise KeyboardInterrupt
         calls.append(settings["seed"])
-        return {"x": [float(settings["seed"]), 0.1], "infinite": base.stored(Estimate(math.inf, math.nan))}
+        return {"x": [float(settings["seed"]), 0.1], "infinite": parts.stored(Estimate(math.inf, math.nan))}
 
     def conclude(found):
         ours = base.averaged([part.estimate("x") for part in found])
@@ -334,8 +334,8 @@ def swendsen_part(level_of_majority, noise=0.0):
         published, errors, unit = swendsen1984.PUBLISHED[level_of_majority(n)]
         order = [swendsen1984.ORDER.index(kind) for kind in swendsen1984.KINDS]
         ours = np.array(published)[order] + noise * np.array(errors)[order] * unit
-        values[f"majority[{n}]"] = base.stored(Estimate(ours, np.full(7, 1e-4)))
-        values[f"decimation[{n}]"] = base.stored(Estimate(np.zeros(7), np.full(7, 1e-4)))
+        values[f"majority[{n}]"] = parts.stored(Estimate(ours, np.full(7, 1e-4)))
+        values[f"decimation[{n}]"] = parts.stored(Estimate(np.zeros(7), np.full(7, 1e-4)))
         values |= {f"{rule}_truncation[{n}]": [[0.0] * 6, [0.0] * 6] for rule in swendsen1984.RULES}
     return part({"samples": 1000}, values)
 
@@ -418,8 +418,8 @@ def chung_part(kind, seed, y_t=1.0, y_h=1.875, compact=0.97, verdict="RG step"):
     values = {} if kind == "majority" else {"compact": compact, "weights": np.ones((8, 8)).tolist()}
     if kind != "permuted":
         jitter = 1e-4 * seed
-        values |= {f"y_t[{n}]": base.stored(Estimate(y_t + jitter - (n != 1), 0.005)) for n in range(3)}
-        values |= {f"y_h[{n}]": base.stored(Estimate(y_h + jitter - (n != 1), 0.001)) for n in range(3)}
+        values |= {f"y_t[{n}]": parts.stored(Estimate(y_t + jitter - (n != 1), 0.005)) for n in range(3)}
+        values |= {f"y_h[{n}]": parts.stored(Estimate(y_h + jitter - (n != 1), 0.001)) for n in range(3)}
         values |= {"verdict": verdict, "reason": ""}
     return part(settings, values)
 

@@ -39,6 +39,9 @@ from .stack import Stack as Stack
 from .stack import train_stack as train_stack
 from .store import load as load
 from .store import save as save
+from .studies.collect import collect_study as collect_study
+from .studies.run import run_study as run_study
+from .studies.run import study_status as study_status
 from .temperatures import Temperatures as Temperatures
 from .temperatures import thermometers as thermometers
 from .types import CoarseGraining as CoarseGraining

@@ -438,6 +438,35 @@ def reproduce(
 
 
 @verb
+def study(
+    action: Annotated[str, typer.Argument(metavar="run|status|collect", help="What to do.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE.toml|FOLDER", help="The study's file, or its folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the study; by default runs/studies/ and the name of its file.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; as many as cores by default.")] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS|local", help="Run on the workers of a scheduler of Dask distributed.")
+    ] = None,
+    seed: Unused = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a grid of trainings and judgements from a file, say how far it is, or collect what it found.
+
+    A run that is killed goes on where it was; tasks that failed are named and tried again by the next run.
+    """
+    with loading(quiet) as progress:
+        from rgstep.commands import do_study
+
+        found = do_study(action, path, out, workers=workers, dask=dask, progress=progress)
+    if as_json:
+        print_json(found.plain)
+    elif not quiet:
+        typer.echo(found.words)
+
+
+@verb
 def info(seed: Unused = 0, as_json: Json = False, quiet: Quiet = False) -> None:
     """Print versions, the built-in maps and presets."""
     from rgstep.commands import environment

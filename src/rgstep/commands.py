@@ -4,6 +4,7 @@ Everything that can be wrong with a request is said before the work starts; resu
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,11 @@ from rgstep.store import (
     save_rbm,
     save_stack,
 )
+from rgstep.studies.collect import collect_study, write_collected
+from rgstep.studies.run import run_study, study_status
 from rgstep.types import Progress
 
+STUDIES = Path("runs/studies")
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
 TABLE, CONFIGURATION_FILES = ".csv", (".npz", ".npy")  # that a folder is searched for
 
@@ -363,6 +367,49 @@ def flow_of_file(
             raise unknown_name(kind_of_name, start, STARTS)
         starts = [load_configurations(start, temperature)]
     return Flows([flow(coarse, one, kind=kind, seed=seed, progress=progress, **how) for one in starts])
+
+
+@dataclass(frozen=True)
+class OfStudy:
+    """What a command on a study prints, as plain values and in words."""
+
+    plain: Mapping[str, Any]
+    words: str
+
+
+def do_study(
+    action: str,
+    path: Path,
+    out: Path | None = None,
+    *,
+    workers: int | None = None,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> OfStudy:
+    """Run a study, say how far it is, or collect it.
+
+    Args:
+        action: "run", "status" or "collect".
+        path: the study's TOML file; for the last two its folder will do.
+        out: its folder, by default `runs/studies/` and the name of the file.
+        workers: processes.
+        dask: the address of a scheduler, or "local".
+        progress: called as the work goes on.
+    """
+    if action not in ("run", "status", "collect"):
+        kind = "action"
+        raise unknown_name(kind, action, ("run", "status", "collect"))
+    folder = out or (STUDIES / path.stem if path.suffix == ".toml" else path)
+    if action == "run":
+        status = run_study(path, folder, workers=workers, dask=dask, progress=progress)
+        return OfStudy(status.plain, f"{status}\nnext: rgstep study collect {folder}")
+    if action == "status":
+        status = study_status(folder)
+        return OfStudy(status.plain, str(status))
+    found = collect_study(folder)
+    files = [str(file) for file in write_collected(found, folder / "collected")]
+    words = [str(found), *(f"file: {file}" for file in files)]
+    return OfStudy({"tasks": len(found.parts), "notes": list(found.notes), "files": files}, "\n".join(words))
 
 
 def check_file(path: Path, force: bool) -> None:

@@ -152,10 +152,11 @@ def plan_of(found: Mapping[str, Any]) -> Plan:
     title = read_text("title", found.get("title"))
     fixed, grid = table(found, "fixed"), table(found, "grid")
     for name, values in grid.items():
+        axis = f"grid.{name}"
         if not isinstance(values, list) or not values:
-            raise broken(f"grid.{name}", values, "must be a list of at least one value")
+            raise broken(axis, values, "must be a list of at least one value")
         if len({canonical(one) for one in values}) < len(values):
-            raise broken(f"grid.{name}", values, "must be different values")
+            raise broken(axis, values, "must be different values")
         if name in fixed:
             message = f"{name} is both fixed and an axis of the grid: leave one out"
             raise InputError(message)
@@ -167,7 +168,7 @@ def plan_of(found: Mapping[str, Any]) -> Plan:
         raise InputError(message)
     plan = Plan(title, fixed, grid, tuple(read_shown("show", found.get("show", []))))
     if len({key_of(TASK, one) for one in plan.tasks}) < len(plan.tasks):
-        message = "two combinations of the grid are the same task: an axis has the same value twice, or default and None"
+        message = "two combinations of the grid are the same task: an axis has one value twice, written in two ways"
         raise InputError(message)
     return plan
 

@@ -16,21 +16,20 @@ import json
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from rgstep.arguments import PATH, PROGRESS, InputError, checked, first_line, instance, optional, whole
+from rgstep.arguments import PATH, PROGRESS, InputError, checked, first_line, instance, optional, read_text, whole
 from rgstep.files import check_folder, replacing
-from rgstep.parts import Part, Settings, key_of, path_of, read_part, write_part
+from rgstep.parts import Part, Settings, key_of, read_part, write_part
 from rgstep.studies import measure
+from rgstep.studies.engines import Start, engine
 from rgstep.studies.plan import TASK, Plan, chains, plan_of, read_plan
 from rgstep.types import Progress
 
@@ -38,10 +37,16 @@ FORMAT = 1
 STUDY, LOCK = "study.json", ".lock"
 FAILED, RUNNING = "failed", "running"
 TRIES = 3  # of what ends otherwise than in bad input
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-ONE_THREAD_OF_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 EXECUTOR = instance(Executor, "give an executor of concurrent.futures, or leave it out for processes of this machine")
 Chain = list[dict[str, Any]]
+
+
+def read_plan_or_path(name: str, value: object) -> object:
+    """Check a study, or the name of its file."""
+    return value if isinstance(value, Plan) else PATH(name, value)
+
+
+PLAN = read_plan_or_path
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,11 @@ class Status:
     seconds: float = 0.0
     left: float | None = None
     notes: Sequence[str] = ()
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {**vars(self), "running": list(map(dict, self.running)), "notes": list(self.notes)}
 
     def __str__(self) -> str:
         """Return it in a few lines."""
@@ -172,8 +182,8 @@ def only_run(folder: Path) -> Iterator[None]:
         except OSError as error:
             file.seek(0)
             message = (
-                f"folder {str(folder)!r} is in use by another run ({file.read().strip() or 'unknown'}): wait for it, or "
-                f"stop it; 'rgstep study status' shows how far it is"
+                f"folder {str(folder)!r} is in use by another run ({file.read().strip() or 'unknown'}): wait for it, "
+                "or stop it; 'rgstep study status' shows how far it is"
             )
             raise InputError(message) from error
         file.truncate(0)
@@ -229,13 +239,21 @@ def do_chain(folder: Path, chain: Chain) -> list[str]:
 # --- the run
 
 
-@checked(plan=lambda name, value: value, out=PATH, workers=optional(whole(1, 1024)), executor=optional(EXECUTOR))
+@checked(
+    plan=PLAN,
+    out=PATH,
+    workers=optional(whole(1, 1024)),
+    executor=optional(EXECUTOR),
+    dask=optional(read_text),
+    progress=PROGRESS,
+)
 def run_study(
     plan: Plan | str | Path,
     out: str | Path,
     *,
     workers: int | None = None,
     executor: Executor | None = None,
+    dask: str | None = None,
     progress: Progress | None = None,
 ) -> Status:
     """Do all tasks of a study that are not done, and return how it stands.
@@ -246,12 +264,14 @@ def run_study(
         plan: a study, or its TOML file.
         out: the folder of its results; a study whose grid has grown goes on in the same one.
         workers: processes, as many as cores by default; each uses one thread.
-        executor: an executor of `concurrent.futures` in place of processes of this machine, such as
-            `dask.distributed.Client(…).get_executor()`; its workers must see the folder.
+        executor: an executor of `concurrent.futures` in place of processes of this machine; its workers must see the
+            folder.
+        dask: the address of a running scheduler of Dask, or "local" for one that is started here.
         progress: called as tasks are done.
 
     Raises:
-        InputError: for a bad file, a folder of another study, or one that another run uses.
+        InputError: for a bad file, a folder of another study, or one that another run uses, or a scheduler that does
+            not answer or is lost.
     """
     study = plan if isinstance(plan, Plan) else read_plan(plan)
     folder = Path(out).absolute()
@@ -260,121 +280,85 @@ def run_study(
         shutil.rmtree(folder / RUNNING, ignore_errors=True)  # of runs that were killed
         left = [one for one in study.tasks if read_part(folder, TASK, one)[0] is None]
         if left:
-            with one_thread_each(), engine(executor, workers or os.cpu_count() or 1) as start:
+            with engine(executor, dask, workers or os.cpu_count() or 1) as start:
                 Run(folder, study, start, progress).go(left)
     return study_status(folder)
 
 
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let processes that are started meanwhile use one thread each: n workers on n cores, and the same bits anywhere."""
-    wanted = {**dict.fromkeys(ONE_THREAD, "1"), "XLA_FLAGS": ONE_THREAD_OF_XLA}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def engine(given: Executor | None, workers: int) -> Iterator[Callable[[], Executor]]:
-    """Yield what gives the executor, a new one after the old one broke; processes end with the run, a given one does not."""
-    started: list[ProcessPoolExecutor] = []
-
-    def start() -> Executor:
-        if given is not None:
-            return given
-        started.append(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
-        return started[-1]
-
-    try:
-        yield start
-    finally:
-        for pool in started:
-            pool.shutdown(wait=sys.exc_info()[0] is None, cancel_futures=True)
-
-
 class Run:
-    """One run: chains of tasks are given to an executor, those that fail again, up to `TRIES` times."""
+    """One run: jobs are given to an executor, those that fail again, up to `TRIES` times."""
 
-    def __init__(
-        self, folder: Path, study: Plan, start: Callable[[], Executor], progress: Progress | None
-    ) -> None:
+    def __init__(self, folder: Path, study: Plan, start: Start, progress: Progress | None) -> None:
         """Begin with nothing submitted."""
         self.folder, self.study, self.start, self.progress = folder, study, start, progress
         self.executor = start()
-        self.waiting: dict[Future[Any], Callable[[], Future[Any]]] = {}
-        self.tries: dict[str, int] = {}
-        self.done = 0
 
     def go(self, left: Sequence[dict[str, Any]]) -> None:
         """Sample what tasks read, then do the tasks."""
-        total = len(self.study.tasks)
-        self.done = total - len(left)
         inputs = {key_of(measure.INPUT, given): given for one in left for given in measure.inputs_of(one)}
         missing = [given for given in inputs.values() if not measure.path_of_input(self.folder, given).exists()]
-        self.all_of(measure.make_input, missing, lambda count: self.tell("configurations", count, len(missing)))
-        todo = chains(left)
-        self.tell("tasks", self.done, total)
-        self.all_of(do_chain, todo, lambda _: self.tell("tasks", self.count_done(), total), on_failure=self.note_failure)
+        for ended, _ in enumerate(self.results(measure.make_input, missing), start=1):
+            self.tell("configurations", ended, len(missing))
+        total, done = len(self.study.tasks), len(self.study.tasks) - len(left)
+        self.tell("tasks", done, total)
+        for chain, error in self.results(do_chain, chains(left)):
+            if error is not None:
+                self.note_failure(chain, error)
+            done += len(chain)
+            self.tell("tasks", done, total)
 
     def tell(self, stage: str, done: int, total: int) -> None:
         """Report progress."""
-        if self.progress and total:
+        if self.progress:
             self.progress(stage, done, total)
 
-    def count_done(self) -> int:
-        """Return how many tasks of the study have a file."""
-        return sum(path_of(self.folder, TASK, one).exists() for one in self.study.tasks)
-
-    def all_of(
-        self,
-        work: Callable[[Path, Any], Any],
-        jobs: Sequence[Any],
-        tell: Callable[[int], None],
-        on_failure: Callable[[Any, BaseException], None] | None = None,
-    ) -> None:
-        """Do all jobs; one that ends in bad input is not tried again, another up to `TRIES` times.
+    def results(
+        self, work: Callable[[Path, Any], Any], jobs: Sequence[Any]
+    ) -> Iterator[tuple[Any, BaseException | None]]:
+        """Do all jobs and yield each as it ends, with what its last try raised; bad input is not tried again.
 
         Raises:
-            BaseException: what the last try of a job raised, where `on_failure` does not take it.
+            InputError: if the executor takes no more jobs.
         """
         tries = [0] * len(jobs)
-        waiting = {self.executor.submit(work, self.folder, job): n for n, job in enumerate(jobs)}
-        ended = 0
+        waiting = {self.submit(work, job): n for n, job in enumerate(jobs)}
         while waiting:
             ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            again = []
+            failed = []
             for future in ready:
-                n = waiting.pop(future)
-                error = future.exception()
+                n, error = waiting.pop(future), error_of(future)
                 tries[n] += 1
-                if error is None:
-                    ended += 1
-                elif isinstance(error, InputError) or tries[n] >= TRIES:
-                    if on_failure is None:
-                        raise error
-                    on_failure(jobs[n], error)
+                if error is None or isinstance(error, InputError) or tries[n] >= TRIES:
+                    yield jobs[n], error
                 else:
-                    again.append((n, error))
-            if any(isinstance(error, BrokenProcessPool) for _, error in again):
+                    failed.append((n, error))
+            if any(isinstance(error, BrokenProcessPool) for _, error in failed):
                 self.executor = self.start()
-            for n, _ in again:
-                waiting[self.executor.submit(work, self.folder, jobs[n])] = n
-            tell(ended)
+            waiting |= {self.submit(work, jobs[n]): n for n, _ in failed}
+
+    def submit(self, work: Callable[[Path, Any], Any], job: Any) -> Future[Any]:
+        """Give a job to the executor."""
+        try:
+            return self.executor.submit(work, self.folder, job)
+        except Exception as error:  # of any engine
+            message = f"the workers are lost ({first_line(error)}): run the study again, tasks that are done count"
+            raise InputError(message) from error
 
     def note_failure(self, chain: Chain, error: BaseException) -> None:
         """Write why the tasks of a chain that are not done failed."""
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {first_line(error)}"
         for settings in chain:
             if read_part(self.folder, TASK, settings)[0] is None:
-                reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {first_line(error)}"
                 path = self.folder / FAILED / f"{key_of(TASK, settings)}.json"
                 write_json(path, {"settings": dict(settings), "reason": reason})
+
+
+def error_of(future: Future[Any]) -> BaseException | None:
+    """Return what a job raised, its cancellation too."""
+    try:
+        return future.exception()
+    except CancelledError as error:
+        return error
 
 
 @checked(out=PATH)
