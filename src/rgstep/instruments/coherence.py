@@ -32,7 +32,7 @@ import numpy as np
 from rgstep.drawing import Plate, aside, legend_above, look, sheet, text
 from rgstep.ensemble import Source, pieces, read
 from rgstep.estimates import Groups, estimated
-from rgstep.instruments.base import Instrument, Row, Subject
+from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 from rgstep.types import Samples
 
@@ -126,21 +126,32 @@ def numbers(rho2: np.ndarray, noise: np.ndarray, units: int) -> dict[str, np.nda
     return found
 
 
-def measure(subject: Subject) -> Row:
-    """Return coherence and noise of the first map's h at k = 0 and at 2π/l; by centres where units fill no lattice."""
-    h, gauge = subject.placed, subject.gauge
+def of_step(step: Step) -> tuple[dict[str, Quantity], np.ndarray]:
+    """Return the numbers of one map's h and the level it reads, and ν of all sets, `(set, wave)`.
+
+    At k = 0 and at 2π/l; by centres where units fill no lattice.
+    """
+    h, gauge = step.placed, step.gauge
     units = len(gauge.sign)
     if h is not None:
         waves = coefficients(h.shape[1])
     else:
-        h, waves = subject.hidden, coefficients_at(gauge.centre, gauge.size) * gauge.sign[:, None]
-    rho2, power = shares(second_moments(subject.ensemble, h, waves), len(WAVES))
+        h, waves = step.hidden, coefficients_at(gauge.centre, gauge.size) * gauge.sign[:, None]
+    rho2, power = shares(second_moments(step.source, h, waves), len(WAVES))
     noise = noise_of(rho2, power, units)
     sets = numbers(rho2, noise, units)
-    quantities = {name: Quantity(estimated(values)) for name, values in sets.items() if np.isfinite(values).all()}
+    found = {name: Quantity(estimated(values)) for name, values in sets.items() if np.isfinite(values).all()}
+    return found, noise
+
+
+def measure(subject: Subject) -> Row:
+    """Return coherence and noise of each map's h; the arrays are those of the first."""
+    quantities, noise = of_step(subject.first)
+    quantities |= by_step(subject.steps[1:], lambda step: of_step(step)[0])
     says = "coherence of h as drawn with its own v; noise ν in units of v's field, white for a local map"
     if subject.placed is None:
         says += "; the units fill no square lattice, and their waves are taken at the centres of what they look at"
+    says = "; ".join([says, *subject.not_read])
     spectrum = estimated(np.where(np.isfinite(noise), noise, 0.0))
     arrays = {"noise": np.asarray(spectrum.value), "noise_error": np.asarray(spectrum.error)}
     return Diagnostic(None, says, quantities), arrays
@@ -173,7 +184,7 @@ INSTRUMENT = Instrument(
         "turned or exchanged as a whole. It does not see where single units sit, nor where iteration leads."
     ),
     measure=measure,
-    by_place=lambda subject: measure(subject)[0].estimates,
+    by_place=lambda subject: of_step(subject.first)[0],
     headline={"omega_1": "ω₁"},
     legend=(
         "ω₁: what h lacks of the longest wave of its own v, times l^(7/4); that of a local map does not depend on the "
