@@ -333,6 +333,12 @@ class Subject:
         return take_step(level, self.maps[number - 1], self.rng(purpose, number), named, number=number)
 
     @property
+    def sides(self) -> tuple[float, ...]:
+        """The sides of the levels of a sequence of maps, that of the spins first; empty for one map."""
+        made = tuple(step.moments.size / step.ratio for step in self.steps)
+        return (float(self.system.size), *made) if len(self.maps) > 1 else ()
+
+    @property
     def not_read(self) -> Iterator[str]:
         """Yield why maps of a sequence have no step, in a clause."""
         if (number := len(self.steps) + 1) > len(self.maps):

@@ -40,6 +40,7 @@ WAVES = ((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))  # in units of 2π/l: along th
 EXPONENT = 7 / 4  # ⟨|v_k|²⟩ at k ~ 1/l grows as l^(2 − 2Δ_σ)
 LEAST_NOISE = 0.02  # ν below which it does not matter; the majority rule of 2×2 blocks has 0.105
 ROUNDING = 1e-10  # of ρ²
+REDDEST_OF_4 = 3.0  # ν(2π/l)/ν(0) of 4×4 units: what is above 1 goes as (range/l)², four times that of 8×8
 CAPTION = (
     "The noise ν(k) that each map adds to the field of its own configurations, at k = 0, at 2π/l along rows and "
     "columns and on the diagonals; bars: one standard error. A local map gives a level line. A part of h that is not "
@@ -176,6 +177,8 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         yield Plate("coherence", CAPTION, figure)
 
 
+FOLLOWS = Criterion("rho_0", 0.5, math.inf)
+WHITE = tuple(Criterion(f"noise_ratio_{way}", 0.7, 1.5, side=16) for way in ("rows", "columns"))  # side of v
 INSTRUMENT = Instrument(
     name="coherence",
     question=(
@@ -191,9 +194,11 @@ INSTRUMENT = Instrument(
         "lattice"
     ),
     criteria=(
-        Criterion("rho_0", 0.5, math.inf),
-        Criterion("noise_ratio_rows", 0.7, 1.5, side=16),
-        Criterion("noise_ratio_columns", 0.7, 1.5, side=16),
+        FOLLOWS,
+        *WHITE,
+        FOLLOWS.of_maps(),
+        *(criterion.of_maps(side=8) for criterion in WHITE),
+        *(criterion.of_maps(side=4, high=REDDEST_OF_4) for criterion in WHITE),
     ),
     decides="locality",
     figures=figures,

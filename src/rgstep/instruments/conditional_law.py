@@ -102,6 +102,10 @@ def measure(subject: Subject) -> Row:
     return Diagnostic(None, "; ".join([says, *subject.not_read]), quantities), {}
 
 
+SHARED = (
+    Criterion("shared_0", -MOST_SHARED, MOST_SHARED),
+    Criterion("shared_1", -MOST_SHARED, MOST_SHARED, needed=False),
+)
 INSTRUMENT = Instrument(
     name="conditional_law",
     question=(
@@ -111,9 +115,6 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     needs_map=True,
-    criteria=(
-        Criterion("shared_0", -MOST_SHARED, MOST_SHARED),
-        Criterion("shared_1", -MOST_SHARED, MOST_SHARED, needed=False),
-    ),
+    criteria=(*SHARED, *(criterion.of_maps() for criterion in SHARED)),
     decides="locality",
 )

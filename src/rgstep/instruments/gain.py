@@ -232,6 +232,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         yield Plate("gain", CAPTION, figure)
 
 
+MARGIN = Criterion("gain_margin", 0.5, math.inf)
 INSTRUMENT = Instrument(
     name="gain",
     question=(
@@ -243,7 +244,7 @@ INSTRUMENT = Instrument(
     needs_map=True,
     headline={"gain": "g"},
     legend="g: gain on fair spins; below b^(1/8) = 1.09 (b = 2) h washes out, the majority rule has 1.5",
-    criteria=(Criterion("gain_margin", 0.5, math.inf),),
+    criteria=(MARGIN, MARGIN.of_maps()),
     decides="fixed point",
     figures=figures,
 )

@@ -88,6 +88,7 @@ def of_step(step: Step) -> dict[str, Quantity]:
     return found
 
 
+BROKEN = tuple(Criterion(name, -math.inf, 0.1, needed=False) for name in ("flip_breaking", "translation"))
 INSTRUMENT = Instrument(
     name="symmetry",
     question=(
@@ -101,8 +102,9 @@ INSTRUMENT = Instrument(
     criteria=(
         Criterion("field[1]", -MOST_FIELD, MOST_FIELD),
         Criterion("field[n]", -LATER_FIELD, LATER_FIELD, first=2),
-        Criterion("flip_breaking", -math.inf, 0.1, needed=False),
-        Criterion("translation", -math.inf, 0.1, needed=False),
+        Criterion("own_field", -MOST_FIELD, MOST_FIELD).of_maps(),
+        *BROKEN,
+        *(criterion.of_maps() for criterion in BROKEN),
     ),
     decides="fixed point",
 )

@@ -30,6 +30,7 @@ from rgstep.instruments.tiles import (
 from rgstep.results import FAILS, PASSES, Criterion, Diagnostic, MapReport, Quantity, arrays_of
 
 MOST_OTHERS = 0.1  # share of units that may be other than local tiles of their own
+WHOLE_CORE = 8  # side of h from which on two coarse spacings about a unit are less than half of the lattice
 ALIKE = 0.01  # of the power of E[h | v] that a translation may leave over, for one picture to stand for all
 NAMED_UNITS = 6  # in a remark
 PICTURES_SHOWN = 64  # h_1 … h_64, as in arXiv:1906.05212
@@ -62,7 +63,8 @@ def measure(subject: Subject) -> Row:
     quantities, arrays = of_pictures(subject)
     of_tiles, behind, says = of_coefficients(subject.first)
     of_tiles |= by_step(subject.steps[1:], lambda step: of_coefficients(step)[0])
-    remarks = [*says, *of_writing(subject), "the pictures ⟨v h⟩ beside the tiles decide nothing", *subject.not_read]
+    remarks = [*says, *of_writing(subject), "the pictures ⟨v h⟩ beside the tiles decide nothing"]
+    remarks += [*of_small(subject), *subject.not_read]
     if masks_of(subject) is None:
         remarks.append("the units have no given places, so own block, adjacent and farthest are not defined")
     return Diagnostic(None, "; ".join(remarks), {**quantities, **of_tiles}), {**arrays, **behind}
@@ -200,6 +202,16 @@ def of_writing(subject: Subject) -> Iterator[str]:
         )
 
 
+def of_small(subject: Subject) -> Iterator[str]:
+    """Yield which later maps make lattices too small for an extended unit to fail, in a clause."""
+    for step in subject.steps[1:]:
+        if (side := step.moments.size / step.ratio) < WHOLE_CORE:
+            yield (
+                f"extended units do not fail map {step.number}: two coarse spacings about a unit of {side:.3g}×"
+                f"{side:.3g} are half of its lattice and more, and the core is within {step.moments.size / 4:.3g} sites"
+            )
+
+
 def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     """Yield the pictures of every map, a network's unit beside its weights, contrast and extent, and the tiles."""
     shown = arrays_of(maps, "vh_pattern", "vh")
@@ -295,6 +307,13 @@ def curve_of_radii(axes: Axes, arrays: Mapping[str, np.ndarray], label: str, sty
     axes.fill_between(rank, np.maximum(value - bar, 0), value + bar, color=style["color"], alpha=0.25, lw=0)
 
 
+EXTENDED = Criterion("extended_units", -math.inf, MOST_OTHERS)
+OF_UNITS = (
+    Criterion("local_units", 1 - MOST_OTHERS, math.inf, doubt=True),
+    Criterion("crowded_units", -math.inf, MOST_OTHERS),
+    Criterion("constant_units", -math.inf, 0.5),
+    Criterion("faint_units", -math.inf, MOST_OTHERS, doubt=True),
+)
 INSTRUMENT = Instrument(
     name="vh_pattern",
     question=(
@@ -308,11 +327,11 @@ INSTRUMENT = Instrument(
     headline={"core_share": "core"},
     legend="core: share of a unit's inputs within two coarse spacings of their centre",
     criteria=(
-        Criterion("extended_units", -math.inf, MOST_OTHERS),
-        Criterion("local_units", 1 - MOST_OTHERS, math.inf, doubt=True),
-        Criterion("crowded_units", -math.inf, MOST_OTHERS),
-        Criterion("constant_units", -math.inf, 0.5),
-        Criterion("faint_units", -math.inf, MOST_OTHERS, doubt=True),
+        *OF_UNITS,
+        EXTENDED,
+        *(criterion.of_maps() for criterion in OF_UNITS),
+        EXTENDED.of_maps(side=WHOLE_CORE),
+        EXTENDED.of_maps(doubt=True),
     ),
     decides="locality",
     figures=figures,
