@@ -150,8 +150,8 @@ class Criterion:
 
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
     on the same configurations. With `shrinking`, low and high are divided by the side of the first coarse lattice.
-    Levels of a smaller side than `side` are left out, and with `last` all but the last that is left: a map is judged
-    where it has arrived. A number outside its band fails the row, or leaves it undecided (`doubt`). A quantity that is
+    Levels of a smaller side than `side`, or of one of `below` or more, are left out, and with `last` all but the last
+    that is left: a map is judged where it has arrived. A number outside its band fails the row, or leaves it undecided (`doubt`). A quantity that is
     not `needed` may be missing. Where h is real, `of_real` stands for `quantity` ("": none). With `each_map` the levels
     are those that the further maps of a sequence make, and each of them must have been measured.
     """
@@ -167,6 +167,7 @@ class Criterion:
     shrinking: bool = False
     last: bool = False
     needed: bool = True
+    below: int = 0
     each_map: bool = False
 
     def of_maps(self, **changes: Any) -> "Criterion":
@@ -182,7 +183,9 @@ class Criterion:
         pattern = re.escape(self.wanted(scale)).replace(r"\[n\]", r"\[(\d+)\]")
         match = re.fullmatch(pattern, name)
         level = int(match[1]) if match and match.groups() else self.first
-        return match is not None and level >= self.first and scale.reaches(self.side, level)
+        if match is None or level < self.first or (self.below and scale.reaches(self.below, level)):
+            return False
+        return scale.reaches(self.side, level)
 
     def among(self, names: Iterable[str], scale: Scale) -> list[str]:
         """Return the quantities that the criterion looks at, in the order of their levels."""

@@ -331,7 +331,7 @@ INSTRUMENT = Instrument(
         EXTENDED,
         *(criterion.of_maps() for criterion in OF_UNITS),
         EXTENDED.of_maps(side=WHOLE_CORE),
-        EXTENDED.of_maps(doubt=True),
+        EXTENDED.of_maps(below=WHOLE_CORE, doubt=True),
     ),
     decides="locality",
     figures=figures,
