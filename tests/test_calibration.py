@@ -72,6 +72,11 @@ class Band(NamedTuple):
     below: int = 0
 
 
+def named(band: Band) -> str:
+    """Return the name of a band in the list of tests."""
+    return f"{band.row}-{band.quantity}" + (f"-below-{band.below}" if band.below else "")
+
+
 INF = math.inf
 BANDS = [  # written out by hand
     Band("vh_pattern", "extended_units", -INF, 0.1),
@@ -163,7 +168,7 @@ def test_numbers_inside_every_band_pass(row, real):
     assert passed(row, {}, real) is True
 
 
-@pytest.mark.parametrize("band", BANDS, ids=lambda band: f"{band.row}-{band.quantity}")
+@pytest.mark.parametrize("band", BANDS, ids=named)
 def test_edges_of_a_band_are_where_the_docs_say(band):
     """A little inside passes and a little outside does not, at each edge and each level, for h of ±1 and for real h."""
     centre = MAJORITY if band.about == "majority" else 0.0
@@ -179,7 +184,7 @@ def test_edges_of_a_band_are_where_the_docs_say(band):
                     assert passed(band.row, {name: centre + edge - inwards}, real) is outside, (name, edge)
 
 
-@pytest.mark.parametrize("band", BANDS, ids=lambda band: f"{band.row}-{band.quantity}")
+@pytest.mark.parametrize("band", BANDS, ids=named)
 def test_nothing_else_is_looked_at(band):
     """Levels before the first or too small, and for real h the number that another stands for, may be anything."""
     others = {

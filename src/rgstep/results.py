@@ -151,9 +151,10 @@ class Criterion:
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
     on the same configurations. With `shrinking`, low and high are divided by the side of the first coarse lattice.
     Levels of a smaller side than `side`, or of one of `below` or more, are left out, and with `last` all but the last
-    that is left: a map is judged where it has arrived. A number outside its band fails the row, or leaves it undecided (`doubt`). A quantity that is
-    not `needed` may be missing. Where h is real, `of_real` stands for `quantity` ("": none). With `each_map` the levels
-    are those that the further maps of a sequence make, and each of them must have been measured.
+    that is left: a map is judged where it has arrived. A number outside its band fails the row, or leaves it undecided
+    (`doubt`). A quantity that is not `needed` may be missing. Where h is real, `of_real` stands for `quantity` ("":
+    none). With `each_map` the levels are those that the further maps of a sequence make, and each of them must have
+    been measured.
     """
 
     quantity: str
