@@ -197,8 +197,8 @@ INSTRUMENT = Instrument(
         FOLLOWS,
         *WHITE,
         FOLLOWS.of_maps(),
-        *(criterion.of_maps(side=8) for criterion in WHITE),  # sides of h
-        *(criterion.of_maps(side=4, below=8, high=REDDEST_OF_4) for criterion in WHITE),
+        *(criterion.of_maps(side=4, below=8, high=REDDEST_OF_4) for criterion in WHITE),  # sides of h
+        *(criterion.of_maps(side=8) for criterion in WHITE),
     ),
     decides="locality",
     figures=figures,
