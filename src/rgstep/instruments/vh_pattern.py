@@ -327,11 +327,11 @@ INSTRUMENT = Instrument(
     headline={"core_share": "core"},
     legend="core: share of a unit's inputs within two coarse spacings of their centre",
     criteria=(
-        *OF_UNITS,
         EXTENDED,
-        *(criterion.of_maps() for criterion in OF_UNITS),
+        *OF_UNITS,
         EXTENDED.of_maps(side=WHOLE_CORE),
         EXTENDED.of_maps(below=WHOLE_CORE, doubt=True),
+        *(criterion.of_maps() for criterion in OF_UNITS),
     ),
     decides="locality",
     figures=figures,
