@@ -24,9 +24,10 @@ PLAN = {16: ("mehta2014", "default"), 32: ("mehta2014", "default")}
 SEEDS = {16: 10, 32: 5}
 SAMPLES = 20_000
 HELD_OUT = 5_000  # added to the seed: of the configurations that the judgement uses
+MAPS = ("", "[2]", "[3]")  # the first network, and the further ones
 ROWS = {
-    "vh_pattern": ("crowded_units", "extended_units", "local_units"),
-    "coherence": ("noise_0", "noise_ratio_rows", "noise_ratio_columns"),
+    "vh_pattern": tuple(f"{name}_units{n}" for name in ("crowded", "extended", "local") for n in MAPS),
+    "coherence": tuple(f"{name}{n}" for name in ("noise_0", "noise_ratio_rows", "noise_ratio_columns") for n in MAPS),
     "hidden_hamiltonian": (
         "locality_q[1]",
         "locality_q[2]",
@@ -37,8 +38,8 @@ ROWS = {
     ),
     "mcrg": tuple(f"{y}[{n}]" for y in ("y_t", "y_h") for n in range(3)),
     "drift": tuple(f"{name}[{n}]" for name in ("delta_m", "U4_drift") for n in range(4)),
-    "symmetry": tuple(f"field[{n}]" for n in (1, 2, 3)),
-    "gain": ("gain", "gain_margin"),
+    "symmetry": (*(f"field[{n}]" for n in (1, 2, 3)), "own_field[2]", "own_field[3]"),
+    "gain": tuple(f"{name}{n}" for name in ("gain", "gain_margin") for n in MAPS),
 }
 
 
@@ -93,7 +94,17 @@ def tables() -> None:
     groups = defaultdict(list)
     for r in lines():
         groups[r["size"], r["preset"], r["map"]].append(r)
-    shown = ("crowded_units", "locality_q[1]", "y_t[0]", "y_t[1]", "y_t[2]", "y_h[0]", "y_h[1]", "y_h[2]")
+    shown = (
+        "crowded_units",
+        "crowded_units[2]",
+        "locality_q[1]",
+        "y_t[0]",
+        "y_t[1]",
+        "y_t[2]",
+        "y_h[0]",
+        "y_h[1]",
+        "y_h[2]",
+    )
     shown += ("delta_m[0]", "delta_m[1]", "delta_m[2]", "stationarity[1]", "stationarity[2]", "field[1]", "field[2]")
     for (size, preset, name), found in sorted(groups.items()):
         verdicts = defaultdict(int)

@@ -64,6 +64,12 @@ class Band(NamedTuple):
     of_real: str | None = None
     last: bool = False
     over_side: bool = False
+    below: int = 0
+
+
+def named(band: Band) -> str:
+    """Return the name of a band in the list of tests."""
+    return f"{band.row}-{band.quantity}" + (f"-below-{band.below}" if band.below else "")
 
 
 INF = math.inf
@@ -73,11 +79,24 @@ BANDS = [  # written out by hand
     Band("vh_pattern", "crowded_units", -INF, 0.1),
     Band("vh_pattern", "constant_units", -INF, 0.5),
     Band("vh_pattern", "faint_units", -INF, 0.1, doubt=True),
+    Band("vh_pattern", "extended_units[n]", -INF, 0.1, first=2, side=8),
+    Band("vh_pattern", "extended_units[n]", -INF, 0.1, first=2, below=8, doubt=True),
+    Band("vh_pattern", "local_units[n]", 0.9, INF, first=2, doubt=True),
+    Band("vh_pattern", "crowded_units[n]", -INF, 0.1, first=2),
+    Band("vh_pattern", "constant_units[n]", -INF, 0.5, first=2),
+    Band("vh_pattern", "faint_units[n]", -INF, 0.1, first=2, doubt=True),
     Band("coherence", "rho_0", 0.5, INF),
     Band("coherence", "noise_ratio_rows", 0.7, 1.5, side=16),
     Band("coherence", "noise_ratio_columns", 0.7, 1.5, side=16),
+    Band("coherence", "rho_0[n]", 0.5, INF, first=2),
+    Band("coherence", "noise_ratio_rows[n]", 0.7, 1.5, first=2, side=8),
+    Band("coherence", "noise_ratio_rows[n]", 0.7, 3, first=2, side=4, below=8),
+    Band("coherence", "noise_ratio_columns[n]", 0.7, 1.5, first=2, side=8),
+    Band("coherence", "noise_ratio_columns[n]", 0.7, 3, first=2, side=4, below=8),
     Band("conditional_law", "shared_0", -0.5, 0.5),
     Band("conditional_law", "shared_1", -0.5, 0.5),
+    Band("conditional_law", "shared_0[n]", -0.5, 0.5, first=2),
+    Band("conditional_law", "shared_1[n]", -0.5, 0.5, first=2),
     Band("two_point", "shape_deviation", -INF, 0.2, over_side=True),
     Band("hidden_hamiltonian", "locality_q[1]", -INF, 0.5),
     Band("hidden_hamiltonian", "stationarity[n]", -INF, 1 / 3, first=1, side=16, of_real="", last=True),
@@ -89,7 +108,11 @@ BANDS = [  # written out by hand
     Band("symmetry", "field[n]", -0.03, 0.03, first=2),
     Band("symmetry", "flip_breaking", -INF, 0.1),
     Band("symmetry", "translation", -INF, 0.1),
+    Band("symmetry", "own_field[n]", -0.003, 0.003, first=2),
+    Band("symmetry", "flip_breaking[n]", -INF, 0.1, first=2),
+    Band("symmetry", "translation[n]", -INF, 0.1, first=2),
     Band("gain", "gain_margin", 0.5, INF),
+    Band("gain", "gain_margin[n]", 0.5, INF, first=2),
 ]
 SIDE = 64  # level 5 has side 2
 LEVELS = range(6)
@@ -110,6 +133,9 @@ INSIDE = {  # numbers that every criterion lets pass
     "symmetry": {**{f"field[{n}]": 0.0 for n in LEVELS if n}, "flip_breaking": 0.0, "translation": 0.0},
     "gain": {"gain_margin": 1.0},
 }
+for of_row in INSIDE.values():  # the further maps of a sequence
+    of_row.update({f"{name}[{n}]": x for name, x in list(of_row.items()) if "[" not in name for n in LEVELS if n > 1})
+INSIDE["symmetry"].update({f"own_field[{n}]": 0.0 for n in LEVELS if n > 1})
 LITTLE = 1e-9
 
 
@@ -127,7 +153,7 @@ def levels(band: Band) -> list[int]:
     """Return the levels that a band is for; level n has side 64 / 2ⁿ."""
     if "[n]" not in band.quantity:
         return [0]
-    found = [n for n in LEVELS if n >= band.first and SIDE / 2**n >= band.side]
+    found = [n for n in LEVELS if n >= band.first and band.side <= SIDE / 2**n < (band.below or INF)]
     return found[-1:] if band.last else found
 
 
@@ -137,7 +163,7 @@ def test_numbers_inside_every_band_pass(row, real):
     assert passed(row, {}, real) is True
 
 
-@pytest.mark.parametrize("band", BANDS, ids=lambda band: f"{band.row}-{band.quantity}")
+@pytest.mark.parametrize("band", BANDS, ids=named)
 def test_edges_of_a_band_are_where_the_docs_say(band):
     """A little inside passes and a little outside does not, at each edge and each level, for h of ±1 and for real h."""
     centre = MAJORITY if band.about == "majority" else 0.0
@@ -153,13 +179,13 @@ def test_edges_of_a_band_are_where_the_docs_say(band):
                     assert passed(band.row, {name: centre + edge - inwards}, real) is outside, (name, edge)
 
 
-@pytest.mark.parametrize("band", BANDS, ids=lambda band: f"{band.row}-{band.quantity}")
+@pytest.mark.parametrize("band", BANDS, ids=named)
 def test_nothing_else_is_looked_at(band):
     """Levels before the first or too small, and for real h the number that another stands for, may be anything."""
     others = {
         band.quantity.replace("[n]", f"[{n}]") for n in LEVELS if "[n]" in band.quantity and n not in levels(band)
     }
-    others -= {other.quantity for other in BANDS}  # level 0 has a band of its own
+    others -= {other.quantity.replace("[n]", f"[{n}]") for other in BANDS for n in levels(other)}  # have their own
     for anything in (-1e3, 1e3):
         assert passed(band.row, dict.fromkeys(others, anything)) is True
         if band.of_real is not None:

@@ -21,7 +21,7 @@ K = 1 / rg.CRITICAL_TEMPERATURE
 
 def row(ensemble, coarse):
     """Return the quantities of the tiles of a map, the arrays behind their figure, and what is said."""
-    quantities, arrays, remarks = vh_pattern.of_coefficients(subject(ensemble, coarse))
+    quantities, arrays, remarks = vh_pattern.of_coefficients(subject(ensemble, coarse).first)
     return {name: q.estimate for name, q in quantities.items()}, arrays, "; ".join(remarks)
 
 

@@ -174,6 +174,11 @@ def as_map(value: object, name: str) -> CoarseGraining:
     raise InputError(message)
 
 
+def given(coarse: CoarseGraining) -> CoarseGraining:
+    """Return what the user gave of a checked map: an object of this package can be asked what is known of it."""
+    return coarse.inner if isinstance(coarse, Checked) else coarse
+
+
 def as_maps(value: object, name: str) -> list[CoarseGraining]:
     """Return one map, or a sequence of maps each of which is applied to the h of the one before, as checked maps.
 

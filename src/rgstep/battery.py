@@ -175,7 +175,7 @@ def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tu
     beside = reference(subject.block) if subject.block else {}
     samples = len(subject.ensemble)
     steps = max(1, len(subject.levels) - 1)
-    scale = Scale(system.size, subject.ratio, subject.real, steps)
+    scale = Scale(system.size, subject.ratio, subject.real, steps, len(subject.maps), subject.sides)
     decided = {name: decide(name, row, beside.get(name), samples, scale) for name, row in rows.items()}
     verdict = conclude(decided)
     if verdict.name == RG_STEP and steps == 1:

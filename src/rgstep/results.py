@@ -124,12 +124,24 @@ Rows = Mapping[str, Diagnostic]
 
 @dataclass(frozen=True)
 class Scale:
-    """The side L of the spins' lattice, the factor b of a map, whether its h is other than ±1, and how many steps."""
+    """The side L of the spins' lattice, the factor b of a map, whether its h is other than ±1, and how many steps.
+
+    Of a sequence of maps also how many there are, and the sides of the levels that they make, that of the spins first:
+    b is that of the first.
+    """
 
     side: int
     block: float
     real: bool = False
     steps: int = 1
+    maps: int = 1
+    sides: tuple[float, ...] = ()
+
+    def reaches(self, side: int, level: int) -> bool:
+        """Whether a level has a lattice of at least this side."""
+        if level < len(self.sides):
+            return self.sides[level] >= side
+        return self.side >= side * self.block**level
 
 
 @dataclass(frozen=True)
@@ -138,9 +150,11 @@ class Criterion:
 
     `about` says where the band lies: "value" between low and high; "majority" that far from the majority rule's value
     on the same configurations. With `shrinking`, low and high are divided by the side of the first coarse lattice.
-    Levels of a smaller side than `side` are left out, and with `last` all but the last that is left: a map is judged
-    where it has arrived. A number outside its band fails the row, or leaves it undecided (`doubt`). A quantity that is
-    not `needed` may be missing. Where h is real, `of_real` stands for `quantity` ("": none).
+    Levels of a smaller side than `side`, or of one of `below` or more, are left out, and with `last` all but the last
+    that is left: a map is judged where it has arrived. A number outside its band fails the row, or leaves it undecided
+    (`doubt`). A quantity that is not `needed` may be missing. Where h is real, `of_real` stands for `quantity` ("":
+    none). With `each_map` the levels are those that the further maps of a sequence make, and each of them must have
+    been measured.
     """
 
     quantity: str
@@ -154,6 +168,12 @@ class Criterion:
     shrinking: bool = False
     last: bool = False
     needed: bool = True
+    below: int = 0
+    each_map: bool = False
+
+    def of_maps(self, **changes: Any) -> "Criterion":
+        """Return the same criterion for the further maps of a sequence, by the levels that they make, from 2 on."""
+        return replace(self, quantity=f"{self.quantity}[n]", first=2, each_map=True, **changes)
 
     def wanted(self, scale: Scale) -> str:
         """Return the quantity that the criterion looks at, `[n]` for levels, "" for none."""
@@ -164,7 +184,9 @@ class Criterion:
         pattern = re.escape(self.wanted(scale)).replace(r"\[n\]", r"\[(\d+)\]")
         match = re.fullmatch(pattern, name)
         level = int(match[1]) if match and match.groups() else self.first
-        return match is not None and level >= self.first and scale.side >= self.side * scale.block**level
+        if match is None or level < self.first or (self.below and scale.reaches(self.below, level)):
+            return False
+        return scale.reaches(self.side, level)
 
     def among(self, names: Iterable[str], scale: Scale) -> list[str]:
         """Return the quantities that the criterion looks at, in the order of their levels."""
@@ -175,7 +197,7 @@ class Criterion:
         """Whether the map has the levels that the criterion is for."""
         name = self.wanted(scale)
         if self.first >= 1 and "[n]" in name:
-            return scale.steps > self.first and scale.side >= self.side * scale.block**self.first
+            return scale.steps > self.first and scale.reaches(self.side, self.first)
         return bool(name)
 
     def band(self, scale: Scale) -> tuple[float, float]:
@@ -270,9 +292,13 @@ def outcomes(
 def lacking(criteria: Sequence[Criterion], measured: Diagnostic, scale: Scale) -> Iterator[Outcome]:
     """Yield an outcome without a number for each quantity that every map must have and this one has not."""
     for criterion in criteria:
-        name = criterion.wanted(scale)
-        if name and criterion.needed and not name.endswith("[n]") and name not in measured.estimates:
-            yield Outcome(name, Estimate(math.nan, math.nan), *criterion.band(scale))
+        names = [criterion.wanted(scale)] if criterion.needed else []
+        if criterion.each_map:
+            every = [name.replace("[n]", f"[{n}]") for name in names for n in range(2, scale.maps + 1)]
+            names = [name for name in every if criterion.matches(name, scale)]
+        for name in names:
+            if name and not name.endswith("[n]") and name not in measured.estimates:
+                yield Outcome(name, Estimate(math.nan, math.nan), *criterion.band(scale))
 
 
 def apply(

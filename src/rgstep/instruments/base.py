@@ -75,24 +75,67 @@ class Instrument:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one map makes of a level: its h, written as `gauge` has it, and where its units sit.
+    """What one map makes of the level that it reads: its h, written as `gauge` has it, and where its units sit.
 
     Attributes:
+        source: the level, the configurations or h of the map before.
         coarse: the map, its h written from its origin.
         hidden: a draw of h for each sample, `(sample, unit)` or `(sample, row, column)`; int8 where all are ±1.
         moments: of (v, h), from E[h | v].
         gauge: sign, life and site of each unit.
+        number: of the level that it makes, 1 for a map of the configurations.
     """
 
+    source: Ensemble | Level
     coarse: Written
     hidden: Samples
     moments: Moments
     gauge: Gauge
+    number: int = 1
+
+    @property
+    def suffix(self) -> str:
+        """What the names of its quantities end in: nothing for the first map, [n] for the one that makes level n."""
+        return "" if self.number == 1 else f"[{self.number}]"
 
     @cached_property
     def placed(self) -> Samples | None:
         """h on the coarse lattice, `(sample, l, l)`, signs put right; None where the units fill none."""
         return None if self.gauge.order is None else self.gauge.apply(self.hidden)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether h was given as an array, so that there is no map to ask."""
+        return isinstance(self.coarse.inner, Recorded)
+
+    @property
+    def block(self) -> int | None:
+        """The ratio of the sides of the fine and the coarse lattice; None where h has no lattice that tiles."""
+        side = self.gauge.side
+        return None if not side or self.moments.size % side else self.moments.size // side
+
+    @property
+    def ratio(self) -> float:
+        """The factor b by which lengths are divided, √(sites/units), with or without a coarse lattice."""
+        return self.block or self.moments.size / math.sqrt(len(self.gauge.sign))
+
+    @cached_property
+    def translation(self) -> float:
+        """How far the map is from commuting with translations, ½⟨|E[h | Tv] − T E[h | v]|²⟩/⟨|E[h | v]|²⟩.
+
+        T moves v by a block and h by a site, along rows and columns; for units that came as a lattice that tiles.
+        """
+        v = read(self.source, 0, ORIGIN_SAMPLES)
+
+        def h_of(spins: Samples) -> np.ndarray:
+            return self.gauge.apply(self.coarse.mean_h(spins)).astype(np.float64)
+
+        here = h_of(v)
+        block = self.moments.size // here.shape[1]
+        moved = [h_of(np.ascontiguousarray(np.roll(v, block, axis))) for axis in (1, 2)]
+        differ = sum(float(((h - np.roll(here, 1, axis)) ** 2).mean()) for axis, h in zip((1, 2), moved, strict=True))
+        power = float((here**2).mean())
+        return differ / 4 / power if power > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +168,7 @@ class Subject:
     @property
     def recorded(self) -> bool:
         """Whether h was given as an array, so that there is no map to ask."""
-        return isinstance(self.maps[0], Recorded)
+        return self.first.recorded
 
     @property
     def coarse(self) -> Written:
@@ -171,14 +214,13 @@ class Subject:
 
     @property
     def block(self) -> int | None:
-        """The ratio of the sides of the fine and the coarse lattice; None where h has no lattice that tiles."""
-        side = self.gauge.side
-        return None if not side or self.moments.size % side else self.moments.size // side
+        """The ratio of the sides of the first two lattices; None where h has no lattice that tiles."""
+        return self.first.block
 
     @property
     def ratio(self) -> float:
-        """The factor b by which lengths are divided, √(sites/units), with or without a coarse lattice."""
-        return self.block or self.moments.size / math.sqrt(len(self.gauge.sign))
+        """The factor b by which the first map divides lengths."""
+        return self.first.ratio
 
     @property
     def real(self) -> bool:
@@ -195,22 +237,18 @@ class Subject:
         return replace(self, first=replace(self.first, gauge=found), seed=(self.seed + 1) * OTHER_SEEDS + number)
 
     @cached_property
-    def translation(self) -> float:
-        """How far the map is from commuting with translations, ½⟨|E[h | Tv] − T E[h | v]|²⟩/⟨|E[h | v]|²⟩.
+    def steps(self) -> Sequence[Step]:
+        """What each map of a sequence makes of the level that it reads, the first of the configurations.
 
-        T moves v by a block and h by a site, along rows and columns; for units that came as a lattice that tiles.
+        Of one map its one step. A sequence goes on while there is a lattice to read and one of side 4 or more is made.
         """
-        v = read(self.ensemble, 0, ORIGIN_SAMPLES)
-
-        def h_of(spins: Samples) -> np.ndarray:
-            return self.gauge.apply(self.coarse.mean_h(spins)).astype(np.float64)
-
-        here = h_of(v)
-        block = self.system.size // here.shape[1]
-        moved = [h_of(np.ascontiguousarray(np.roll(v, block, axis))) for axis in (1, 2)]
-        differ = sum(float(((h - np.roll(here, 1, axis)) ** 2).mean()) for axis, h in zip((1, 2), moved, strict=True))
-        power = float((here**2).mean())
-        return differ / 4 / power if power > 0 else 0.0
+        found = [self.first]
+        while len(found) < len(self.maps) and (h := lattice_of(found[-1])) is not None:
+            step = self.step_of_sequence(Level.of(h), len(found) + 1, "h")
+            if step.placed is not None and step.placed.shape[1] < SMALLEST_SIDE:
+                break
+            found.append(step)
+        return found
 
     @cached_property
     def levels(self) -> Sequence[Level]:
@@ -220,9 +258,9 @@ class Subject:
         sequence of maps one for each.
         """
         found = [Level(self.ensemble.packed)]
-        if self.placed is None or self.placed.shape[1] < SMALLEST_SIDE:
+        found += [Level.of(h) for step in self.steps if (h := lattice_of(step)) is not None]
+        if len(found) == 1 or len(self.maps) > 1:
             return found
-        found.append(Level.of(self.placed))
         while (h := self.next_level(found[-1], len(found), "h")) is not None:
             found.append(Level.of(h))
         return found
@@ -271,7 +309,7 @@ class Subject:
     def next_level(self, level: Level, number: int, purpose: str) -> Samples | None:
         """Return h of level `number`, put on its lattice, from the level before; None where there is no such level."""
         if len(self.maps) > 1:
-            return self.of_sequence(level, number, purpose)
+            return lattice_of(self.step_of_sequence(level, number, purpose)) if number <= len(self.maps) else None
         block = self.moments.size / self.moments.hidden_shape[0]
         if (
             self.recorded
@@ -289,12 +327,28 @@ class Subject:
             return None
         return turned_alike(level, coarse, h, self.gauge)
 
-    def of_sequence(self, level: Level, number: int, purpose: str) -> Samples | None:
-        """Return h of the next map of a sequence; None after the last, or where its lattice is below 4×4 or none."""
-        if number > len(self.maps):
-            return None
-        h = take_step(level, self.maps[number - 1], self.rng(purpose, number), f"{self.name}, map {number}").placed
-        return h if h is not None and h.shape[1] >= SMALLEST_SIDE else None
+    def step_of_sequence(self, level: Level, number: int, purpose: str) -> Step:
+        """Return what the map of a sequence that makes level `number` makes of the level before."""
+        named = f"{self.name}, map {number}"
+        return take_step(level, self.maps[number - 1], self.rng(purpose, number), named, number=number)
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        """The sides of the levels of a sequence of maps, that of the spins first; empty for one map."""
+        made = tuple(step.moments.size / step.ratio for step in self.steps)
+        return (float(self.system.size), *made) if len(self.maps) > 1 else ()
+
+    @property
+    def not_read(self) -> Iterator[str]:
+        """Yield why maps of a sequence have no step, in a clause."""
+        if (number := len(self.steps) + 1) > len(self.maps):
+            return
+        before = self.steps[-1].placed
+        why = "no square lattice" if before is None else f"a lattice of {before.shape[1]}×{before.shape[1]}"
+        yield (
+            f"map {number} of {len(self.maps)} is not asked: h of map {number - 1} fills {why}, and what it reads and "
+            f"what it makes must have a side of {SMALLEST_SIDE} at least"
+        )
 
 
 def prepare(
@@ -313,18 +367,29 @@ def prepare(
     one = maps[0]
     if isinstance(one, Recorded):
         coarse, hidden = as_recorded(ensemble, one)
-        first = step_of(ensemble, hidden, coarse, hidden, name, progress)
+        first = step_of(ensemble, hidden, coarse, hidden, name, progress=progress)
     else:
         first = take_step(ensemble, one, stream(seed, "h", 1), name, progress)
     return Subject(ensemble, maps, original, first, name, seed)
 
 
 def take_step(
-    source: Ensemble | Level, coarse: CoarseGraining, rng: Rng, name: str, progress: Progress | None = None
+    source: Ensemble | Level,
+    coarse: CoarseGraining,
+    rng: Rng,
+    name: str,
+    progress: Progress | None = None,
+    number: int = 1,
 ) -> Step:
     """Return what a map makes of a level: its draws, written from their origin, and the gauge of its units."""
     written, hidden = drawn(source, coarse, rng, name)
-    return step_of(source, written, written, hidden, name, progress)
+    return step_of(source, written, written, hidden, name, number, progress)
+
+
+def lattice_of(step: Step) -> Samples | None:
+    """Return h of a step on its lattice; None where its units fill none, or one below 4×4."""
+    h = step.placed
+    return h if h is not None and h.shape[1] >= SMALLEST_SIDE else None
 
 
 def as_recorded(ensemble: Ensemble, recorded: Recorded) -> tuple[Written, Samples]:
@@ -351,7 +416,8 @@ def step_of(
     written: Written,
     hidden: Samples,
     name: str,
-    progress: Progress | None,
+    number: int = 1,
+    progress: Progress | None = None,
 ) -> Step:
     """Return a step from its draws and from E[h | v]: the map itself, or h where that is all there is."""
     moments = measure(source, means, name=name, progress=progress)
@@ -361,7 +427,7 @@ def step_of(
     found = gauge.find(pictures, every.hh - every.h**2, given=given, clear=clear)
     if given and getattr(written.inner, "irregular", False):
         found = replace(found, regular=False)
-    return Step(written, hidden, moments, found)
+    return Step(source, written, hidden, moments, found, number)
 
 
 def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[Written, Samples]:
@@ -550,6 +616,11 @@ def signs(h: Samples, rng: Rng) -> Samples:
         signed[:] = np.sign(part)
         signed[part == 0] = 2 * rng.integers(0, 2, int((part == 0).sum()), dtype=np.int8) - 1
     return out
+
+
+def by_step(steps: Sequence[Step], numbers: Callable[[Step], Mapping[str, Quantity]]) -> dict[str, Quantity]:
+    """Return what is measured of each map of a sequence, by names that end in the level that it makes, from 2 on."""
+    return {f"{name}{step.suffix}": quantity for step in steps for name, quantity in numbers(step).items()}
 
 
 def of_all(values: Mapping[str, Estimate], exact: Mapping[str, float] | None = None) -> dict[str, Quantity]:

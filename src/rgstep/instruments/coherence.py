@@ -32,7 +32,7 @@ import numpy as np
 from rgstep.drawing import Plate, aside, legend_above, look, sheet, text
 from rgstep.ensemble import Source, pieces, read
 from rgstep.estimates import Groups, estimated
-from rgstep.instruments.base import Instrument, Row, Subject
+from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 from rgstep.types import Samples
 
@@ -40,6 +40,7 @@ WAVES = ((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))  # in units of 2π/l: along th
 EXPONENT = 7 / 4  # ⟨|v_k|²⟩ at k ~ 1/l grows as l^(2 − 2Δ_σ)
 LEAST_NOISE = 0.02  # ν below which it does not matter; the majority rule of 2×2 blocks has 0.105
 ROUNDING = 1e-10  # of ρ²
+REDDEST_OF_4 = 3.0  # ν(2π/l)/ν(0) of 4×4 units: what is above 1 goes as (range/l)², four times that of 8×8
 CAPTION = (
     "The noise ν(k) that each map adds to the field of its own configurations, at k = 0, at 2π/l along rows and "
     "columns and on the diagonals; bars: one standard error. A local map gives a level line. A part of h that is not "
@@ -126,21 +127,32 @@ def numbers(rho2: np.ndarray, noise: np.ndarray, units: int) -> dict[str, np.nda
     return found
 
 
-def measure(subject: Subject) -> Row:
-    """Return coherence and noise of the first map's h at k = 0 and at 2π/l; by centres where units fill no lattice."""
-    h, gauge = subject.placed, subject.gauge
+def of_step(step: Step) -> tuple[dict[str, Quantity], np.ndarray]:
+    """Return the numbers of one map's h and the level it reads, and ν of all sets, `(set, wave)`.
+
+    At k = 0 and at 2π/l; by centres where units fill no lattice.
+    """
+    h, gauge = step.placed, step.gauge
     units = len(gauge.sign)
     if h is not None:
         waves = coefficients(h.shape[1])
     else:
-        h, waves = subject.hidden, coefficients_at(gauge.centre, gauge.size) * gauge.sign[:, None]
-    rho2, power = shares(second_moments(subject.ensemble, h, waves), len(WAVES))
+        h, waves = step.hidden, coefficients_at(gauge.centre, gauge.size) * gauge.sign[:, None]
+    rho2, power = shares(second_moments(step.source, h, waves), len(WAVES))
     noise = noise_of(rho2, power, units)
     sets = numbers(rho2, noise, units)
-    quantities = {name: Quantity(estimated(values)) for name, values in sets.items() if np.isfinite(values).all()}
+    found = {name: Quantity(estimated(values)) for name, values in sets.items() if np.isfinite(values).all()}
+    return found, noise
+
+
+def measure(subject: Subject) -> Row:
+    """Return coherence and noise of each map's h; the arrays are those of the first."""
+    quantities, noise = of_step(subject.first)
+    quantities |= by_step(subject.steps[1:], lambda step: of_step(step)[0])
     says = "coherence of h as drawn with its own v; noise ν in units of v's field, white for a local map"
     if subject.placed is None:
         says += "; the units fill no square lattice, and their waves are taken at the centres of what they look at"
+    says = "; ".join([says, *subject.not_read])
     spectrum = estimated(np.where(np.isfinite(noise), noise, 0.0))
     arrays = {"noise": np.asarray(spectrum.value), "noise_error": np.asarray(spectrum.error)}
     return Diagnostic(None, says, quantities), arrays
@@ -165,6 +177,8 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         yield Plate("coherence", CAPTION, figure)
 
 
+FOLLOWS = Criterion("rho_0", 0.5, math.inf)
+WHITE = tuple(Criterion(f"noise_ratio_{way}", 0.7, 1.5, side=16) for way in ("rows", "columns"))  # side of v
 INSTRUMENT = Instrument(
     name="coherence",
     question=(
@@ -173,16 +187,18 @@ INSTRUMENT = Instrument(
         "turned or exchanged as a whole. It does not see where single units sit, nor where iteration leads."
     ),
     measure=measure,
-    by_place=lambda subject: measure(subject)[0].estimates,
+    by_place=lambda subject: of_step(subject.first)[0],
     headline={"omega_1": "ω₁"},
     legend=(
         "ω₁: what h lacks of the longest wave of its own v, times l^(7/4); that of a local map does not depend on the "
         "lattice"
     ),
     criteria=(
-        Criterion("rho_0", 0.5, math.inf),
-        Criterion("noise_ratio_rows", 0.7, 1.5, side=16),
-        Criterion("noise_ratio_columns", 0.7, 1.5, side=16),
+        FOLLOWS,
+        *WHITE,
+        FOLLOWS.of_maps(),
+        *(criterion.of_maps(side=4, below=8, high=REDDEST_OF_4) for criterion in WHITE),  # sides of h
+        *(criterion.of_maps(side=8) for criterion in WHITE),
     ),
     decides="locality",
     figures=figures,

@@ -23,10 +23,11 @@ from scipy import fft
 
 from rgstep.ensemble import pieces
 from rgstep.estimates import Groups, estimated
-from rgstep.instruments.base import Instrument, Row, Subject
+from rgstep.gauge import Gauge
+from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step
 from rgstep.instruments.coherence import EXPONENT
 from rgstep.results import Criterion, Diagnostic, Quantity
-from rgstep.types import Samples
+from rgstep.types import Rng, Samples
 
 MOST_SHARED = 0.5  # of the variance of a unit
 
@@ -55,46 +56,56 @@ def numbers(C: np.ndarray, S: np.ndarray) -> dict[str, np.ndarray]:
     return {"shared_0": scale * at_zero, "shared_1": scale * slope}
 
 
-def power_of(x: Samples, subject: Subject) -> np.ndarray:
+def power_of(x: Samples, gauge: Gauge) -> np.ndarray:
     """Return the spectrum of x, summed over samples; that at k = 0 alone, `()`, where the units have no places."""
-    if subject.gauge.side > 1:
-        return spectrum(subject.gauge.apply(x))
-    total = x.reshape(len(x), -1) @ subject.gauge.sign.astype(np.float32)
-    return np.asarray(total @ total / len(subject.gauge.sign))
+    if gauge.side > 1:
+        return spectrum(gauge.apply(x))
+    total = x.reshape(len(x), -1) @ gauge.sign.astype(np.float32)
+    return np.asarray(total @ total / len(gauge.sign))
 
 
-def of_sets(subject: Subject) -> dict[str, np.ndarray]:
+def of_sets(step: Step, rng: Rng) -> dict[str, np.ndarray]:
     """Return the row's numbers of all samples, then without each group."""
-    rng, groups = subject.rng("h again", 1), Groups.of(len(subject.ensemble))
+    groups, gauge = Groups.of(len(step.source)), step.gauge
     kept: tuple[list[np.ndarray], ...] = ([], [], [])
     for bounds in groups.bounds:
         sums: list[np.ndarray] = []
-        for start, v in pieces(subject.ensemble, *bounds):
-            h = subject.hidden[start : start + len(v)]
-            d = (h.astype(np.float32) - subject.coarse.sample_h(v, rng)) / np.float32(math.sqrt(2))
+        for start, v in pieces(step.source, *bounds):
+            h = step.hidden[start : start + len(v)]
+            d = (h.astype(np.float32) - step.coarse.sample_h(v, rng)) / np.float32(math.sqrt(2))
             own = np.asarray((d.astype(np.float64) ** 2).sum() / d[0].size)
-            part = [power_of(d, subject), power_of(h, subject), own]
+            part = [power_of(d, gauge), power_of(h, gauge), own]
             sums = [x + y for x, y in zip(sums, part, strict=True)] if sums else part
         for parts, total in zip(kept, sums, strict=True):
             parts.append(total)
     C, S, alone = (groups.over_counts(np.stack(parts)) for parts in kept)
     C = C - alone.reshape(-1, *(1,) * (C.ndim - 1))
-    if subject.gauge.side <= 1:
+    if gauge.side <= 1:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return {"shared_0": len(subject.gauge.sign) ** (EXPONENT / 2) * C / S}
+            return {"shared_0": len(gauge.sign) ** (EXPONENT / 2) * C / S}
     return numbers(C, S)
 
 
 def measure(subject: Subject) -> Row:
-    """Return what units share beyond v, from a second draw of h for every configuration."""
+    """Return what units share beyond what they read, from a second draw of h of each map for every configuration."""
     if not subject.gauge.alive.any():
         return Diagnostic(None, "not measured: every unit is constant", {}), {}
-    found = {name: sets for name, sets in of_sets(subject).items() if np.isfinite(sets).all()}
-    quantities = {name: Quantity(estimated(sets), 0.0) for name, sets in found.items()}
+
+    def of_step(step: Step) -> dict[str, Quantity]:
+        if not step.gauge.alive.any():
+            return {}
+        sets = of_sets(step, subject.rng("h again", step.number))
+        return {name: Quantity(estimated(each), 0.0) for name, each in sets.items() if np.isfinite(each).all()}
+
+    quantities = by_step(subject.steps, of_step)
     says = "h drawn twice for every v: what units share of the difference, at k = 0 and over all waves, times l^(7/4)"
-    return Diagnostic(None, says, quantities), {}
+    return Diagnostic(None, "; ".join([says, *subject.not_read]), quantities), {}
 
 
+SHARED = (
+    Criterion("shared_0", -MOST_SHARED, MOST_SHARED),
+    Criterion("shared_1", -MOST_SHARED, MOST_SHARED, needed=False),
+)
 INSTRUMENT = Instrument(
     name="conditional_law",
     question=(
@@ -104,9 +115,6 @@ INSTRUMENT = Instrument(
     ),
     measure=measure,
     needs_map=True,
-    criteria=(
-        Criterion("shared_0", -MOST_SHARED, MOST_SHARED),
-        Criterion("shared_1", -MOST_SHARED, MOST_SHARED, needed=False),
-    ),
+    criteria=(*SHARED, *(criterion.of_maps() for criterion in SHARED)),
     decides="locality",
 )

@@ -29,6 +29,7 @@ from functools import singledispatch
 
 import numpy as np
 
+from rgstep.adapters import given
 from rgstep.blocking import (
     LARGEST_WEIGHT,
     Average,
@@ -43,7 +44,8 @@ from rgstep.blocking import (
 )
 from rgstep.drawing import Plate, look, sheet, text
 from rgstep.estimates import Estimate, Groups, estimated
-from rgstep.instruments.base import Instrument, Row, Subject
+from rgstep.gauge import Gauge
+from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step
 from rgstep.ising import Ising
 from rgstep.nets.kernel import SharedKernel
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity
@@ -143,30 +145,29 @@ def fair_spins(samples: int, size: int, rng: Rng) -> Samples:
     return (2 * bits[: samples * size * size].astype(np.int8) - 1).reshape(samples, size, size)
 
 
-def places(subject: Subject) -> np.ndarray:
+def places(gauge: Gauge) -> np.ndarray:
     """Return row and column of the site nearest to each unit's place, `(unit, 2)`; its own where it came with one."""
-    gauge = subject.gauge
     centre = gauge.centre
     if gauge.site is not None and gauge.tiles:
         centre = (gauge.site + 0.5) * (gauge.size / gauge.side) - 0.5 + gauge.offset
     return np.floor(centre + 0.5).astype(np.int64) % gauge.size
 
 
-def responses(subject: Subject) -> np.ndarray:
+def responses(step: Step, rng: Rng) -> np.ndarray:
     """Return s_a E[v_{x + x_a} h_a] over fair spins, averaged over units, of all samples, then without each group.
 
     Returns:
         `(set, row, column)` of x, the first site that of the unit.
     """
-    size, rng = subject.system.size, subject.rng("fair spins")
+    size = step.moments.size
     samples = min(max(SPINS_DRAWN // size**2, 64), MOST_DRAWN)
     row, column = np.divmod(np.arange(size**2), size)
-    at = places(subject)
+    at = places(step.gauge)
     moved = (row + at[:, :1]) % size * size + (column + at[:, 1:]) % size
-    sign, groups, sums = subject.gauge.sign.astype(np.float64), Groups.of(samples), []
+    sign, groups, sums = step.gauge.sign.astype(np.float64), Groups.of(samples), []
     for start, stop in groups.bounds:
         v = fair_spins(stop - start, size, rng)
-        h = np.sign(subject.coarse.sample_h(v, rng)) if subject.coarse.real else subject.coarse.mean_h(v)
+        h = np.sign(step.coarse.sample_h(v, rng)) if step.coarse.real else step.coarse.mean_h(v)
         pictures = h.reshape(len(v), -1).T.astype(np.float32) @ v.reshape(len(v), -1).astype(np.float32)
         sums.append(sign @ np.take_along_axis(pictures, moved, axis=1) / len(sign))
     return groups.over_counts(np.stack(sums)).reshape(-1, size, size)
@@ -184,30 +185,33 @@ def window(response: Estimate, block: float) -> tuple[np.ndarray, float]:
 
 
 def measure(subject: Subject) -> Row:
-    """Return the gain, exact where it is known, and where it lies between the edge and the majority rule."""
-    block = subject.ratio
+    """Return the gain of each map, and where it lies between the edge and the majority rule."""
+    quantities, says = of_step(subject.first, subject.rng("fair spins"))
+    quantities |= by_step(subject.steps[1:], lambda step: of_step(step, subject.rng("fair spins", step.number))[0])
+    return Diagnostic(None, "; ".join([says, *subject.not_read]), quantities), {}
+
+
+def of_step(step: Step, rng: Rng) -> tuple[dict[str, Quantity], str]:
+    """Return the gain of one map, exact where it is known, its margin, and how they were measured."""
+    block = step.ratio
     if block <= 1:
-        return Diagnostic(None, "not measured: h has as many units as v has sites, no change of scale", {}), {}
-    if not subject.gauge.alive.any():
-        return Diagnostic(None, "not measured: every unit is constant", {}), {}
+        return {}, "not measured: h has as many units as v has sites, no change of scale"
+    if not step.gauge.alive.any():
+        return {}, "not measured: every unit is constant"
     edge = block**Ising.DELTA_SIGMA
     says = f"gain on fair spins; h washes out below b^(1/8) = {edge:.4f}"
-    known = exact_gain(subject.original)
+    known = exact_gain(given(step.coarse.inner))
     if known is not None:
         gain, above = Estimate(known, 0.0), Estimate(float(margin(known, block)), 0.0)
     else:
-        response = responses(subject)
+        response = responses(step, rng)
         kept, reach = window(estimated(response), block)
         sets = response[:, kept].sum(axis=1)
         gain, above = estimated(sets), estimated(margin(sets, block))
         if reach > block:
             says += f"; units read {reach:.1f} sites about them, windows overlap, so that this is a first estimate"
-    quantities = {
-        "gain": Quantity(gain, known),
-        "gain_edge": Quantity(Estimate(edge, 0.0)),
-        "gain_margin": Quantity(above),
-    }
-    return Diagnostic(None, says, quantities), {}
+    edges = Quantity(Estimate(edge, 0.0))
+    return {"gain": Quantity(gain, known), "gain_edge": edges, "gain_margin": Quantity(above)}, says
 
 
 def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
@@ -228,6 +232,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         yield Plate("gain", CAPTION, figure)
 
 
+MARGIN = Criterion("gain_margin", 0.5, math.inf)
 INSTRUMENT = Instrument(
     name="gain",
     question=(
@@ -239,7 +244,7 @@ INSTRUMENT = Instrument(
     needs_map=True,
     headline={"gain": "g"},
     legend="g: gain on fair spins; below b^(1/8) = 1.09 (b = 2) h washes out, the majority rule has 1.5",
-    criteria=(Criterion("gain_margin", 0.5, math.inf),),
+    criteria=(MARGIN, MARGIN.of_maps()),
     decides="fixed point",
     figures=figures,
 )

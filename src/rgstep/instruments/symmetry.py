@@ -25,7 +25,7 @@ import numpy as np
 
 from rgstep.ensemble import pieces
 from rgstep.estimates import Estimate, Groups, estimated
-from rgstep.instruments.base import Instrument, Row, Subject
+from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step
 from rgstep.lattice import as_vectors
 from rgstep.results import Criterion, Diagnostic, Quantity
 
@@ -44,12 +44,12 @@ def fields(of_v: np.ndarray, of_h: np.ndarray) -> np.ndarray:
     return np.zeros_like(found) if (np.abs(found) < ROUNDING).all() else np.asarray(found)
 
 
-def of_flipped(subject: Subject, rms: float) -> Estimate:
-    """Return ⟨m⟩ of level 1 from E[h | v] and E[h | −v] of some configurations, in units of the rms of m."""
-    sign = subject.gauge.sign.astype(np.float64)
+def of_flipped(step: Step, rms: float) -> Estimate:
+    """Return ⟨m⟩ that one map makes from E[h | v] and E[h | −v] of some configurations, in units of the rms of m."""
+    sign = step.gauge.sign.astype(np.float64)
     parts = []
-    for _, v in pieces(subject.ensemble, 0, min(len(subject.ensemble), ASKED)):
-        up, down = (as_vectors(subject.coarse.mean_h(spins)).astype(np.float64) @ sign for spins in (v, -v))
+    for _, v in pieces(step.source, 0, min(len(step.source), ASKED)):
+        up, down = (as_vectors(step.coarse.mean_h(spins)).astype(np.float64) @ sign for spins in (v, -v))
         parts.append((up + down) / 2 / len(sign))
     sets = Groups.of(sum(map(len, parts))).means(np.concatenate(parts)) / (rms or 1.0)
     return estimated(np.where(np.abs(sets) < ROUNDING, 0.0, sets))
@@ -70,14 +70,25 @@ def measure(subject: Subject) -> Row:
     says = "⟨m⟩ of h by level in units of its rms, 0 by the global flip"
     if subject.recorded:
         return Diagnostic(None, f"{says}; the rest needs the map, and arrays were given", quantities), {}
-    quantities["field[1]"] = Quantity(of_flipped(subject, math.sqrt(float((of_h[0] ** 2).mean()))))
-    quantities["flip_breaking"] = Quantity(Estimate(subject.coarse.origin.flip_breaking, 0.0))
+    quantities["field[1]"] = Quantity(of_flipped(subject.first, math.sqrt(float((of_h[0] ** 2).mean()))))
+    quantities |= by_step(subject.steps, of_step)
     if subject.gauge.tiles:
-        quantities["translation"] = Quantity(Estimate(subject.translation, 0.0))
         says += "; translation: how far v moved by a block does not move h by a site"
-    return Diagnostic(None, says, quantities), {}
+    return Diagnostic(None, "; ".join([says, *subject.not_read]), quantities), {}
 
 
+def of_step(step: Step) -> dict[str, Quantity]:
+    """Return how far one map breaks the flip and translations; of a later one also the field that it makes itself."""
+    found = {"flip_breaking": Quantity(Estimate(step.coarse.origin.flip_breaking, 0.0))}
+    if step.gauge.tiles:
+        found["translation"] = Quantity(Estimate(step.translation, 0.0))
+    if step.number > 1:
+        m = as_vectors(step.hidden) @ step.gauge.sign.astype(np.float64) / len(step.gauge.sign)
+        found["own_field"] = Quantity(of_flipped(step, math.sqrt(float((m**2).mean()))))
+    return found
+
+
+BROKEN = tuple(Criterion(name, -math.inf, 0.1, needed=False) for name in ("flip_breaking", "translation"))
 INSTRUMENT = Instrument(
     name="symmetry",
     question=(
@@ -91,8 +102,9 @@ INSTRUMENT = Instrument(
     criteria=(
         Criterion("field[1]", -MOST_FIELD, MOST_FIELD),
         Criterion("field[n]", -LATER_FIELD, LATER_FIELD, first=2),
-        Criterion("flip_breaking", -math.inf, 0.1, needed=False),
-        Criterion("translation", -math.inf, 0.1, needed=False),
+        Criterion("own_field", -MOST_FIELD, MOST_FIELD).of_maps(),
+        *BROKEN,
+        *(criterion.of_maps() for criterion in BROKEN),
     ),
     decides="fixed point",
 )

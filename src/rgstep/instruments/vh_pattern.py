@@ -11,10 +11,11 @@ import numpy as np
 from rgstep import patterns
 from rgstep.correlators import Means
 from rgstep.drawing import PICTURES, Axes, Figure, Plate, legend_above, look, sheet, text
+from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate
 from rgstep.files import file_name
 from rgstep.gauge import centres
-from rgstep.instruments.base import Instrument, Row, Subject, connected_pictures, of_all
+from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step, connected_pictures, of_all
 from rgstep.instruments.tiles import (
     FEWEST_SAMPLES,
     LOCAL_SHARE,
@@ -29,6 +30,7 @@ from rgstep.instruments.tiles import (
 from rgstep.results import FAILS, PASSES, Criterion, Diagnostic, MapReport, Quantity, arrays_of
 
 MOST_OTHERS = 0.1  # share of units that may be other than local tiles of their own
+WHOLE_CORE = 8  # side of h from which on two coarse spacings about a unit are less than half of the lattice
 ALIKE = 0.01  # of the power of E[h | v] that a translation may leave over, for one picture to stand for all
 NAMED_UNITS = 6  # in a remark
 PICTURES_SHOWN = 64  # h_1 … h_64, as in arXiv:1906.05212
@@ -59,8 +61,10 @@ OF_TILES = (
 def measure(subject: Subject) -> Row:
     """Return what the pictures look like, and the geometry of the coefficients behind them."""
     quantities, arrays = of_pictures(subject)
-    of_tiles, behind, says = of_coefficients(subject)
+    of_tiles, behind, says = of_coefficients(subject.first)
+    of_tiles |= by_step(subject.steps[1:], lambda step: of_coefficients(step)[0])
     remarks = [*says, *of_writing(subject), "the pictures ⟨v h⟩ beside the tiles decide nothing"]
+    remarks += [*of_small(subject), *subject.not_read]
     if masks_of(subject) is None:
         remarks.append("the units have no given places, so own block, adjacent and farthest are not defined")
     return Diagnostic(None, "; ".join(remarks), {**quantities, **of_tiles}), {**arrays, **behind}
@@ -97,15 +101,15 @@ def masks_of(subject: Subject) -> patterns.Masks | None:
     return patterns.Masks(*(mask[of_unit] for mask in patterns.block_masks(gauge.size, gauge.side)))
 
 
-def of_coefficients(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.ndarray], list[str]]:
+def of_coefficients(step: Step) -> tuple[dict[str, Quantity], dict[str, np.ndarray], list[str]]:
     """Return the quantities of `tiles.geometry`, the arrays behind its figure, and remarks for the row."""
-    ensemble, gauge = subject.ensemble, subject.gauge
-    if len(ensemble) < FEWEST_SAMPLES:
-        return {}, {}, [f"tiles not measured: {len(ensemble)} samples, at least {FEWEST_SAMPLES} are needed"]
+    source, gauge = step.source, step.gauge
+    if len(source) < FEWEST_SAMPLES:
+        return {}, {}, [f"tiles not measured: {len(source)} samples, at least {FEWEST_SAMPLES} are needed"]
     if not gauge.alive.any():
         every = {"constant_units": Quantity(Estimate(1.0, 0.0))}
         return every, {}, ["tiles not measured: every unit is constant, nothing of v is in h"]
-    found = geometry(ensemble, subject.moments, gauge)
+    found = geometry(source, step.moments, gauge)
     arrays = {
         "beta": found.beta,
         "unit_tile_centre": found.centre,
@@ -118,28 +122,28 @@ def of_coefficients(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np
         ("unit_core_share", found.core),
     ):
         arrays |= {name: np.asarray(estimate.value), f"{name}_error": np.asarray(estimate.error)}
-    quantities = {**found.quantities, "crowded_units": crowding(subject)}
-    alike = of_all_alike(subject)
+    quantities = {**found.quantities, "crowded_units": crowding(step)}
+    alike = of_all_alike(step)
     if "tile_radius" in quantities:
         alike.pop("tile_radius", None)  # known better from the units that are seen one by one
-    return of_all({**quantities, **alike}), arrays, list(of_geometry(found, subject))
+    return of_all({**quantities, **alike}), arrays, list(of_geometry(found, step))
 
 
-def crowding(subject: Subject) -> Estimate:
+def crowding(step: Step) -> Estimate:
     """Return the share of units that sit where another does, with the error of centres found on half of the samples."""
-    gauge, size = subject.gauge, subject.moments.size
-    halves = [Means(*(part[k::2].mean(axis=0) for part in subject.moments.groups)) for k in (0, 1)]
+    gauge, size = step.gauge, step.moments.size
+    halves = [Means(*(part[k::2].mean(axis=0) for part in step.moments.groups)) for k in (0, 1)]
     spacing = size / math.sqrt(len(gauge.sign))
     found = [crowded(centres(connected_pictures(half, size), spacing)[0], gauge.alive, size) for half in halves]
     share = crowded(gauge.centre, gauge.alive, gauge.size)
     return Estimate(share, abs(found[0] - found[1]) / 2)
 
 
-def of_all_alike(subject: Subject) -> dict[str, Estimate]:
+def of_all_alike(step: Step) -> dict[str, Estimate]:
     """Return what the mean picture says of all units of a map that commutes with translations; nothing for others."""
-    if subject.recorded or not subject.gauge.tiles or subject.translation > ALIKE:
+    if step.recorded or not step.gauge.tiles or step.translation > ALIKE:
         return {}
-    found = common_geometry(subject.ensemble, subject.moments, subject.gauge)
+    found = common_geometry(step.source, step.moments, step.gauge)
     core = found["core_share"]
     if not np.isfinite(core.value):
         return {"faint_units": Estimate(1.0, 0.0), "crowded_units": Estimate(0.0, 0.0)}
@@ -153,9 +157,9 @@ def of_all_alike(subject: Subject) -> dict[str, Estimate]:
     return {**found, **{name: Estimate(share, 0.0) for name, share in shares.items()}}
 
 
-def of_geometry(found: Geometry, subject: Subject) -> Iterator[str]:
+def of_geometry(found: Geometry, step: Step) -> Iterator[str]:
     """Yield what the numbers of the tiles are and what is to be minded, in clauses."""
-    moments, samples = subject.moments, len(subject.ensemble)
+    moments, samples = step.moments, len(step.source)
     side = block_of(moments)
     yield (
         f"tiles by the coefficients β = C⁻¹⟨v h⟩ of E[h|v], {side}×{side} sites a tile; a picture spread over the "
@@ -169,9 +173,9 @@ def of_geometry(found: Geometry, subject: Subject) -> Iterator[str]:
         if units:
             named = ", ".join(str(unit) for unit in units[:NAMED_UNITS]) + (", …" if len(units) > NAMED_UNITS else "")
             yield f"{len(units)} of {len(found.beta)} units {what} and left out ({named})"
-    if math.isinf(subject.system.coupling):
+    if isinstance(step.source, Ensemble) and math.isinf(step.source.system.coupling):
         yield "at T = 0 all spins are one, and every reading of them does as well: β is the one that is spread evenly"
-    if not subject.gauge.tiles:
+    if not step.gauge.tiles:
         yield "no given places: equivariance shifts each picture by its own tile, found from it, its sign put right"
     if "core_share" not in found.quantities:
         yield f"fewer than {SEEN_SHARE:.0%} of the units have coefficients above the noise: take more samples"
@@ -196,6 +200,16 @@ def of_writing(subject: Subject) -> Iterator[str]:
             f"the map breaks the global flip: ½(h(v) + h(−v)) varies with v, by {origin.flip_breaking:.2g} of the "
             f"variation of h"
         )
+
+
+def of_small(subject: Subject) -> Iterator[str]:
+    """Yield which later maps make lattices too small for an extended unit to fail, in a clause."""
+    for step in subject.steps[1:]:
+        if (side := step.moments.size / step.ratio) < WHOLE_CORE:
+            yield (
+                f"extended units do not fail map {step.number}: two coarse spacings about a unit of {side:.3g}×"
+                f"{side:.3g} are half of its lattice and more, and the core is within {step.moments.size / 4:.3g} sites"
+            )
 
 
 def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
@@ -293,6 +307,13 @@ def curve_of_radii(axes: Axes, arrays: Mapping[str, np.ndarray], label: str, sty
     axes.fill_between(rank, np.maximum(value - bar, 0), value + bar, color=style["color"], alpha=0.25, lw=0)
 
 
+EXTENDED = Criterion("extended_units", -math.inf, MOST_OTHERS)
+OF_UNITS = (
+    Criterion("local_units", 1 - MOST_OTHERS, math.inf, doubt=True),
+    Criterion("crowded_units", -math.inf, MOST_OTHERS),
+    Criterion("constant_units", -math.inf, 0.5),
+    Criterion("faint_units", -math.inf, MOST_OTHERS, doubt=True),
+)
 INSTRUMENT = Instrument(
     name="vh_pattern",
     question=(
@@ -306,11 +327,11 @@ INSTRUMENT = Instrument(
     headline={"core_share": "core"},
     legend="core: share of a unit's inputs within two coarse spacings of their centre",
     criteria=(
-        Criterion("extended_units", -math.inf, MOST_OTHERS),
-        Criterion("local_units", 1 - MOST_OTHERS, math.inf, doubt=True),
-        Criterion("crowded_units", -math.inf, MOST_OTHERS),
-        Criterion("constant_units", -math.inf, 0.5),
-        Criterion("faint_units", -math.inf, MOST_OTHERS, doubt=True),
+        EXTENDED,
+        *OF_UNITS,
+        EXTENDED.of_maps(side=WHOLE_CORE),
+        EXTENDED.of_maps(below=WHOLE_CORE, doubt=True),
+        *(criterion.of_maps() for criterion in OF_UNITS),
     ),
     decides="locality",
     figures=figures,
