@@ -943,7 +943,7 @@ def judged(y_t, y_h, delta, verdict, jitter=0.0):
 FIXED, FEATURES = (1.0, 1.875, 0.125, "RG step"), (0.5, 1.99, -0.3, "feature extractor, not RG")
 
 
-def stack_parts(ours, seeds=4, majority_first=FIXED, untrained=FEATURES, presets=("mehta2014", "default")):
+def stack_parts(ours, seeds=4, size=16, majority_first=FIXED, untrained=FEATURES, presets=("mehta2014", "default")):
     """Stacks judged so, and their nulls; seeds scatter by their samples' errors."""
     found = []
     for s in range(seeds):
@@ -951,7 +951,7 @@ def stack_parts(ours, seeds=4, majority_first=FIXED, untrained=FEATURES, presets
             of_map = dict.fromkeys(("stack", "permuted"), ours)
             of_map |= {"majority_first": majority_first, "second_untrained": untrained, "untrained": untrained}
             values = {name: judged(*given, jitter=s - 1.5) for name, given in of_map.items()}
-            found.append(part({"size": 16, "preset": preset, "seed": s, "samples": 10}, values))
+            found.append(part({"size": size, "preset": preset, "seed": s, "samples": 10}, values))
     return found
 
 
@@ -977,8 +977,16 @@ def test_stacks_need_nulls_that_fail_and_a_battery_that_can_pass():
     assert stacks.conclude(stack_parts(FEATURES, seeds=1)).verdict == UNDECIDED
     rows = stacks.conclude(stack_parts(FIXED)).rows
     assert [row.verdict for row in rows if row.quantity.endswith("default")] == [""] * (len(rows) // 2)
-    assert rows[0].quantity == "y_t, 16×16 → 8×8, mehta2014"
+    assert rows[0].quantity == "y_t, 16×16 → 8×8, L = 16, mehta2014"
     assert rows[0].beside.keys() == set(stacks.LABELS.values())
+
+
+def test_stacks_of_every_side_must_hold():
+    assert stacks.conclude([*stack_parts(FIXED), *stack_parts(FIXED, size=32)]).verdict == CONFIRMED
+    wrong = stacks.conclude([*stack_parts(FIXED), *stack_parts(FEATURES, size=32)])
+    assert wrong.verdict == REFUTED
+    assert len({row.quantity for row in wrong.rows}) == len(wrong.rows)
+    assert "L = 32, default" in wrong.why
 
 
 def test_a_quick_run_of_stacks_has_the_published_preset_alone():
