@@ -971,6 +971,7 @@ def stack_parts(ours, seeds=4, size=16, majority_first=FIXED, untrained=FEATURES
         ((*FIXED[:3], "feature extractor, not RG"), REFUTED),
         ((1.0, 1.915, 0.071, "RG step"), REFUTED),
         ((1.0, 1.897, 0.125, "RG step"), UNDECIDED),
+        ((math.nan, 1.875, 0.125, "RG step"), UNDECIDED),
     ],
 )
 def test_stacks_are_held_against_the_fixed_point(ours, verdict):

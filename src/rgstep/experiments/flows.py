@@ -333,7 +333,7 @@ P4 = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude_p4,
-    seconds=(60.0, 520.0),
+    seconds=(51.0, 520.0),
     measures="flows",
 )
 P5 = replace(

@@ -235,7 +235,7 @@ P2 = Experiment(
     parts=parts,
     measure=measure,
     conclude=partial(of_claim, "P2"),
-    seconds=(80.0, 1800.0),
+    seconds=(73.0, 1800.0),
     measures="networks",
 )
 P3 = replace(

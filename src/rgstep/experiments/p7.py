@@ -322,5 +322,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(55.0, 250.0),
+    seconds=(55.0, 220.0),
 )

@@ -7,6 +7,7 @@ untrained, a stack that is untrained, a first network that saw the sites in anot
 stack says nothing of the training that the null leaves out.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from rgstep.experiments.base import (
     apart,
     few_counted_as_few,
     over_seeds,
+    plain_numbers,
 )
 from rgstep.ising import CRITICAL_TEMPERATURE, Ising
 from rgstep.results import RG_STEP, MapReport
@@ -106,7 +108,7 @@ def of_map(entry: MapReport, stack: Stack) -> dict[str, Any]:
         for name in names:
             if name in estimates:
                 e = estimates[name].estimate
-                numbers[name] = [float(f"{x:.{DIGITS}g}") for x in (e.value, e.error)]
+                numbers[name] = [plain_numbers(float(f"{x:.{DIGITS}g}")) for x in (e.value, e.error)]
     levels = [[len(layer.dead), len(layer.extended), *layer.residual] for _, layer in stack.networks()]
     failed = [row for row, found in entry.diagnostics.items() if found.passed is False]
     return {"verdict": entry.verdict, "fate": entry.fate, "failed": failed, "numbers": numbers, "levels": levels}
@@ -129,11 +131,14 @@ def named(found: Sequence[Part]) -> str:
 
 def pooled(found: Sequence[Part], name: str, quantity: str) -> Estimate:
     """Return a number of the stacks, or of one of their nulls, over the seeds."""
-    return over_seeds([Estimate(*part.values[name]["numbers"][quantity]) for part in found])
+    pairs = [part.values[name]["numbers"][quantity] for part in found]
+    return over_seeds([Estimate(*(math.nan if x is None else x for x in pair)) for pair in pairs])
 
 
 def near(kind: str, ours: Estimate) -> str:
     """Return what the distance from the fixed point's value decides, beyond what corrections to scaling are granted."""
+    if not math.isfinite(float(ours.value)):
+        return UNDECIDED
     beyond = max(0.0, abs(float(ours.value) - EXACT[kind]) - NEAR[kind])
     return agreement(apart(Estimate(beyond, ours.error), Estimate(0.0, 0.0)))
 
@@ -239,5 +244,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(75.0, 1200.0),
+    seconds=(40.0, 3700.0),
 )

@@ -270,5 +270,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(65.0, 3900.0),
+    seconds=(73.0, 3900.0),
 )
