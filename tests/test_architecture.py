@@ -66,6 +66,7 @@ HOUSE = {
         "experiments.base",
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
         *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),
+        *("experiments.p7", "experiments.stacks"),
         *("experiments", "reproduction"),
     ),
     10: ("cli",),

@@ -25,6 +25,8 @@ from rgstep.experiments import (
     kim_jane,
     networks,
     p1,
+    p7,
+    stacks,
     swendsen1984,
     veiga_vicente,
     wu_car_tangent,
@@ -267,8 +269,8 @@ def test_columns_without_an_entry_are_left_out():
 
 def test_the_table_of_experiments():
     assert all(name == one.name for name, one in EXPERIMENTS.items())
-    assert {f"p{number}" for number in (1, 2, 3, 4, 5, 6, 8)} < EXPERIMENTS.keys()
-    assert {"swendsen1984", "wu-car-tangent", "kim-jane", "chung-kao", "veiga-vicente"} < EXPERIMENTS.keys()
+    assert {f"p{number}" for number in range(1, 9)} < EXPERIMENTS.keys()
+    assert {"swendsen1984", "wu-car-tangent", "kim-jane", "chung-kao", "veiga-vicente", "stacks"} < EXPERIMENTS.keys()
     lines = reproduction.listed().splitlines()
     assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
     assert "quick" in lines[0]
@@ -837,3 +839,180 @@ def test_the_flow_of_the_network_that_is_the_model_passes():
         for name, exact in flows.DIMENSIONS.items():
             value, error = end["dimensions"][name]["value"]
             assert abs(value - exact) < 4 * error
+
+
+# --- stacks
+
+
+def levels(size, factor, start, shift=0.0, spread=0.0, p=1e-9):
+    """Levels whose K − K_c grows by a factor and is shifted, with thermometers that differ; the first is a state."""
+    K_c = 1 / rg.CRITICAL_TEMPERATURE
+    found, gap = [], 1 / start - K_c
+    for n, side in enumerate((size, size // 2, size // 4)):
+        K = {name: [K_c + gap + shift * n + spread * n * i, 1e-4 * (1 + n)] for i, name in enumerate(p7.THERMOMETERS)}
+        found.append({"side": side, "K": K, "p": p if n else 0.5})
+        gap *= factor
+    return found
+
+
+def stack_flows(of_stack, of_rule=2.0, of_null=None, seeds=4):
+    """Stacks with some flow, the majority rule with that of RG, and controls whose flow is another."""
+    found = []
+    for s in range(seeds):
+        here = {"size": 16, "seed": s}
+        jitter = 1 + 1e-3 * (s - 1.5)
+        made = {
+            "majority": (p7.RULES_PART, {"factor": of_rule}),
+            "decimation": (p7.RULES_PART, {"factor": 2.0, "shift": -0.1}),
+            p7.PUBLISHED: (p7.PUBLISHED, of_stack),
+            p7.SAME_SIZE: (p7.PUBLISHED, of_null or {"factor": 0.2}),
+            p7.FRESH: (p7.FRESH, {"factor": 2.0}),
+        }
+        values = {}
+        for label, (kind, how) in made.items():
+            given = {**how, "factor": how["factor"] * jitter}
+            entry = {words: levels(16, start=T, **given) for T, words in p7.WORDS.items()}
+            values.setdefault(kind, {})[label] = entry
+        found += [part({**here, "map": kind}, entries) for kind, entries in values.items()]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("of_stack", "verdict"),
+    [
+        ({"factor": 2.0}, CONFIRMED),
+        ({"factor": 0.5}, REFUTED),  # toward T_c from both sides
+        ({"factor": 1.0, "shift": 0.1}, REFUTED),  # toward it from above
+        ({"factor": 1.5}, REFUTED),  # away, but slower than RG
+        ({"factor": 2.0, "shift": 0.08, "spread": -0.04}, UNDECIDED),  # thermometers that contradict each other
+    ],
+)
+def test_stacks_must_flow_as_rg_does(of_stack, verdict):
+    assert p7.conclude(stack_flows(of_stack)).verdict == verdict
+
+
+def test_a_flow_of_stacks_is_held_against_rule_and_controls():
+    assert p7.conclude(stack_flows({"factor": 0.5}, of_rule=0.5)).verdict == UNDECIDED  # RG's own is not seen
+    assert p7.conclude(stack_flows({"factor": 2.0}, of_null={"factor": 2.0})).verdict == UNDECIDED
+    for factor in (0.5, 2.0):
+        assert p7.conclude(stack_flows({"factor": factor}, seeds=1)).verdict == UNDECIDED
+    rows = {row.quantity: row for row in p7.conclude(stack_flows({"factor": 2.0})).rows}
+    assert rows["equilibrium states at 16×16"].ours.value == 1
+    assert rows["equilibrium states at 8×8"].ours.value == 0
+    assert rows["T at 8×8 by |m|, from T_c"].ours.value == pytest.approx(rg.CRITICAL_TEMPERATURE)
+    assert rows["T at 8×8 by |m|, from T = 2"].ours.value < 2 < rows["T at 8×8 by u, from T = 2.6"].ours.value
+    assert rows["growth of K − K_c to 4×4 by u"].ours.value == pytest.approx(2.0, rel=1e-3)
+
+
+def test_what_has_no_temperature_is_at_an_end_of_the_curves():
+    """Ground states are the coldest there is, fair spins the hottest, and neither is left out."""
+    none = Estimate(math.nan, math.nan)
+
+    def read(u, *temperatures):
+        K = p7.coupling(p7.Reading("xi", none, temperatures), u)
+        return (K.value, K.error)
+
+    assert read(-2.0) == (p7.LARGEST_COUPLING, 0.0)
+    assert read(-0.01) == (0.0, 0.0)
+    assert read(-1.7, Estimate(2.0, 0.04)) == pytest.approx((0.5, 0.01))
+    assert read(-2.0, Estimate(0.5, 0.04)) == (p7.LARGEST_COUPLING, 0.0)  # below the ends of the other curves
+
+
+@pytest.mark.slow
+def test_p7_as_measured_of_the_rules():
+    """RG leads away from T_c on both sides and decimation to higher temperatures."""
+    values = p7.measure({"size": 8, "samples": 100, "chains": 2000, "map": p7.RULES_PART, "seed": 0}, None)
+    assert values.keys() == {"majority", "decimation"}
+    z = [p7.led_away(values["majority"], start, 1) for start in (p7.BELOW, p7.ABOVE)]
+    assert min(map(min, z)) > 3
+    assert min(p7.led_away(values["decimation"], p7.BELOW, 1)) < -3
+    growth = p7.growth_of(values["majority"], 1, "xi")
+    assert abs(growth.value - 2) < 4 * growth.error < 1
+
+
+@pytest.mark.slow
+def test_p7_as_measured_of_a_stack(monkeypatch):
+    train = p7.train_stack
+    monkeypatch.setattr(p7, "train_stack", lambda data, **given: train(data, steps=20, **given))
+    settings = {"size": 16, "samples": 300, "chains": 200, "seed": 0}
+    found = p7.measure({**settings, "map": p7.PUBLISHED}, None)
+    assert found.keys() == {p7.PUBLISHED, p7.SAME_SIZE}
+    assert [level["side"] for level in found[p7.PUBLISHED]["T_c"]] == [16, 8, 4]
+    assert json.dumps(found, allow_nan=False)
+
+
+def judged(y_t, y_h, delta, verdict, jitter=0.0):
+    """What the battery says of a stack of two levels."""
+    numbers = {"stationarity[1]": [0.1, 0.01], "crowded_units": [0.0, 0.0]}
+    for n in (0, 1):
+        for name, value, error in (("y_t", y_t, 0.01), ("y_h", y_h, 1e-3), ("delta_m", delta, 1e-3)):
+            numbers[f"{name}[{n}]"] = [value + jitter * error, error]
+    failed = [] if verdict == "RG step" else ["vh_pattern"]
+    return {"verdict": verdict, "fate": None, "failed": failed, "numbers": numbers, "levels": [[0, 0, 0.7, 1.0]]}
+
+
+FIXED, FEATURES = (1.0, 1.875, 0.125, "RG step"), (0.5, 1.99, -0.3, "feature extractor, not RG")
+
+
+def stack_parts(ours, seeds=4, size=16, majority_first=FIXED, untrained=FEATURES, presets=("mehta2014", "default")):
+    """Stacks judged so, and their nulls; seeds scatter by their samples' errors."""
+    found = []
+    for s in range(seeds):
+        for preset in presets:
+            of_map = dict.fromkeys(("stack", "permuted"), ours)
+            of_map |= {"majority_first": majority_first, "second_untrained": untrained, "untrained": untrained}
+            values = {name: judged(*given, jitter=s - 1.5) for name, given in of_map.items()}
+            found.append(part({"size": size, "preset": preset, "seed": s, "samples": 10}, values))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [
+        (FIXED, CONFIRMED),
+        ((0.96, 1.881, 0.118, "RG step"), CONFIRMED),  # as the majority rule's first step
+        (FEATURES, REFUTED),
+        ((*FIXED[:3], "feature extractor, not RG"), REFUTED),
+        ((1.0, 1.915, 0.071, "RG step"), REFUTED),
+        ((1.0, 1.897, 0.125, "RG step"), UNDECIDED),
+        ((math.nan, 1.875, 0.125, "RG step"), UNDECIDED),
+    ],
+)
+def test_stacks_are_held_against_the_fixed_point(ours, verdict):
+    assert stacks.conclude(stack_parts(ours)).verdict == verdict
+
+
+def test_stacks_need_nulls_that_fail_and_a_battery_that_can_pass():
+    assert stacks.conclude(stack_parts(FIXED, untrained=FIXED)).verdict == UNDECIDED
+    features = (*FIXED[:3], "feature extractor, not RG")
+    assert stacks.conclude(stack_parts(features, majority_first=features)).verdict == UNDECIDED
+    assert stacks.conclude(stack_parts(FEATURES, seeds=1)).verdict == UNDECIDED
+    rows = stacks.conclude(stack_parts(FIXED)).rows
+    assert [row.verdict for row in rows if row.quantity.endswith("default")] == [""] * (len(rows) // 2)
+    assert rows[0].quantity == "y_t, 16×16 → 8×8, L = 16, mehta2014"
+    assert rows[0].beside.keys() == set(stacks.LABELS.values())
+
+
+def test_stacks_of_every_side_must_hold():
+    assert stacks.conclude([*stack_parts(FIXED), *stack_parts(FIXED, size=32)]).verdict == CONFIRMED
+    wrong = stacks.conclude([*stack_parts(FIXED), *stack_parts(FEATURES, size=32)])
+    assert wrong.verdict == REFUTED
+    assert len({row.quantity for row in wrong.rows}) == len(wrong.rows)
+    assert "L = 32, default" in wrong.why
+
+
+def test_a_quick_run_of_stacks_has_the_published_preset_alone():
+    conclusion = stacks.conclude(stack_parts(FIXED, presets=("mehta2014",)))
+    assert conclusion.verdict == CONFIRMED
+    assert "default" not in conclusion.why
+    assert {one["preset"] for one in stacks.parts(0, True)} == {"mehta2014"}
+    assert len(stacks.parts(0, False)) == 2 * sum(stacks.FULL.values())
+
+
+@pytest.mark.slow
+def test_stacks_as_measured():
+    settings = {"size": 16, "preset": "mehta2014", "seed": 0, "samples": 500, "steps": 20}
+    values = json.loads(json.dumps(stacks.measure(settings, None), allow_nan=False))
+    assert list(values) == ["stack", *stacks.LABELS]
+    assert {"y_t[1]", "y_h[1]", "delta_m[1]", "stationarity[1]"} <= values["stack"]["numbers"].keys()
+    assert values["majority_first"]["levels"][0][:2] == [0, values["majority_first"]["levels"][0][1]]

@@ -2,7 +2,18 @@
 
 from collections.abc import Mapping
 
-from rgstep.experiments import chung_kao, flows, kim_jane, networks, p1, swendsen1984, veiga_vicente, wu_car_tangent
+from rgstep.experiments import (
+    chung_kao,
+    flows,
+    kim_jane,
+    networks,
+    p1,
+    p7,
+    stacks,
+    swendsen1984,
+    veiga_vicente,
+    wu_car_tangent,
+)
 from rgstep.experiments.base import Experiment
 
 EXPERIMENTS: Mapping[str, Experiment] = {
@@ -14,11 +25,13 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         flows.P4,
         flows.P5,
         flows.P6,
+        p7.EXPERIMENT,
         networks.P8,
         swendsen1984.EXPERIMENT,
         wu_car_tangent.EXPERIMENT,
         kim_jane.EXPERIMENT,
         chung_kao.EXPERIMENT,
         veiga_vicente.EXPERIMENT,
+        stacks.EXPERIMENT,
     )
 }

@@ -53,7 +53,7 @@ ROUNDING = 1e-9
 
 def parts(seed: int, quick: bool) -> list[Settings]:
     """Return the settings: the majority rule on two sets, then per seed an untrained network and one of each preset."""
-    size, samples, seeds = (16, 5000, 10) if quick else (32, 20_000, 10)
+    size, samples, seeds = (16, 5000, 4) if quick else (32, 20_000, 10)
     base = {"size": size, "samples": samples, "measured_on": seed + MEASURED_SEED}
     rules = [{**base, "map": RULE, "seed": seed}, {**base, "map": RULE, "seed": seed, "measured_on": seed + 1}]
     nets = [{**base, "map": m, "seed": seed + s} for m in (NULL, PUBLISHED, FRESH) for s in range(seeds)]
@@ -232,7 +232,7 @@ P2 = Experiment(
     parts=parts,
     measure=measure,
     conclude=partial(of_claim, "P2"),
-    seconds=(185.0, 1800.0),
+    seconds=(73.0, 1800.0),
     measures="networks",
 )
 P3 = replace(
