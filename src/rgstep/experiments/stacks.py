@@ -8,6 +8,7 @@ stack says nothing of the training that the null leaves out.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -214,7 +215,7 @@ def reason(found: Sequence[Part]) -> str:
     said = []
     for of_it in (*kinds_of(found, PUBLISHED), *kinds_of(found, FRESH)):
         failed = [row for part in of_it for row in part.values[STACK]["failed"]]
-        most = ", ".join(f"{row} {failed.count(row)}" for row in sorted(set(failed), key=lambda r: -failed.count(r)))
+        most = ", ".join(f"{row} {count}" for row, count in Counter(sorted(failed)).most_common())
         numbers = [f"{SYMBOLS[kind]} {by_step(of_it, kind)}" for kind in EXACT]
         settings, share = of_it[0].settings, float(row_of_verdicts(of_it).ours.value)
         length = f", {settings['steps']} updates for each network" if "steps" in settings else ""
