@@ -41,7 +41,7 @@ from rgstep.stack import Stack, nulls, train_stack
 from rgstep.types import Progress
 
 PUBLISHED, FRESH = "mehta2014", "default"  # presets: that of the paper decides
-FULL = {16: 10, 32: 4}  # seeds of each side L
+FULL = {16: 10, 32: 5}  # seeds of each side L
 SAMPLES = 20_000
 QUICK_SIZE, QUICK_SEEDS, QUICK_SAMPLES, QUICK_STEPS = 16, 2, 5000, 5000
 JUDGED_SEED = 5000  # added to the seed: configurations that the stack was not trained on
@@ -245,5 +245,5 @@ EXPERIMENT = Experiment(
     parts=parts,
     measure=measure,
     conclude=conclude,
-    seconds=(40.0, 3200.0),
+    seconds=(40.0, 3700.0),
 )
