@@ -281,6 +281,8 @@ def test_the_published_settings():
         ),
         ("chung2020", {"block": 3}, "blocks of side 3 do not tile"),
         ("stationary", {"levels": 2}, "levels = 2 of stride 2 from data of L = 8"),
+        ("stationary", {"starts": ()}, r"starts = \(\): give at least one weight to start from"),
+        ("stationary", {"starts": 0.5}, "starts = 0.5: must be a list or tuple"),
         ("stationary", {"samples": 1}, "data of 1 configurations do not determine seven couplings"),
         ("kochjanusz2018", {"buffer": 3}, "a window of 2 with buffer and ring is 10 wide, data are of L = 8"),
     ],
@@ -317,16 +319,29 @@ def test_a_trial_is_the_map(critical8):
     trial = Trial(training, critical8.spins, [uniform])
     np.testing.assert_array_equal(trial.block_rule, [1, 0, 0])
     h = np.where(uniform < rg.BernoulliBlock(1.0).mean_h(critical8.spins), 1, -1).astype(np.int8)
-    moved = np.asarray(couplings(h, groups=1).estimate.value) - np.asarray(
-        couplings(critical8, groups=1).estimate.value
-    )
-    np.testing.assert_allclose(trial.changes(trial.block_rule), moved * np.sqrt([2, 2, 2, 4, 2, 1, 1]), atol=1e-9)
+    before = couplings(critical8)
+    moved = np.asarray(couplings(h, groups=1).estimate.value) - np.asarray(before.estimate.value)
+    errors = trial.changes(trial.block_rule)
+    assert errors @ errors == pytest.approx(moved @ np.linalg.solve(4 * before.covariance, moved), rel=1e-6)
+
+
+def test_the_best_start_is_kept_and_the_history_says_all(critical8):
+    short = {"kernel": 2, "steps": 2}
+    both = rg.train_kernel(critical8, "stationary", **short, starts=(3.0, 1.0))
+    alone = {start: rg.train_kernel(critical8, "stationary", **short, starts=[start]) for start in (3.0, 1.0)}
+    best, worse = sorted(alone, key=lambda start: alone[start].history["changes"][-1])
+    np.testing.assert_array_equal(both.weights, alone[best].weights)
+    assert (both.weights != alone[worse].weights).any()
+    for name in ("start", "step", "changes"):
+        curves = [alone[start].history[name] for start in (worse, best)]
+        np.testing.assert_array_equal(both.history[name], np.concatenate(curves))
 
 
 @pytest.mark.slow
 def test_couplings_stay_where_the_majority_rule_moves_them():
     """On configurations that the search has not seen."""
-    one = rg.train_kernel(rg.sample(16, samples=6_000, seed=1), "stationary", steps=6)
+    settings = {"steps": 6, "kernel": 6, "starts": (0.5,)}
+    one = rg.train_kernel(rg.sample(16, samples=6_000, seed=1), "stationary", **settings)
     fresh = rg.sample(16, samples=4_000, seed=2)
     before = couplings(fresh)
     moved = {
