@@ -4,10 +4,9 @@
 
 NAME is a preset; or short, permuted or infinite, chung2020 of 3,000 updates on the data, on data without places, or
 without structure; or filters, which trains kochjanusz2018 at three temperatures; or first, which reads the exponents
-of the first step of the stationary kernels of these seeds, and of variants of the first seed, on 100,000 configurations.
-Kernels are written into FOLDER, and
-not trained again where they are there. Some three minutes a seed for chung2020, two for stationary. All is judged on
-the same 20,000 fresh critical configurations of L = 32, with the majority rule beside it.
+of the first step of stationary kernels, and of variants of the first seed, on 100,000 configurations. Kernels are
+written into FOLDER, and not trained again where they are there. Some three minutes a seed for chung2020, two for
+stationary. All else is judged on the same 20,000 fresh critical configurations of L = 32, beside the majority rule.
 """
 
 import sys

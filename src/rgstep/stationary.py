@@ -9,12 +9,12 @@ Swendsen and Brandt, Phys. Rev. Lett. 89, 275701, 2002): of kernels with the sym
 
 K the seven couplings of `instruments.hamiltonian`, C their jackknife covariance in the configurations given, b^(2n+2)
 the loss of sites: χ counts standard errors. A plain sum of squares does not see that the seven are known to very
-different degrees: at T_c each of them to .001, the combination that leads off T_c far better, and it grows under the RG.
+different degrees: at T_c each of them to .001, the combination that leads off T_c far better, and that one grows.
 Exponents are not looked at: they test the result.
 
 Every trial draws h with the same uniform numbers, so that small changes of the kernel make small changes of the
-couplings, and Gauss–Newton steps (SciPy's `least_squares`) are taken with differences of finite steps. Such a search may
-end in a worse minimum, so that it is made from several starts, block rules of different sharpness, and the kernel of
+couplings, and Gauss–Newton steps (SciPy's `least_squares`) are taken with differences of finite steps. A search may end
+in a worse minimum, so that it is made from several starts, block rules of different sharpness, and the kernel of
 least χ is kept. `history` holds all searches, one after the other, that of the kernel kept last.
 """
 
