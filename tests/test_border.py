@@ -227,8 +227,10 @@ def networks() -> Iterator[Good]:
     also = {"checkpoints": PATHS, "batch": "configurations|memory", "levels": "network|tempering"}
     also |= dict.fromkeys(("chains", "hidden"), "network|ladder")
     yield Good("train_rbm", rg.train_rbm, {**trained, "progress": silent}, also, slow=True)
-    asked = {"data": ensemble(), "preset": "chung2020", "seed": 0, "progress": silent}
-    also = {"batch": "configurations|memory"} | dict.fromkeys(("learning_rate", "start"), "weights exploded")
+    asked = {"data": ensemble(), "preset": "chung2020", "seed": 0, "checkpoints": None, "progress": silent}
+    also = {"checkpoints": PATHS, "batch": "configurations|memory"} | dict.fromkeys(
+        ("learning_rate", "start"), "weights exploded"
+    )
     yield Good("train_kernel", rg.train_kernel, {**asked, "steps": 2, "kernel": 2, "batch": 5}, also, slow=True)
     also = {"checkpoints": PATHS, "batch": "configurations|memory", "levels": "network|tempering"}
     also |= dict.fromkeys(("chains", "hidden"), "network|ladder")

@@ -254,7 +254,7 @@ def train(
         from rgstep import commands
 
         if kernel is not None:
-            commands.refuse_with_kernel(preset=preset, hidden=hidden, checkpoints=checkpoints)
+            commands.refuse_with_kernel(preset=preset, hidden=hidden)
         summary = commands.train_to_file(
             data,
             out,

@@ -21,6 +21,7 @@ least χ is kept. `history` holds all searches, one after the other, that of the
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +32,8 @@ from rgstep.instruments.base import SMALLEST_SIDE
 from rgstep.instruments.hamiltonian import Couplings, couplings
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.lattice import as_lattice, as_spins, check_tiling
-from rgstep.nets.batches import Data
+from rgstep.nets.batches import Data, digest
+from rgstep.nets.checkpoints import Checkpoints
 from rgstep.nets.kernel import WIDEST_KERNEL, SharedKernel
 from rgstep.packed import PackedSpins
 from rgstep.samplers.stream import IsingStream
@@ -158,11 +160,16 @@ class Trial:
         return np.stack(differences, axis=1) / (2 * DIFFERENCE)
 
 
-def train_stationary(data: Data, training: StationaryTraining, seed: int, progress: Progress | None) -> SharedKernel:
+def train_stationary(
+    data: Data, training: StationaryTraining, seed: int, progress: Progress | None, folder: Path | None = None
+) -> SharedKernel:
     """Return the kernel that changes the couplings of critical configurations least.
 
+    Each search that is finished is a checkpoint, if there is a folder for it.
+
     Raises:
-        InputError: if the data are not critical, not on a lattice large enough for the levels, or too few.
+        InputError: if the data are not critical, not on a lattice large enough for the levels, or too few, or the
+            checkpoints are of another training.
     """
     v = critical_configurations(data, training.samples)
     check_levels(v.shape[1], training)
@@ -170,7 +177,8 @@ def train_stationary(data: Data, training: StationaryTraining, seed: int, progre
     if not determined(trial.known):
         message = f"data of {len(v)} configurations do not determine seven couplings: give more"
         raise InputError(message)
-    tried = [search(trial, start, told(progress)) for start in training.starts]
+    data_hash = digest(np.packbits(v.reshape(len(v), -1) > 0, axis=1), v[0].size)
+    tried = searched(trial, Checkpoints(folder, vars(training), seed, v[0].size, data_hash), progress)
     tried.sort(key=lambda one: -one.curve[-1])  # the best one last
     rows = np.concatenate([one.rows for one in tried])
     history = dict(zip(("start", "step", "changes"), rows.T, strict=True))
@@ -223,6 +231,19 @@ def search(trial: Trial, start: float, tell: Callable[[float, int, float], None]
 
     found = least_squares(trial.changes, start * trial.block_rule, slopes, max_nfev=trial.training.steps)
     return Search(start, found.x, [*curve, float(np.linalg.norm(found.fun))])
+
+
+def searched(trial: Trial, checkpoints: Checkpoints, progress: Progress | None) -> list[Search]:
+    """Return what is found from every start; those that checkpoints hold are not searched again."""
+    starts = trial.training.starts
+    nothing = np.full((len(starts), len(trial.masks)), np.nan)
+    weights, curves = checkpoints.begin(nothing, [], len(starts))
+    for i, start in enumerate(starts[len(curves) :], start=len(curves)):
+        found = search(trial, start, told(progress))
+        weights[i] = found.weights
+        curves = [*curves, found.curve]
+        checkpoints.save(i + 1, weights, curves, len(starts))
+    return [Search(*one) for one in zip(starts, weights, curves, strict=True)]
 
 
 def told(progress: Progress | None) -> Callable[[float, int, float], None]:
