@@ -65,7 +65,7 @@ HOUSE = {
         *("instruments.decoy", "instruments", "stack"),
         *("stationary", "learned", "dimensions"),
     ),
-    8: ("report", "claims", "fate", "battery", "store", "temperatures", "flows"),
+    8: ("report", "claims", "fate", "battery", "store", "classifier", "temperatures", "flows"),
     9: (
         *("page", "jobs", "commands"),
         *("experiments.base", "experiments.parts"),
