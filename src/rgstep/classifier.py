@@ -2,13 +2,13 @@
 
     p(T | v) = softmax(B tanh(A v + a) + b),        T = 0, 0.1, … 5.9,
 
-one hidden layer, trained by cross-entropy on equilibrium configurations of the 60 temperatures on one lattice side. Of
+one hidden layer, trained by cross-entropy on equilibrium configurations of all 60 temperatures, of one lattice side. Of
 a set of configurations the mean p̄ of p(T | v) is taken; what is read is its mean, Σ_T T p̄(T), or its largest class.
 
 It is there to compare with published numbers, and decides nothing: p is always normalised, so that whatever it is
-shown has a temperature; its answer is pulled towards the middle where classes overlap, at both ends of the range; and
-above T_c, where one configuration hardly tells its temperature, it is known to whole classes only. `temperatures` has
-thermometers with errors and a test of whether there is a temperature at all.
+shown has a temperature. Below T = 1.5 and far above T_c sets look alike to it, and where p(T | v) of one configuration
+is broad its mean is no mean of temperatures (docs/flows.md has the numbers). `temperatures` has thermometers with
+errors, and a test of whether there is a temperature at all.
 """
 
 from dataclasses import dataclass
