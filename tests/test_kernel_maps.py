@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import enumeration
 import jax
@@ -557,6 +558,19 @@ def test_the_command_trains_a_kernel(run):
     assert "exists" in run(*short).stderr
     shown = run(*short[:-1], "--force").stdout
     assert "next: rgstep compare --map k.npz" in shown
+
+
+def test_the_command_keeps_checkpoints(run):
+    short = ("train", "e.npz", "k.npz", "--kernel", "chung2020", "--steps", 20, "--quiet", "--checkpoints", "c")
+    assert run(*short).exit_code == 0
+    first = rg.load("k.npz")
+    assert checkpoint_steps(Path("c")) == [20]
+    assert run(*short, "--force").exit_code == 0
+    assert_same(rg.load("k.npz"), first)
+    failed = run(*short, "--force", "--seed", 2)
+    assert failed.exit_code == 2
+    assert "is of seeds = [0], not [2]: choose another folder" in failed.stderr
+    assert failed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
