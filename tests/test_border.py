@@ -227,8 +227,10 @@ def networks() -> Iterator[Good]:
     also = {"checkpoints": PATHS, "batch": "configurations|memory", "levels": "network|tempering"}
     also |= dict.fromkeys(("chains", "hidden"), "network|ladder")
     yield Good("train_rbm", rg.train_rbm, {**trained, "progress": silent}, also, slow=True)
-    asked = {"data": ensemble(), "preset": "chung2020", "seed": 0, "progress": silent}
-    also = {"batch": "configurations|memory"} | dict.fromkeys(("learning_rate", "start"), "weights exploded")
+    asked = {"data": ensemble(), "preset": "chung2020", "seed": 0, "checkpoints": None, "progress": silent}
+    also = {"checkpoints": PATHS, "batch": "configurations|memory"} | dict.fromkeys(
+        ("learning_rate", "start"), "weights exploded"
+    )
     yield Good("train_kernel", rg.train_kernel, {**asked, "steps": 2, "kernel": 2, "batch": 5}, also, slow=True)
     also = {"checkpoints": PATHS, "batch": "configurations|memory", "levels": "network|tempering"}
     also |= dict.fromkeys(("chains", "hidden"), "network|ladder")
@@ -297,13 +299,13 @@ def sizes() -> Iterator[Good]:
 def flows() -> Iterator[Good]:
     """Flows, and temperatures."""
     asked = {"coarse": network(), "start": "zero", "kind": "reconstruction", "sampled": True, "steps": 2}
-    asked |= {"restart": False, "samples": 70, "size": 8, "seed": 0, "progress": silent}
+    asked |= {"restart": False, "classifier": False, "samples": 70, "size": 8, "seed": 0, "progress": silent}
     also = {"samples": "memory", "size": "start|lattice", "kind": "coarse", "start": "coarse"}
     yield Good("flow", rg.flow, asked, also)
     by_levels = {**asked, "coarse": rg.Majority(), "kind": "coarse"}
     yield Good("flow by levels", rg.flow, by_levels, {**also, "coarse": "map"}, slow=True)
     v = rg.sample(8, np.inf, 80, seed=1)
-    yield Good("thermometers", rg.thermometers, {"state": v, "progress": silent}, slow=True)
+    yield Good("thermometers", rg.thermometers, {"state": v, "classifier": False, "progress": silent}, slow=True)
 
 
 @functools.wraps(load_checkpoints)

@@ -17,10 +17,12 @@ import pytest
 import reference
 
 from rgstep import CRITICAL_TEMPERATURE, InputError, IsingStream, train_rbm
+from rgstep.files import write_arrays
 from rgstep.nets import training
 from rgstep.nets.batches import batch_source
+from rgstep.nets.checkpoints import checkpoint_path, checkpoint_steps, next_checkpoint, read_checkpoint
 from rgstep.nets.presets import settings
-from rgstep.nets.training import checkpoint_path, checkpoint_steps, load_checkpoints, next_checkpoint
+from rgstep.nets.training import load_checkpoints
 
 LAW = enumeration.probabilities(4, 1 / CRITICAL_TEMPERATURE)
 DATA = enumeration.states(4)[np.random.default_rng(0).choice(len(LAW), 5000, p=LAW)]
@@ -143,9 +145,9 @@ def test_a_stream_goes_on_where_it_was(tmp_path):
 def test_a_lost_chain_is_noticed(half):
     """The twin: the last checkpoint with its chains turned over gives other bits."""
     path = checkpoint_path(half, 141)
-    meta, arrays = training.read_checkpoint(path)
+    meta, arrays = read_checkpoint(path)
     (chains,) = (name for name, array in arrays.items() if array.shape == (20, 16))
-    training.write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays, chains: -arrays[chains]})
+    write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays, chains: -arrays[chains]})
     assert (train(half).weights != train().weights).any()
 
 
@@ -273,11 +275,11 @@ def test_a_damaged_checkpoint_is_named_with_the_remedy(half, finished, damage):
     """And following it, deleting the file, goes on from the one before."""
     path = checkpoint_path(half, 141)
     if damage == "an array missing":
-        meta, arrays = training.read_checkpoint(path)
+        meta, arrays = read_checkpoint(path)
         arrays.popitem()
-        training.write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays})
+        write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays})
     elif damage == "another file":
-        training.write_arrays(path, {"meta": np.array("no JSON"), "weights": np.zeros(3)})
+        write_arrays(path, {"meta": np.array("no JSON"), "weights": np.zeros(3)})
     else:
         path.write_bytes(path.read_bytes()[: 0 if damage == "empty" else 1000])
     with pytest.raises(InputError, match=r"checkpoint-000000141\.npz.*delete it to go on from the one before"):

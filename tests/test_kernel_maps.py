@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import enumeration
 import jax
@@ -17,14 +18,17 @@ import rgstep as rg
 from rgstep import cli, jobs
 from rgstep.controls import infinite_temperature, permuted
 from rgstep.exact.onsager import CRITICAL_COUPLING
+from rgstep.files import write_arrays
 from rgstep.instruments.gain import exact_gain
 from rgstep.instruments.hamiltonian import couplings
 from rgstep.learned import KERNEL_PRESETS
-from rgstep.nets import shared_rbm
+from rgstep.nets import information_filter, shared_rbm
+from rgstep.nets.checkpoints import checkpoint_path, checkpoint_steps, read_checkpoint
 from rgstep.nets.information_filter import Filter, InformationTraining, bound, displacements
 from rgstep.nets.kernel import SharedKernel, compactness, sites_along, sites_of
 from rgstep.nets.rbm import log_2cosh
 from rgstep.nets.shared_rbm import cd_gradient, dense, gathered
+from rgstep.nets.training import load_checkpoints
 from rgstep.stationary import StationaryTraining, Trial, rings
 
 BOX = np.ones((2, 2))
@@ -281,6 +285,8 @@ def test_the_published_settings():
         ),
         ("chung2020", {"block": 3}, "blocks of side 3 do not tile"),
         ("stationary", {"levels": 2}, "levels = 2 of stride 2 from data of L = 8"),
+        ("stationary", {"starts": ()}, r"starts = \(\): give at least one weight to start from"),
+        ("stationary", {"starts": 0.5}, "starts = 0.5: must be a list or tuple"),
         ("stationary", {"samples": 1}, "data of 1 configurations do not determine seven couplings"),
         ("kochjanusz2018", {"buffer": 3}, "a window of 2 with buffer and ring is 10 wide, data are of L = 8"),
     ],
@@ -295,6 +301,112 @@ def test_data_of_no_lattice():
         rg.train_kernel(np.ones((5, 12), np.int8))
     with pytest.raises(rg.InputError, match=r"data of T = 3: couplings can stay at T_c = 2\.269185 alone"):
         rg.train_kernel(rg.sample(8, 3.0, 20), "stationary")
+
+
+# --- checkpoints
+
+CUT = {  # settings, after how many reports the training is stopped, and the checkpoints that are there then
+    "chung2020": ({"steps": 60, "kernel": 4}, 5, [7, 14, 21, 35]),
+    "kochjanusz2018": ({"steps": 60}, 5, [7, 14, 21, 35]),
+    "stationary": ({"steps": 2, "kernel": 2, "starts": (1.5, 1.0, 0.5)}, 2, [1]),
+}
+
+
+class Stopped(Exception):
+    """What the progress callback raises."""
+
+
+def stopping_after(reports):
+    """A callback that stops a training at a report: in the middle of the second start, or beyond a checkpoint."""
+    left = iter(range(reports))
+
+    def stop(*_, **__):
+        if next(left, None) is None:
+            raise Stopped
+
+    return stop
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(one.weights, other.weights)
+    assert dict(one.origin) == dict(other.origin)
+    assert set(one.history) == set(other.history)
+    for name, curve in other.history.items():
+        np.testing.assert_array_equal(one.history[name], curve)
+
+
+@pytest.fixture
+def cut(request, critical8, tmp_path, monkeypatch):
+    """A training that was stopped: its preset and settings, its folder, and the kernel of one that never was."""
+    for module in (shared_rbm, information_filter):
+        monkeypatch.setattr(module, "UPDATES_AT_ONCE", 7)
+    preset = request.param
+    settings, reports, steps = CUT[preset]
+    whole = rg.train_kernel(critical8, preset, 1, **settings)
+    asked = {**settings, "checkpoints": tmp_path, "progress": stopping_after(reports)}
+    with pytest.raises(Stopped):
+        rg.train_kernel(critical8, preset, 1, **asked)
+    assert checkpoint_steps(tmp_path) == steps
+    return preset, settings, tmp_path, whole
+
+
+@pytest.mark.parametrize("cut", list(CUT), indirect=True)
+def test_a_training_that_was_cut_ends_on_the_same_bits(cut, critical8):
+    """And the twin: a checkpoint whose weights are others gives others."""
+    preset, settings, folder, whole = cut
+    path = checkpoint_path(folder, checkpoint_steps(folder)[-1])
+    untouched = path.read_bytes()
+    assert_same(rg.train_kernel(critical8, preset, 1, checkpoints=folder, **settings), whole)
+    assert_same(rg.train_kernel(critical8, preset, 1, checkpoints=folder, **settings), whole)  # finished: read
+    for later in checkpoint_steps(folder):
+        checkpoint_path(folder, later).unlink()
+    path.write_bytes(untouched)
+    meta, arrays = read_checkpoint(path)
+    weights = "leaf_000" if preset == "stationary" else "leaf_001"
+    if preset == "stationary":  # the weights of a start count if its χ is the least
+        meta["curves"][0][-1] = 0.0
+    write_arrays(path, {"meta": np.array(json.dumps(meta)), **arrays, weights: -arrays[weights]})
+    other = rg.train_kernel(critical8, preset, 1, checkpoints=folder, **settings)
+    assert (other.weights != whole.weights).any()
+
+
+@pytest.mark.parametrize("cut", ["chung2020"], indirect=True)
+def test_a_damaged_checkpoint_is_named_and_deleting_it_helps(cut, critical8):
+    preset, settings, folder, whole = cut
+    path = checkpoint_path(folder, 35)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(rg.InputError, match=r"checkpoint-000000035\.npz.*delete it to go on from the one before"):
+        rg.train_kernel(critical8, preset, 1, checkpoints=folder, **settings)
+    path.unlink()
+    assert_same(rg.train_kernel(critical8, preset, 1, checkpoints=folder, **settings), whole)
+
+
+@pytest.mark.parametrize("cut", ["chung2020"], indirect=True)
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seed": 2}, r"is of seeds = \[1\], not \[2\]: choose another folder"),
+        ({"k": 2}, "is of k = 3, not 2: choose another folder"),
+        ({"preset": "stationary"}, "is of another kind of training: choose another folder"),
+        ({"preset": "kochjanusz2018"}, "is of another kind of training: choose another folder"),
+    ],
+)
+def test_checkpoints_of_another_training_are_refused(cut, changes, says, critical8):
+    preset, settings, folder, _ = cut
+    asked = {"preset": preset, "seed": 1, **settings, **changes}
+    with pytest.raises(rg.InputError, match=says):
+        rg.train_kernel(critical8, checkpoints=folder, **asked)
+
+
+@pytest.mark.parametrize("cut", ["chung2020"], indirect=True)
+def test_checkpoints_of_kernels_and_of_networks_are_told_apart(cut, critical8, tmp_path):
+    preset, settings, folder, _ = cut
+    with pytest.raises(rg.InputError, match="is of other data: choose another folder"):
+        rg.train_kernel(critical8.spins[::-1].copy(), preset, 1, checkpoints=folder, **settings)
+    with pytest.raises(rg.InputError, match="is of another kind of training: choose another folder"):
+        rg.train_rbm(critical8, 4, seed=1, steps=50, checkpoints=folder)
+    with pytest.raises(rg.InputError, match="is of the training of a shared kernel: it holds no network"):
+        load_checkpoints(folder)
 
 
 # --- couplings that stay
@@ -317,16 +429,29 @@ def test_a_trial_is_the_map(critical8):
     trial = Trial(training, critical8.spins, [uniform])
     np.testing.assert_array_equal(trial.block_rule, [1, 0, 0])
     h = np.where(uniform < rg.BernoulliBlock(1.0).mean_h(critical8.spins), 1, -1).astype(np.int8)
-    moved = np.asarray(couplings(h, groups=1).estimate.value) - np.asarray(
-        couplings(critical8, groups=1).estimate.value
-    )
-    np.testing.assert_allclose(trial.changes(trial.block_rule), moved * np.sqrt([2, 2, 2, 4, 2, 1, 1]), atol=1e-9)
+    before = couplings(critical8)
+    moved = np.asarray(couplings(h, groups=1).estimate.value) - np.asarray(before.estimate.value)
+    errors = trial.changes(trial.block_rule)
+    assert errors @ errors == pytest.approx(moved @ np.linalg.solve(4 * before.covariance, moved), rel=1e-6)
+
+
+def test_the_best_start_is_kept_and_the_history_says_all(critical8):
+    short = {"kernel": 2, "steps": 2}
+    both = rg.train_kernel(critical8, "stationary", **short, starts=(3.0, 1.0))
+    alone = {start: rg.train_kernel(critical8, "stationary", **short, starts=[start]) for start in (3.0, 1.0)}
+    best, worse = sorted(alone, key=lambda start: alone[start].history["changes"][-1])
+    np.testing.assert_array_equal(both.weights, alone[best].weights)
+    assert (both.weights != alone[worse].weights).any()
+    for name in ("start", "step", "changes"):
+        curves = [alone[start].history[name] for start in (worse, best)]
+        np.testing.assert_array_equal(both.history[name], np.concatenate(curves))
 
 
 @pytest.mark.slow
 def test_couplings_stay_where_the_majority_rule_moves_them():
     """On configurations that the search has not seen."""
-    one = rg.train_kernel(rg.sample(16, samples=6_000, seed=1), "stationary", steps=6)
+    settings = {"steps": 6, "kernel": 6, "starts": (0.5,)}
+    one = rg.train_kernel(rg.sample(16, samples=6_000, seed=1), "stationary", **settings)
     fresh = rg.sample(16, samples=4_000, seed=2)
     before = couplings(fresh)
     moved = {
@@ -435,13 +560,25 @@ def test_the_command_trains_a_kernel(run):
     assert "next: rgstep compare --map k.npz" in shown
 
 
+def test_the_command_keeps_checkpoints(run):
+    short = ("train", "e.npz", "k.npz", "--kernel", "chung2020", "--steps", 20, "--quiet", "--checkpoints", "c")
+    assert run(*short).exit_code == 0
+    first = rg.load("k.npz")
+    assert checkpoint_steps(Path("c")) == [20]
+    assert run(*short, "--force").exit_code == 0
+    assert_same(rg.load("k.npz"), first)
+    failed = run(*short, "--force", "--seed", 2)
+    assert failed.exit_code == 2
+    assert "is of seeds = [0], not [2]: choose another folder" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("extra", "says"),
     [
         (("--kernel", "chung"), "unknown preset 'chung'; did you mean 'chung2020'"),
         (("--kernel", "chung2020", "--hidden", 3), "hidden = 3: a shared kernel has no such setting"),
         (("--kernel", "chung2020", "--preset", "default"), "preset = default: a shared kernel has no such setting"),
-        (("--kernel", "chung2020", "--checkpoints", "c"), "checkpoints = c: a shared kernel has no such setting"),
     ],
 )
 def test_bad_options(run, extra, says):

@@ -93,7 +93,7 @@ def test_no_module_draws_from_a_stream_that_is_not_recorded():
     }
     of_data = {"controls", "nets.states"}  # before a judgement: to train on, to tell the order of weights
     of_training = {"stack", "stationary", "nets.shared_rbm", "nets.information_filter", "learned"}
-    of_other_work = {"flows", "temperatures", "sizes", "scaling", "data_collapse"}
+    of_other_work = {"flows", "temperatures", "classifier", "sizes", "scaling", "data_collapse"}
     of_other_work |= {"experiments.base", "experiments.veiga_vicente"}
     asking -= of_training | of_other_work  # none of them is part of a judgement
     assert asking == {module.__name__.removeprefix("rgstep.") for module in ASKING} | of_data

@@ -254,7 +254,7 @@ def train(
         from rgstep import commands
 
         if kernel is not None:
-            commands.refuse_with_kernel(preset=preset, hidden=hidden, checkpoints=checkpoints)
+            commands.refuse_with_kernel(preset=preset, hidden=hidden)
         summary = commands.train_to_file(
             data,
             out,
@@ -361,6 +361,9 @@ def flow(
     restart: Annotated[
         bool, typer.Option("--restart", help="Each length is a chain of its own from the start.")
     ] = False,
+    classifier: Annotated[
+        bool, typer.Option("--classifier", help="Also ask a network trained to tell temperatures; it decides nothing.")
+    ] = False,
     temperature: GivenTemperature = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -372,6 +375,7 @@ def flow(
 
         given = None if temperature is None else parse_temperature(temperature)
         how = {"steps": steps, "samples": samples, "size": size, "sampled": not signs, "restart": restart}
+        how["classifier"] = classifier
         found = flow_of_file(network, start, kind=kind, temperature=given, seed=seed, progress=progress, **how)
     if as_json:
         print_json(found.to_dict())

@@ -146,7 +146,7 @@ def train_to_file(
     ensemble = load_configurations(data, temperature)
     source = IsingStream(ensemble.system.size, ensemble.system.temperature, seed) if fresh else ensemble
     if kernel is not None:
-        return kernel_to_file(source, out, kernel, seed, settings, progress)
+        return kernel_to_file(source, out, kernel, seed, settings, checkpoints, progress)
     rest: dict[str, Any] = {"preset": preset, "checkpoints": checkpoints, "progress": progress, **settings}
     if stack:
         found = train_stack(source, levels, seed, **rest)
@@ -187,10 +187,11 @@ def kernel_to_file(
     preset: str,
     seed: int,
     settings: Mapping[str, Any],
+    checkpoints: Path | None,
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Train a shared kernel into a file; returns its settings, weights and last readings."""
-    kernel = train_kernel(data, preset, seed, progress=progress, **settings)
+    kernel = train_kernel(data, preset, seed, checkpoints=checkpoints, progress=progress, **settings)
     save_kernel(out, kernel)
     last = {f"final_{name}": float(curve[-1]) for name, curve in kernel.history.items() if name != "step"}
     return {**kernel.origin, **last, "weights": kernel.weights.tolist(), "file": str(out)}
@@ -200,10 +201,7 @@ def refuse_with_kernel(**asked: object) -> None:
     """Raise `InputError` where an option of a dense network's training is given with `--kernel`."""
     for name, value in asked.items():
         if value is not None:
-            message = (
-                f"{name} = {value}: a shared kernel has no such setting, and its training of minutes is not cut; "
-                "leave it out, or leave out --kernel"
-            )
+            message = f"{name} = {value}: a shared kernel has no such setting; leave it out, or leave out --kernel"
             raise InputError(message)
 
 

@@ -89,6 +89,7 @@ class Flow:
         moving: the observables that still moved at the end, with by how many errors.
         remembered: |m| and u where their values over the chains at the end still correlate with those at half time, and
             how much.
+        classifier: whether the end is also shown to the classifier of arXiv:1906.05212.
     """
 
     kind: str
@@ -100,6 +101,7 @@ class Flow:
     converged_at: int | None
     moving: Mapping[str, float]
     remembered: Mapping[str, float] = field(default_factory=dict)
+    classifier: bool = False
 
     @property
     def steps(self) -> int:
@@ -119,7 +121,7 @@ class Flow:
     @functools.cached_property
     def temperatures(self) -> Temperatures:
         """The thermometers at the last step."""
-        return thermometers(self.end)
+        return thermometers(self.end, classifier=self.classifier)
 
     def z(self, other: "Flow") -> dict[str, float]:
         """Return how many errors the last window of this flow lies above that of another, by observable.
@@ -155,7 +157,8 @@ class Flow:
         if not tabulates(side):
             return f"{self.reason}; no thermometers for an odd side, L = {side}"
         beside = f"T_c = {CRITICAL_TEMPERATURE:.4f}, the specific heat at L = {side} is largest at T = "
-        return f"{self.reason}; {self.temperatures.verdict}; {beside}{peak_temperature(side):.4f}"
+        also = f"; the classifier says {self.temperatures.classified}" if self.classifier else ""
+        return f"{self.reason}; {self.temperatures.verdict}; {beside}{peak_temperature(side):.4f}{also}"
 
     def to_dict(self) -> dict[str, Any]:  # JSON values
         """Return everything but the configurations as plain values."""
@@ -178,6 +181,7 @@ class Flow:
     sampled=FLAG,
     steps=COUNT,
     restart=FLAG,
+    classifier=FLAG,
     samples=COUNT,
     size=optional(even_side),
     seed=SEED,
@@ -191,6 +195,7 @@ def flow(
     sampled: bool = True,
     steps: int = STEPS,
     restart: bool = False,
+    classifier: bool = False,
     samples: int = 1000,
     size: int | None = None,
     seed: int = 0,
@@ -206,6 +211,8 @@ def flow(
         sampled: draw every unit; otherwise every unit is the sign of its mean, a fair coin where that is 0.
         steps: the largest number of steps; a reconstruction flow ends when it has converged.
         restart: of a reconstruction: each length is a chain of its own from the start, as published.
+        classifier: also say what temperature a network trained to tell temperatures gives the end, as published
+            (arXiv:1906.05212); it decides nothing.
         samples: how many configurations, of a start by name.
         size: the lattice side L of a start by name; that of the network by default.
         seed: of everything random.
@@ -221,11 +228,12 @@ def flow(
     source, name = start_of(coarse, start, kind, size, samples, seed)
     if network is None:
         levels = levels_of(coarse, source, sampled, seed, progress)[: steps + 1]
-        return Flow(kind, sampled, restart, name, [observed(level) for level in levels], levels[-1], None, {})
+        seen = [observed(level) for level in levels]
+        return Flow(kind, sampled, restart, name, seen, levels[-1], None, {}, classifier=classifier)
     seen, end, remembered = reconstructed(network, source, sampled, steps, restart, seed, progress)
     converged, moving = at_rest(seen)
     at = len(seen) - 1 if converged and not remembered else None
-    return Flow(kind, sampled, restart, name, seen, end, at, moving, remembered)
+    return Flow(kind, sampled, restart, name, seen, end, at, moving, remembered, classifier)
 
 
 def start_of(

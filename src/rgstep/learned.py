@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from rgstep.arguments import PROGRESS, SEED, checked, one_of
+from rgstep.arguments import PATH, PROGRESS, SEED, checked, one_of, optional
 from rgstep.nets.batches import Data
 from rgstep.nets.information_filter import InformationTraining, train_filter
 from rgstep.nets.kernel import SharedKernel
@@ -35,12 +36,13 @@ TRAINED_BY: Mapping[type, Callable[..., SharedKernel]] = {
 }
 
 
-@checked(preset=one_of(KERNEL_PRESETS, "preset"), seed=SEED, progress=PROGRESS)
+@checked(preset=one_of(KERNEL_PRESETS, "preset"), seed=SEED, checkpoints=optional(PATH), progress=PROGRESS)
 def train_kernel(
     data: Data,
     preset: str = "chung2020",
     seed: int = 0,
     *,
+    checkpoints: str | Path | None = None,
     progress: Progress | None = None,
     **overrides: Any,  # the fields of the preset's settings
 ) -> SharedKernel:
@@ -49,14 +51,16 @@ def train_kernel(
     Args:
         data: an `Ensemble`, an array of ±1 `(sample, L, L)`, or an `IsingStream` of fresh configurations.
         preset: a name of `KERNEL_PRESETS`, which says what is asked of the kernel and by which settings.
-        seed: decides the first weights, the order of the data and every draw; the same seed gives the same kernel. A
-            training takes seconds to minutes and is not cut: one that is killed begins anew.
+        seed: decides the first weights, the order of the data and every draw; the same seed gives the same kernel.
+        checkpoints: a folder for the state of the training on a logarithmic grid of steps; of `stationary`, after each
+            start. If it holds checkpoints of the same training, it goes on from the last one, to the same bits.
         progress: called as the training goes on.
         **overrides: settings that replace the preset's; None leaves one as it is.
 
     Raises:
-        InputError: for bad settings or data, or weights that explode.
+        InputError: for bad settings or data, weights that explode, or checkpoints of another training.
     """
     training = overridden(KERNEL_PRESETS[preset], overrides)
-    kernel = TRAINED_BY[type(training)](data, training, seed, progress)
+    folder = Path(checkpoints) if checkpoints is not None else None
+    kernel = TRAINED_BY[type(training)](data, training, seed, progress, folder)
     return replace(kernel, origin={"preset": preset, "seed": seed, **kernel.origin})

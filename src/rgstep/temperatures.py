@@ -35,7 +35,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import interpolate, optimize, stats
 
-from rgstep.arguments import PROGRESS, InputError, checked
+from rgstep.arguments import FLAG, PROGRESS, InputError, checked
+from rgstep.classifier import Classified, classified
 from rgstep.ensemble import Ensemble, Level, Source, pieces
 from rgstep.estimates import Estimate, Groups, binder, estimated, with_rest
 from rgstep.instruments.hamiltonian import newton
@@ -324,6 +325,7 @@ class Temperatures:
         readings: of each thermometer, by the names of `NAMES`.
         chi2, dof, p_value: of the best temperature; NaN where no test can be made, `note` says why.
         best: that temperature.
+        classified: what the classifier of arXiv:1906.05212 says, where it was asked for; it decides nothing.
     """
 
     size: int
@@ -334,6 +336,7 @@ class Temperatures:
     p_value: float
     best: float
     note: str = ""
+    classified: Classified | None = None
 
     @property
     def is_equilibrium(self) -> bool | None:
@@ -361,7 +364,8 @@ class Temperatures:
             for name, r in self.readings.items()
         }
         test = {"chi2": finite(self.chi2), "dof": self.dof, "p_value": finite(self.p_value), "best": finite(self.best)}
-        rest = {"equilibrium": self.is_equilibrium, "verdict": self.verdict}
+        rest: dict[str, Any] = {"equilibrium": self.is_equilibrium, "verdict": self.verdict}
+        rest |= {"classifier": self.classified.to_dict()} if self.classified else {}
         return {"size": self.size, "samples": self.samples, "readings": readings, **test, **rest}
 
     def __str__(self) -> str:
@@ -370,6 +374,7 @@ class Temperatures:
             f"{SYMBOLS[name]:8} {r.observable!s:>14}   {'T = ' if r.temperatures else ''}{r}"
             for name, r in self.readings.items()
         ]
+        lines += [f"classifier: {self.classified}"] if self.classified else []
         return "\n".join([*lines, self.verdict])
 
     __repr__ = __str__
@@ -385,13 +390,18 @@ def plain(estimate: Estimate) -> dict[str, float | None]:
     return {"value": finite(float(estimate.value)), "error": finite(float(estimate.error))}
 
 
-@checked(progress=PROGRESS)
-def thermometers(state: Ensemble | Level | ArrayLike, *, progress: Progress | None = None) -> Temperatures:
+@checked(classifier=FLAG, progress=PROGRESS)
+def thermometers(
+    state: Ensemble | Level | ArrayLike, *, classifier: bool = False, progress: Progress | None = None
+) -> Temperatures:
     """Return the temperature of configurations by each of six observables, and whether one temperature explains all.
 
     Args:
         state: an `Ensemble`, or ±1 of any origin, `(sample, row, column)` or `(sample, site)`, of an even side ≥ 4. The
             temperature that an ensemble is said to have is not looked at.
+        classifier: also ask a network trained to tell temperatures, as published (arXiv:1906.05212), for comparison: it
+            gives everything a temperature, and the verdict does not hear it. Trained when first asked for, in seconds
+            up to L = 16.
         progress: called while the equilibrium curves of this side are sampled, the first time they are needed.
 
     Returns:
@@ -407,7 +417,9 @@ def thermometers(state: Ensemble | Level | ArrayLike, *, progress: Progress | No
     seen = observed(source)
     curves = table(seen.side, progress)
     chi2, dof, p_value, best, note = consistency(seen, curves)
-    return Temperatures(seen.side, seen.samples, readings_of(seen.estimates(), curves), chi2, dof, p_value, best, note)
+    also = classified(source, progress=progress) if classifier else None
+    readings = readings_of(seen.estimates(), curves)
+    return Temperatures(seen.side, seen.samples, readings, chi2, dof, p_value, best, note, also)
 
 
 def readings_of(observables: Mapping[str, Estimate], curves: Table) -> dict[str, Reading]:

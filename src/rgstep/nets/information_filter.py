@@ -17,6 +17,7 @@ grows as long as it is trained; its direction is what is learnt.
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -27,9 +28,10 @@ import optax
 from rgstep.arguments import COUNT, SCALE, InputError, checked, whole
 from rgstep.lattice import check_tiling
 from rgstep.nets.batches import Data, batch_source, spins_of_bits
+from rgstep.nets.checkpoints import Checkpoints
 from rgstep.nets.kernel import WIDEST_KERNEL, SharedKernel
 from rgstep.nets.presets import STEPS
-from rgstep.nets.shared_rbm import POSITIVE, UPDATES_AT_ONCE, side_of
+from rgstep.nets.shared_rbm import POSITIVE, UPDATES_AT_ONCE, side_of, without_steps
 from rgstep.streams import stream
 from rgstep.types import Progress
 
@@ -135,11 +137,14 @@ def seen(v: jax.Array, at: jax.Array, side: int) -> jax.Array:
     return jnp.take_along_axis(v, sites, axis=1).reshape(-1, at.shape[2])
 
 
-def train_filter(data: Data, training: InformationTraining, seed: int, progress: Progress | None) -> SharedKernel:
+def train_filter(
+    data: Data, training: InformationTraining, seed: int, progress: Progress | None, folder: Path | None = None
+) -> SharedKernel:
     """Return the filter that keeps most of what its window knows of the ring beyond the buffer.
 
     Raises:
-        InputError: if the data are on no square lattice that blocks tile, or window and ring do not fit on it.
+        InputError: if the data are on no square lattice that blocks tile, window and ring do not fit on it, or the
+            checkpoints in the folder are of another training.
     """
     source = batch_source(data, training.batch, [seed])
     side = side_of(source.visible, training.block)
@@ -152,7 +157,9 @@ def train_filter(data: Data, training: InformationTraining, seed: int, progress:
         raise InputError(message)
     state, key = first_filter(training, seed), stream(seed, "windows of a filter").integers(2**31)
     run = partial(run_filter_updates, key=jax.random.key(int(key)), training=training, side=side)
-    steps, values, step = [0], [0.0], 0
+    checkpoints = Checkpoints(folder, without_steps(training), seed, source.visible, source.digest)
+    state, (steps, values) = checkpoints.begin(state, ([0], [0.0]), training.steps)
+    step = int(state.step)
     while step < training.steps:
         count = min(UPDATES_AT_ONCE, training.steps - step, source.available(step))
         bits, rows = source.batches(step, count)
@@ -160,6 +167,7 @@ def train_filter(data: Data, training: InformationTraining, seed: int, progress:
         step += count
         steps.append(step)
         values.append(float(found.mean()))
+        checkpoints.save(step, state, (steps, values), training.steps)
         if progress:
             progress("training a filter", step, training.steps, f"I(h:E) ≥ {values[-1]:.4f} nats")
     weights = np.asarray(state.parameters.weights).reshape(training.kernel, training.kernel)

@@ -14,7 +14,8 @@ W_ia, summed over the places where each weight stands. Every random number of up
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from rgstep import memory
 from rgstep.arguments import LARGEST_PARAMETER, SCALE, InputError, checked, real, whole
 from rgstep.lattice import check_tiling
 from rgstep.nets.batches import BatchSource, Data, batch_source, spins_of_bits
+from rgstep.nets.checkpoints import Checkpoints
 from rgstep.nets.kernel import WIDEST_KERNEL, SharedKernel, sites_of
 from rgstep.nets.presets import STEPS
 from rgstep.nets.rbm import signs
@@ -121,11 +123,14 @@ def run_shared_updates(
     return jax.lax.scan(update, state, rows)[0]
 
 
-def train_shared(data: Data, training: SharedTraining, seed: int, progress: Progress | None) -> SharedKernel:
-    """Return a kernel trained on configurations of one L, by `training`.
+def train_shared(
+    data: Data, training: SharedTraining, seed: int, progress: Progress | None, folder: Path | None = None
+) -> SharedKernel:
+    """Return a kernel trained on configurations of one L, by `training`, with checkpoints if there is a folder.
 
     Raises:
-        InputError: if the data are on no square lattice that blocks tile, or weights grow beyond all bounds.
+        InputError: if the data are on no square lattice that blocks tile, weights grow beyond all bounds, or the
+            checkpoints are of another training.
     """
     source = batch_source(data, training.batch, [seed])
     sites = jnp.asarray(sites_of(side_of(source.visible, training.block), training.kernel, training.block))
@@ -136,8 +141,9 @@ def train_shared(data: Data, training: SharedTraining, seed: int, progress: Prog
     state = SharedState(jnp.int32(0), weights, optax.adam(training.learning_rate).init(weights))
     key = jax.random.key(int(stream(seed, "Gibbs steps of a shared kernel").integers(2**31)))
     run = partial(run_shared_updates, training=training, visible=source.visible)
-    curve = [reading(0, np.asarray(weights))]
-    step = 0
+    checkpoints = Checkpoints(folder, without_steps(training), seed, source.visible, source.digest)
+    state, curve = checkpoints.begin(state, [reading(0, np.asarray(weights))], training.steps)
+    step = int(state.step)
     while step < training.steps:
         count = min(UPDATES_AT_ONCE, training.steps - step, source.available(step))
         bits, rows = source.batches(step, count)
@@ -145,9 +151,15 @@ def train_shared(data: Data, training: SharedTraining, seed: int, progress: Prog
         step += count
         curve.append(reading(step, np.asarray(state.weights)))
         require_bounded(curve[-1], training)
+        checkpoints.save(step, state, curve, training.steps)
         if progress:
             progress("training a shared kernel", step, training.steps, f"largest weight {curve[-1]['largest']:.3f}")
     return made(np.asarray(state.weights), training, source, curve)
+
+
+def without_steps(training: Any) -> dict[str, Any]:
+    """Return the settings of a training whose length decides nothing on the way, so that it may be lengthened."""
+    return {name: value for name, value in vars(training).items() if name != "steps"}
 
 
 def side_of(visible: int, block: int) -> int:

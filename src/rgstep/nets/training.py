@@ -1,12 +1,12 @@
-"""Training an RBM, and its checkpoints on disk: batches, updates, readings of the training curves, checkpoints.
+"""Training an RBM: batches, updates, readings of the training curves, and the checkpoints that it goes on from.
 
 Compiled loops of up to 500 updates (`updates`) run between the points where the host has something to do: a reading of
 the training curves, a checkpoint, a look whether the weights are finite, a new chunk of a stream. The loops are of
 about half a second; how they are cut changes no number.
 
 A checkpoint holds all that a run is made of: parameters, optimiser, chains, means, ladder, key and step of every
-network, the training curves so far, the settings, and a hash of the data. From it the run goes on to the same bits.
-Files are written whole, so that a run that is killed leaves its last checkpoint.
+network, the training curves so far, the settings, and a hash of the data (`nets.checkpoints` writes and reads them).
+From it the run goes on to the same bits.
 """
 
 import json
@@ -22,8 +22,15 @@ import numpy as np
 
 from rgstep import memory
 from rgstep.arguments import COUNT, PATH, PROGRESS, SEEDS, InputError, checked, optional, whole
-from rgstep.files import check_folder, read_arrays, write_arrays
 from rgstep.nets.batches import BatchSource, Data, batch_source, spins_of_bits
+from rgstep.nets.checkpoints import (
+    checkpoint_path,
+    checkpoint_steps,
+    last_leaves,
+    next_checkpoint,
+    read_checkpoint,
+    write_leaves,
+)
 from rgstep.nets.conversion import to_spin
 from rgstep.nets.curves import CurveReader, next_reading
 from rgstep.nets.presets import Training, settings
@@ -42,8 +49,6 @@ from rgstep.types import Progress
 SECONDS_OF_LOOP = 0.5  # that a compiled loop takes, about: long beside its call, short for a user who watches
 UPDATES_OF_FIRST_LOOP = 10  # before any speed is known
 MODEL_SAMPLES = 500  # samples of the model in a reading
-CHECKPOINT_FORMAT = 1
-CHECKPOINT_SPACING = 1.5  # ratio of the steps of neighbouring checkpoints
 Curves = list[list[dict[str, float]]]  # for every network, reading by reading
 
 
@@ -289,35 +294,10 @@ class RunRecord:
         return bool(self.settings["schedule"] != "constant")
 
 
-def next_checkpoint(step: int, last: int) -> int:
-    """Return the step of the next checkpoint: 1, 2, 3, 4, 6, 9, … and the last."""
-    return min(max(step + 1, int(step * CHECKPOINT_SPACING)), last)
-
-
-def checkpoint_path(folder: Path, step: int) -> Path:
-    """Return the file of the checkpoint after so many updates."""
-    return folder / f"checkpoint-{step:09d}.npz"
-
-
 def write_checkpoint(folder: Path, run: RunRecord, state: TrainingState, curves: Curves) -> None:
     """Write the checkpoint of a run as it stands."""
-    key = jax.random.key_data(state.key)
-    leaves = jax.tree.leaves(state._replace(key=key))
-    step = int(np.asarray(state.step).flat[0])
-    meta = json.dumps({"kind": "checkpoint", "format": CHECKPOINT_FORMAT, "run": run.plain(), "curves": curves})
-    arrays = {f"leaf_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_arrays(checkpoint_path(folder, step), {"meta": np.array(meta), **arrays})
-    except OSError as error:
-        message = f"checkpoint in {str(folder)!r} cannot be written: {error.strerror}"
-        raise InputError(message) from error
-
-
-def checkpoint_steps(folder: Path) -> list[int]:
-    """Return the steps of the checkpoints in a folder, in order."""
-    numbers = (path.stem.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*.npz"))
-    return sorted(int(number) for number in numbers if number.isdecimal())
+    leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+    write_leaves(folder, int(np.asarray(state.step).flat[0]), run.plain(), leaves, curves)
 
 
 def last_checkpoint(folder: Path, run: RunRecord, start: TrainingState) -> tuple[TrainingState, Curves] | None:
@@ -326,50 +306,12 @@ def last_checkpoint(folder: Path, run: RunRecord, start: TrainingState) -> tuple
     Raises:
         InputError: if the folder cannot be used, or its checkpoints are of another run: what differs is named.
     """
-    if folder.exists() and not folder.is_dir():
-        message = f"checkpoints = {str(folder)!r} is a file: name a folder"
-        raise InputError(message)
-    check_folder(folder)
-    steps = [step for step in checkpoint_steps(folder) if step <= run.settings["steps"]] if folder.is_dir() else []
-    if not steps:
-        return None
-    path = checkpoint_path(folder, steps[-1])
-    try:
-        meta, arrays = read_checkpoint(path)
-    except InputError as error:
-        message = f"{error}: delete it to go on from the one before"
-        raise InputError(message) from error
-    require_same_run(path, meta["run"], run.plain())
     leaves, structure = jax.tree.flatten(start._replace(key=jax.random.key_data(start.key)))
-    stored = [arrays[f"leaf_{i:03d}"] for i in range(len(leaves)) if f"leaf_{i:03d}" in arrays]
-    if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in stored]:
-        message = f"checkpoint {str(path)!r} is damaged, or of another version: delete it to go on from the one before"
-        raise InputError(message)
-    state: TrainingState = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in stored])
-    return state._replace(key=jax.random.wrap_key_data(state.key)), meta["curves"]
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the plain values and the arrays of a checkpoint, or raise `InputError` if it is none."""
-    arrays = read_arrays(path)
-    try:
-        meta = json.loads(str(arrays.pop("meta", "")))
-    except json.JSONDecodeError:
-        meta = None
-    if not isinstance(meta, dict) or meta.get("kind") != "checkpoint" or meta.get("format") != CHECKPOINT_FORMAT:
-        message = f"file {str(path)!r} is no checkpoint of format {CHECKPOINT_FORMAT}"
-        raise InputError(message)
-    return meta, arrays
-
-
-def require_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Raise `InputError` unless a checkpoint belongs to the run, naming the first thing that differs."""
-    flat_found, flat_wanted = ({**run, **run["settings"]} for run in (found, wanted))
-    for name, value in flat_wanted.items():
-        if name != "settings" and flat_found.get(name) != value:
-            what = "other data" if name == "data" else f"{name} = {flat_found.get(name)!r}, not {value!r}"
-            message = f"checkpoint {str(path)!r} is of {what}: choose another folder, or empty this one"
-            raise InputError(message)
+    found = last_leaves(folder, run.plain(), run.settings["steps"], leaves)
+    if found is None:
+        return None
+    state: TrainingState = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found[1]])
+    return state._replace(key=jax.random.wrap_key_data(state.key)), found[2]
 
 
 @checked(folder=PATH, network=whole(0))
@@ -394,6 +336,9 @@ def network_of_checkpoint(path: Path, network: int) -> RBM:
     """Return the network of one checkpoint."""
     meta, arrays = read_checkpoint(path)
     run = meta["run"]
+    if "hidden" not in run:
+        message = f"checkpoint {str(path)!r} is of the training of a shared kernel: it holds no network"
+        raise InputError(message)
     if network not in range(len(run["seeds"])):
         message = f"network = {network!r}: the run has {len(run['seeds'])}, numbered from 0"
         raise InputError(message)
