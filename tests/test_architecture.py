@@ -18,7 +18,7 @@ SOURCE = Path(rgstep.__file__).parent
 HOUSE = {
     1: ("arguments", "types"),
     2: (
-        *("lattice", "packed", "estimates", "streams", "drawing", "memory", "files", "progress", "compiled"),
+        *("lattice", "packed", "estimates", "streams", "drawing", "memory", "schema", "files", "progress", "compiled"),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
@@ -58,7 +58,7 @@ HOUSE = {
         *("instruments.decoy", "instruments", "stack"),
         *("stationary", "learned", "dimensions"),
     ),
-    8: ("report", "claims", "fate", "battery", "store", "temperatures", "flows"),
+    8: ("report_schema", "report", "claims", "fate", "battery", "store", "temperatures", "flows"),
     9: (
         *("page", "jobs", "commands"),
         *("experiments.base", "experiments.parts"),

@@ -10,19 +10,32 @@ Configurations of another program are read from a plain `.npy` or `.npz` file, t
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import FLAG, PATH, InputError, checked, optional
+from rgstep import schema
+from rgstep.arguments import (
+    COUNT,
+    FLAG,
+    PATH,
+    PLAIN,
+    SCALE,
+    InputError,
+    Rule,
+    checked,
+    each,
+    optional,
+    real,
+    whole,
+)
 from rgstep.ensemble import ENSEMBLE, Ensemble, ensemble_from_array
-from rgstep.files import read_arrays, write_arrays
+from rgstep.files import read_arrays, read_sealed, reading, write_arrays
 from rgstep.ising import TEMPERATURE, Ising, ising
 from rgstep.nets.conversion import load_rbms
-from rgstep.nets.kernel import KERNEL, SharedKernel
+from rgstep.nets.kernel import BIAS, KERNEL, SharedKernel
 from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.tensor_files import SAFETENSORS, STATE_FILES, load_safetensors, load_state, save_safetensors
 from rgstep.nets.training import load_checkpoints
@@ -30,7 +43,20 @@ from rgstep.packed import PackedSpins
 from rgstep.report import Report, load_report
 from rgstep.stack import STACK, Layer, Stack
 
-FORMAT = 1
+FORMAT = 2  # of the `.npz` files; those of format 1 have no checksum
+READABLE, WITHOUT_CHECKSUM = (1, 2), (1,)
+CURVE = "history_"  # begins the name of a training curve
+ARRAYS = {
+    "ensemble": ("bits",),
+    "rbm": ("weights", "visible_bias", "hidden_bias"),
+    "kernel": ("weights",),
+    "stack": (),  # those of a network for each level
+}
+TYPES = {"bits": "u", "order": "iu", "sign": "i"}  # the kinds of NumPy's types; others are of real numbers
+COUPLING = real("must be a number ≥ 0, J/(k_B T)", lambda x: x >= 0)
+SIDE = whole(1, 2**16)
+UNITS = each(whole(0))
+LEVEL = schema.record({"origin": PLAIN, "dead": UNITS, "extended": UNITS, "residual": each(SCALE)})
 ARCHIVES_OF_RBMS = (".h5", ".hdf5")
 NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS, *STATE_FILES)
 TEMPERATURES = {"temp", "temps", "temperature", "temperatures"}  # names of arrays of them, in any case, and T
@@ -89,7 +115,7 @@ def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | l
         return load_report(place) if (place / "report.json").exists() else load_checkpoints(place)
     if place.suffix in (*ARCHIVES_OF_RBMS, *STATE_FILES):
         return load_network(place)
-    with damaged(path):
+    with reading(path, "is damaged"):
         meta, arrays = contents(path)
         if meta.get("kind") in ("rbm", "stack", "kernel"):
             return as_trained(path, meta, arrays)
@@ -115,19 +141,20 @@ def load_ensemble(path: str | Path) -> Ensemble:
     Raises:
         InputError: if the file is missing, damaged, or holds something else.
     """
-    with damaged(path):
+    with reading(path, "is damaged"):
         return as_ensemble(path, *contents(path))
 
 
 def as_ensemble(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Ensemble:
     """Return the ensemble that a file holds."""
-    check_kind(path, meta, arrays, "ensemble", ("bits",))
+    rules = {"size": SIDE, "coupling": COUPLING, "origin": PLAIN, "independent": FLAG}
+    check_kind(path, meta, arrays, "ensemble", rules)
     size, bits = int(meta["size"]), arrays["bits"]
     if bits.ndim != 2 or bits.shape[1] != -(-(size**2) // 8):
         message = f"file {str(path)!r} is damaged: {bits.shape} bytes of spins for a lattice of side {size}"
         raise InputError(message)
     system = Ising(ising(size, 1.0).size, float(meta["coupling"]))
-    return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
+    return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), meta["independent"])
 
 
 @checked(path=PATH)
@@ -152,7 +179,7 @@ def load_trained(path: str | Path) -> RBM | Stack | SharedKernel:
     """
     if Path(path).suffix != ".npz":
         return load_network(path)
-    with damaged(path):
+    with reading(path, "is damaged"):
         return as_trained(path, *contents(path))
 
 
@@ -281,15 +308,20 @@ def load_rbm(path: str | Path) -> RBM:
     """
     if Path(path).suffix == SAFETENSORS:
         return load_safetensors(path)
-    with damaged(path):
+    with reading(path, "is damaged"):
         return as_network(path, *contents(path))
 
 
 def as_network(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> RBM:
     """Return the network that a file holds."""
-    check_kind(path, meta, arrays, "rbm", ("weights", "visible_bias", "hidden_bias"))
-    parameters = (arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"])
-    return RBM(*parameters, dict(meta["origin"]), curves_in(arrays))
+    check_kind(path, meta, arrays, "rbm", {"origin": PLAIN})
+    return network_in(arrays, meta["origin"])
+
+
+def network_in(arrays: Mapping[str, np.ndarray], origin: Mapping[str, Any]) -> RBM:
+    """Return the network that arrays are the parameters and training curves of."""
+    weights, visible_bias, hidden_bias = (arrays[name] for name in ARRAYS["rbm"])
+    return RBM(weights, visible_bias, hidden_bias, dict(origin), curves_in(arrays))
 
 
 @checked(path=PATH, kernel=KERNEL)
@@ -307,7 +339,8 @@ def save_kernel(path: str | Path, kernel: SharedKernel) -> None:
 
 def as_kernel(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SharedKernel:
     """Return the shared kernel that a file holds."""
-    check_kind(path, meta, arrays, "kernel", ("weights",))
+    rules = {"block": COUNT, "bias": BIAS, "temperature": SCALE, "origin": PLAIN}
+    check_kind(path, meta, arrays, "kernel", rules)
     kept = meta["block"], meta["bias"], meta["temperature"], dict(meta["origin"])
     return SharedKernel(arrays["weights"], *kept, curves_in(arrays))
 
@@ -343,31 +376,29 @@ def save_stack(path: str | Path, stack: Stack) -> None:
 
 def as_stack(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Stack:
     """Return the stack that a file holds."""
-    check_kind(path, meta, arrays, "stack", ("level_1_weights",))
-    layers = []
-    for number, level in enumerate(meta["levels"], start=1):
-        start = f"level_{number}_"
-        held = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
-        rbm = as_network(path, {**meta, "kind": "rbm", "origin": level["origin"]}, held)
-        order, sign = held["order"], held["sign"]
-        if not np.array_equal(np.sort(order), np.arange(rbm.hidden)) or not np.isin(sign, (-1, 1)).all():
-            message = f"file {str(path)!r} is damaged: order or signs of level {number} are none of {rbm.hidden} units"
-            raise InputError(message)
-        units = (tuple(level["dead"]), tuple(level["extended"]), tuple(level["residual"]))
-        layers.append(Layer(rbm, order, sign, *units))
+    check_kind(path, meta, {}, "stack", {"origin": PLAIN, "levels": each(LEVEL)})
+    layers = [layer_in(arrays, level, number) for number, level in enumerate(meta["levels"], start=1)]
+    held = {f"level_{number}_" for number in range(1, len(layers) + 1)}
+    if extra := [name for name in arrays if not any(name.startswith(start) for start in held)]:
+        message = f"file {str(path)!r} is damaged: array {extra[0]!r} is of none of its {len(layers)} levels"
+        raise InputError(message)
     return Stack(tuple(layers), dict(meta["origin"]))
 
 
-@contextmanager
-def damaged(path: str | Path) -> Iterator[None]:
-    """Turn whatever goes wrong with the contents of a file into one `InputError`."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError) and str(path) in str(error):
-            raise
-        message = f"file {str(path)!r} is damaged: {error}"
-        raise InputError(message) from error
+def layer_in(arrays: Mapping[str, np.ndarray], level: Mapping[str, Any], number: int) -> Layer:
+    """Return a network on a lattice, of one level of a stack."""
+    start = f"level_{number}_"
+    held = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+    check_arrays(held, (*ARRAYS["rbm"], "order", "sign"))
+    rbm, order, sign = network_in(held, level["origin"]), held["order"], held["sign"]
+    places = order.ndim == 1 and np.array_equal(np.sort(order), np.arange(rbm.hidden))
+    if not places or sign.shape != (rbm.hidden,) or not np.isin(sign, (-1, 1)).all():
+        message = f"order or signs of level {number} are none of {rbm.hidden} units"
+        raise InputError(message)
+    if not set(level["dead"]) | set(level["extended"]) <= set(range(rbm.hidden)) or len(level["residual"]) != 2:
+        message = f"dead or extended units or the residual of level {number} are none of {rbm.hidden} units"
+        raise InputError(message)
+    return Layer(rbm, order, sign, *(tuple(level[name]) for name in ("dead", "extended", "residual")))
 
 
 def write(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
@@ -392,18 +423,39 @@ def check_name(path: Path) -> None:
 
 def contents(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the plain values and the arrays of a file."""
-    arrays = read_arrays(Path(path))
+    arrays, sealed = read_sealed(Path(path))
     if "meta" not in arrays:
         message = f"file {str(path)!r} is not an rgstep file, or is damaged: it has no record of what it holds"
         raise InputError(message)
-    return json.loads(str(arrays.pop("meta"))), arrays
+    meta = PLAIN("record", schema.parse(str(arrays.pop("meta")), constants=True))
+    if not sealed and meta.get("format") not in WITHOUT_CHECKSUM:
+        message = f"file {str(path)!r} is damaged: it has lost its checksum"
+        raise InputError(message)
+    return meta, arrays
 
 
 def check_kind(
-    path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kind: str, needed: tuple[str, ...]
+    path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kind: str, rules: Mapping[str, Rule]
 ) -> None:
-    """Raise `InputError` unless a file is of one kind and has the arrays of it."""
-    if meta.get("kind") != kind or meta.get("format") != FORMAT or any(name not in arrays for name in needed):
+    """Raise `InputError` unless a file is of one kind, its record keeps its rules and it has the arrays of its kind."""
+    if meta.get("kind") != kind or meta.get("format") not in READABLE:
         found = f"{meta.get('kind')} of format {meta.get('format')}"
-        message = f"file {str(path)!r} holds {found}; expected {kind} of format {FORMAT}{MADE_BY.get(kind, '')}"
+        message = f"file {str(path)!r} holds {found}; expected {kind} of format 1 to {FORMAT}{MADE_BY.get(kind, '')}"
         raise InputError(message)
+    schema.record({"kind": schema.text, "format": whole(1), **rules})("record", meta)
+    check_arrays(arrays, ARRAYS[kind])
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray], needed: Collection[str]) -> None:
+    """Raise `InputError` unless there are the arrays of a kind, and beside them none but training curves."""
+    if missing := [name for name in needed if name not in arrays]:
+        message = f"it has no array {missing[0]!r}"
+        raise InputError(message)
+    for name, array in arrays.items():
+        if name not in needed and (needed == ARRAYS["ensemble"] or not name.startswith(CURVE)):
+            message = f"its array {name!r} is none of {', '.join(needed)}"
+            raise InputError(message)
+        kinds = TYPES.get(name, "fiu" if name.startswith(CURVE) else "f")
+        if array.dtype.kind not in kinds:
+            message = f"its array {name!r} is of type {array.dtype}"
+            raise InputError(message)

@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rgstep import memory
-from rgstep.arguments import COUNT, PATH, PROGRESS, SEEDS, InputError, checked, optional, whole
-from rgstep.files import check_folder, read_arrays, write_arrays
+from rgstep import memory, schema
+from rgstep.arguments import COUNT, PATH, PLAIN, PROGRESS, SEED, SEEDS, InputError, checked, each, optional, whole
+from rgstep.files import check_folder, read_sealed, reading, write_arrays
 from rgstep.nets.batches import BatchSource, Data, batch_source, spins_of_bits
 from rgstep.nets.conversion import to_spin
 from rgstep.nets.curves import CurveReader, next_reading
@@ -42,9 +42,19 @@ from rgstep.types import Progress
 SECONDS_OF_LOOP = 0.5  # that a compiled loop takes, about: long beside its call, short for a user who watches
 UPDATES_OF_FIRST_LOOP = 10  # before any speed is known
 MODEL_SAMPLES = 500  # samples of the model in a reading
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2  # those of format 1 have no checksum
+READABLE_CHECKPOINTS = (1, 2)
 CHECKPOINT_SPACING = 1.5  # ratio of the steps of neighbouring checkpoints
 Curves = list[list[dict[str, float]]]  # for every network, reading by reading
+RUN = {"settings": PLAIN, "seeds": each(SEED), "visible": COUNT, "hidden": COUNT, "data": schema.text}
+CHECKPOINT = schema.record(
+    {
+        "kind": schema.text,
+        "format": whole(1),
+        "run": schema.record(RUN),
+        "curves": each(each(schema.by_name(schema.reading))),
+    }
+)
 
 
 @overload
@@ -351,15 +361,20 @@ def last_checkpoint(folder: Path, run: RunRecord, start: TrainingState) -> tuple
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the plain values and the arrays of a checkpoint, or raise `InputError` if it is none."""
-    arrays = read_arrays(path)
-    try:
-        meta = json.loads(str(arrays.pop("meta", "")))
-    except json.JSONDecodeError:
-        meta = None
-    if not isinstance(meta, dict) or meta.get("kind") != "checkpoint" or meta.get("format") != CHECKPOINT_FORMAT:
-        message = f"file {str(path)!r} is no checkpoint of format {CHECKPOINT_FORMAT}"
-        raise InputError(message)
-    return meta, arrays
+    with reading(path, "is no checkpoint, or is damaged"):
+        arrays, sealed = read_sealed(path)
+        meta = schema.parse(str(arrays.pop("meta", "")), constants=True)
+        if not isinstance(meta, dict) or meta.get("kind") != "checkpoint":
+            message = "it has no record of a run"
+            raise InputError(message)
+        if meta.get("format") not in READABLE_CHECKPOINTS or (meta["format"] > 1 and not sealed):
+            message = f"format {meta.get('format')} without its checksum, or not of {READABLE_CHECKPOINTS}"
+            raise InputError(message)
+        CHECKPOINT("record", meta)
+        if wrong := [name for name in arrays if not name.startswith("leaf_")]:
+            message = f"its array {wrong[0]!r} is none of a run"
+            raise InputError(message)
+        return meta, arrays
 
 
 def require_same_run(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -397,9 +412,10 @@ def network_of_checkpoint(path: Path, network: int) -> RBM:
     if network not in range(len(run["seeds"])):
         message = f"network = {network!r}: the run has {len(run['seeds'])}, numbered from 0"
         raise InputError(message)
-    several = len(run["seeds"]) > 1
-    step, w, a, b = (arrays[f"leaf_{i:03d}"][network] if several else arrays[f"leaf_{i:03d}"] for i in range(4))
-    if run["settings"]["units"] == "binary":
-        w, a, b = (np.asarray(x) for x in to_spin(*map(jnp.asarray, (w, a, b))))
-    origin = {**run["settings"], "seed": run["seeds"][network], "steps": int(step), "data": run["data"]}
-    return RBM(w, a, b, origin, curves_by_name(meta["curves"][network]))
+    with reading(path, "is no checkpoint, or is damaged"):
+        several = len(run["seeds"]) > 1
+        step, w, a, b = (arrays[f"leaf_{i:03d}"][network] if several else arrays[f"leaf_{i:03d}"] for i in range(4))
+        if run["settings"]["units"] == "binary":
+            w, a, b = (np.asarray(x) for x in to_spin(*map(jnp.asarray, (w, a, b))))
+        origin = {**run["settings"], "seed": run["seeds"][network], "steps": int(step), "data": run["data"]}
+        return RBM(w, a, b, origin, curves_by_name(meta["curves"][network]))
