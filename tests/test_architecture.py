@@ -18,7 +18,19 @@ SOURCE = Path(rgstep.__file__).parent
 HOUSE = {
     1: ("arguments", "types"),
     2: (
-        *("lattice", "packed", "estimates", "streams", "drawing", "memory", "schema", "files", "progress", "compiled"),
+        *(
+            "lattice",
+            "packed",
+            "estimates",
+            "streams",
+            "drawing",
+            "memory",
+            "schema",
+            "files",
+            "zarr_files",
+            "progress",
+            "compiled",
+        ),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
@@ -48,7 +60,7 @@ HOUSE = {
         *("nets.states", "nets.tensor_files", "nets.training", "nets.equilibrium", "nets.assessment"),
         *("nets.shared_rbm", "nets.information_filter"),
     ),
-    6: ("results", "correlators", "patterns", "gauge", "operators", "sizes", "data_collapse", "scaling"),
+    6: ("results", "labelled", "correlators", "patterns", "gauge", "operators", "sizes", "data_collapse", "scaling"),
     7: (
         *("controls", "instruments.base", "instruments.training", "instruments.tiles"),
         *("instruments.vh_pattern", "instruments.spatial_correlator", "instruments.two_point", "instruments.pairwise"),

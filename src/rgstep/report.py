@@ -23,6 +23,7 @@ from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, inst
 from rgstep.estimates import Estimate
 from rgstep.files import file_name, output_folder, read_sealed, reading, write_arrays
 from rgstep.instruments import DECIDING, INSTRUMENTS
+from rgstep.labelled import table_of, tree_of
 from rgstep.report_schema import SCHEMA, WITHOUT_CHECKSUM, checked_document, read_document
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
 from rgstep.schema import sealed
@@ -82,6 +83,25 @@ class Report:
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         checked_document(folder / "report.json", text)  # what is written can be read
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+
+    def to_xarray(self) -> Any:
+        """Return the numbers as an `xarray.DataTree`: a node for each row, (map, quantity, level) with errors.
+
+        `report.to_xarray()["mcrg"]["value"].sel(map="majority", quantity="y_t", level=0)`; level −1 holds the
+        quantities that have none.
+
+        Raises:
+            InputError: if xarray is not installed.
+        """
+        return tree_of(self.origin, self.maps)
+
+    def to_pandas(self) -> Any:
+        """Return the numbers as a `pandas.DataFrame`, a line each: map, row, quantity, level, value, error, …
+
+        Raises:
+            InputError: if pandas is not installed.
+        """
+        return table_of(self.maps)
 
     def table(self) -> Table:
         """Return one row per map: the verdict, and one column per diagnostic."""

@@ -10,9 +10,10 @@ Configurations of another program are read from a plain `.npy` or `.npz` file, t
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -40,8 +41,10 @@ from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.tensor_files import SAFETENSORS, STATE_FILES, load_safetensors, load_state, save_safetensors
 from rgstep.nets.training import load_checkpoints
 from rgstep.packed import PackedSpins
-from rgstep.report import Report, load_report
+from rgstep.report import Report, by_row, load_report, map_report
+from rgstep.report_schema import SCHEMA, checked_document
 from rgstep.stack import STACK, Layer, Stack
+from rgstep.zarr_files import is_place, library, read_store, write_store
 
 FORMAT = 2  # of the `.npz` files; those of format 1 have no checksum
 READABLE, WITHOUT_CHECKSUM = (1, 2), (1,)
@@ -53,6 +56,16 @@ ARRAYS = {
     "stack": (),  # those of a network for each level
 }
 TYPES = {"bits": "u", "order": "iu", "sign": "i"}  # the kinds of NumPy's types; others are of real numbers
+STORE_FORMAT = 1  # of zarr stores
+DIMENSIONS = {
+    "bits": ("sample", "byte"),
+    "weights": ("visible", "hidden"),
+    "visible_bias": ("visible",),
+    "hidden_bias": ("hidden",),
+    "order": ("site",),
+    "sign": ("hidden",),
+}
+HOW_TO_UNPACK = "v = 2 * numpy.unpackbits(bits, axis=1)[:, :L*L].reshape(-1, L, L).astype('int8') - 1"
 COUPLING = real("must be a number ≥ 0, J/(k_B T)", lambda x: x >= 0)
 SIDE = whole(1, 2**16)
 UNITS = each(whole(0))
@@ -69,7 +82,15 @@ MADE_BY = {
 }
 
 
-@checked(path=PATH, force=FLAG)
+def read_place(name: str, value: object) -> str | Path:
+    """Check the name of a file, a folder, or a store at a URL."""
+    return value if isinstance(value, str) and "://" in value and "\0" not in value else cast(Path, PATH(name, value))
+
+
+PLACE: Rule = read_place
+
+
+@checked(path=PLACE, force=FLAG)
 def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report, *, force: bool = False) -> None:
     """Write an ensemble, a network, a stack of networks or a shared kernel into a file, a report into a folder.
 
@@ -81,7 +102,9 @@ def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report
     Raises:
         InputError: for anything else than these, or a path that cannot be written.
     """
-    if isinstance(thing, Ensemble):
+    if is_place(path) and isinstance(thing, Ensemble | RBM | Stack | SharedKernel | Report):
+        write_store(path, labelled_tree(thing))
+    elif isinstance(thing, Ensemble):
         save_ensemble(path, thing)
     elif isinstance(thing, RBM):
         save_rbm(path, thing)
@@ -97,7 +120,7 @@ def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report
         raise InputError(message)
 
 
-@checked(path=PATH)
+@checked(path=PLACE)
 def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | list[RBM]:
     """Read what `save` wrote, and what else holds networks.
 
@@ -110,28 +133,30 @@ def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | l
     Raises:
         InputError: if there is nothing there, or something else, or it is damaged, or can be read in several ways.
     """
+    if is_place(path):
+        return load_store(path)
     place = Path(path)
     if place.is_dir():
         return load_report(place) if (place / "report.json").exists() else load_checkpoints(place)
     if place.suffix in (*ARCHIVES_OF_RBMS, *STATE_FILES):
         return load_network(place)
     with reading(path, "is damaged"):
-        meta, arrays = contents(path)
-        if meta.get("kind") in ("rbm", "stack", "kernel"):
-            return as_trained(path, meta, arrays)
-        return as_ensemble(path, meta, arrays)
+        return as_stored(path, *contents(path))
+
+
+def as_stored(
+    path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> Ensemble | RBM | Stack | SharedKernel:
+    """Return whatever a file holds."""
+    if meta.get("kind") in ("rbm", "stack", "kernel"):
+        return as_trained(path, meta, arrays)
+    return as_ensemble(path, meta, arrays)
 
 
 @checked(path=PATH, ensemble=ENSEMBLE)
 def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
     """Write an ensemble, its spins as the bits they are, and all that its certificate needs."""
-    meta = {
-        "size": ensemble.system.size,
-        "coupling": ensemble.system.coupling,
-        "origin": dict(ensemble.origin),
-        "independent": ensemble.independent,
-    }
-    write(path, "ensemble", meta, {"bits": ensemble.packed.bits})
+    write(path, *record_of(ensemble))
 
 
 @checked(path=PATH)
@@ -294,9 +319,7 @@ def save_rbm(path: str | Path, rbm: RBM) -> None:
     if Path(path).suffix == SAFETENSORS:
         save_safetensors(path, rbm)
         return
-    arrays = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
-    curves = {f"history_{name}": values for name, values in rbm.history.items()}
-    write(path, "rbm", {"origin": dict(rbm.origin)}, {**arrays, **curves})
+    write(path, *record_of(rbm))
 
 
 @checked(path=PATH)
@@ -327,14 +350,7 @@ def network_in(arrays: Mapping[str, np.ndarray], origin: Mapping[str, Any]) -> R
 @checked(path=PATH, kernel=KERNEL)
 def save_kernel(path: str | Path, kernel: SharedKernel) -> None:
     """Write a shared kernel with its origin and training curves."""
-    meta = {
-        "block": kernel.block,
-        "bias": kernel.bias,
-        "temperature": kernel.temperature,
-        "origin": dict(kernel.origin),
-    }
-    curves = {f"history_{name}": values for name, values in kernel.history.items()}
-    write(path, "kernel", meta, {"weights": kernel.weights, **curves})
+    write(path, *record_of(kernel))
 
 
 def as_kernel(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SharedKernel:
@@ -361,17 +377,7 @@ def save_stack(path: str | Path, stack: Stack) -> None:
     if not stack.trained:
         message = f"{stack!r}: only networks are stored, and not all maps of this stack are"
         raise InputError(message)
-    arrays: dict[str, np.ndarray] = {}
-    levels: list[dict[str, Any]] = []
-    for number, layer in stack.networks():
-        rbm = layer.rbm
-        held = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
-        held |= {"order": layer.order, "sign": layer.sign}
-        held |= {f"history_{name}": values for name, values in rbm.history.items()}
-        arrays |= {f"level_{number}_{name}": values for name, values in held.items()}
-        units = {"dead": list(layer.dead), "extended": list(layer.extended), "residual": list(layer.residual)}
-        levels.append({"origin": dict(rbm.origin), **units})
-    write(path, "stack", {"origin": dict(stack.origin), "levels": levels}, arrays)
+    write(path, *record_of(stack))
 
 
 def as_stack(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Stack:
@@ -399,6 +405,125 @@ def layer_in(arrays: Mapping[str, np.ndarray], level: Mapping[str, Any], number:
         message = f"dead or extended units or the residual of level {number} are none of {rbm.hidden} units"
         raise InputError(message)
     return Layer(rbm, order, sign, *(tuple(level[name]) for name in ("dead", "extended", "residual")))
+
+
+# --- what is written of a thing: its kind, plain values, arrays
+
+Record = tuple[str, dict[str, Any], dict[str, np.ndarray]]
+
+
+def record_of(thing: Ensemble | RBM | Stack | SharedKernel) -> Record:
+    """Return what is written of something."""
+    if isinstance(thing, Ensemble):
+        meta = {
+            "size": thing.system.size,
+            "coupling": thing.system.coupling,
+            "origin": dict(thing.origin),
+            "independent": thing.independent,
+        }
+        return "ensemble", meta, {"bits": thing.packed.bits}
+    if isinstance(thing, RBM):
+        return "rbm", {"origin": dict(thing.origin)}, parameters_of(thing)
+    if isinstance(thing, SharedKernel):
+        meta = {"block": thing.block, "bias": thing.bias, "temperature": thing.temperature}
+        return "kernel", {**meta, "origin": dict(thing.origin)}, {"weights": thing.weights, **curves_of(thing)}
+    return record_of_stack(thing)
+
+
+def record_of_stack(stack: Stack) -> Record:
+    """Return what is written of a stack: its networks with their places and signs."""
+    if not stack.trained:
+        message = f"{stack!r}: only networks are stored, and not all maps of this stack are"
+        raise InputError(message)
+    arrays: dict[str, np.ndarray] = {}
+    levels: list[dict[str, Any]] = []
+    for number, layer in stack.networks():
+        held = {**parameters_of(layer.rbm), "order": layer.order, "sign": layer.sign}
+        arrays |= {f"level_{number}_{name}": values for name, values in held.items()}
+        units = {"dead": list(layer.dead), "extended": list(layer.extended), "residual": list(layer.residual)}
+        levels.append({"origin": dict(layer.rbm.origin), **units})
+    return "stack", {"origin": dict(stack.origin), "levels": levels}, arrays
+
+
+def parameters_of(rbm: RBM) -> dict[str, np.ndarray]:
+    """Return the parameters and the training curves of a network by name."""
+    arrays = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
+    return {**arrays, **curves_of(rbm)}
+
+
+def curves_of(thing: RBM | SharedKernel) -> dict[str, np.ndarray]:
+    """Return the training curves under the names that files have for them."""
+    return {f"{CURVE}{name}": values for name, values in thing.history.items()}
+
+
+# --- zarr
+
+
+def labelled_tree(thing: Ensemble | RBM | Stack | SharedKernel | Report) -> Any:
+    """Return what is written of something as an `xarray.DataTree`, its plain values as JSON in `record`."""
+    xarray = library("xarray", "a zarr store")
+    if isinstance(thing, Report):
+        tree = thing.to_xarray()
+        tree.attrs |= {"kind": "report", "format": STORE_FORMAT, "record": json.dumps(thing.to_dict())}
+        for i, (name, entry) in enumerate(thing.maps.items()):
+            for row, arrays in entry.arrays.items():
+                held = {key: (axes(key, values), values) for key, values in arrays.items()}
+                tree[f"data/{i}/{row}"] = xarray.DataTree(xarray.Dataset(held, attrs={"map": name, "row": row}))
+        return tree
+    kind, meta, arrays = record_of(thing)
+    held = {name: (dimensions(kind, name, arrays), values) for name, values in arrays.items()}
+    about = {"kind": kind, "format": STORE_FORMAT, **({"about": HOW_TO_UNPACK} if kind == "ensemble" else {})}
+    return xarray.DataTree(xarray.Dataset(held, attrs={**about, "record": json.dumps(meta)}))
+
+
+def dimensions(kind: str, name: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return the names of the axes of an array; training curves of one length have one axis in common."""
+    level = re.match(r"level_\d+_|", name)[0]  # type: ignore[index]  # which matches anything
+    base, steps = name.removeprefix(level), arrays.get(f"{level}{CURVE}step")
+    if base == "weights" and kind == "kernel":
+        return ("row", "column")
+    if base in DIMENSIONS:
+        return tuple(level + axis for axis in DIMENSIONS[base])
+    if steps is not None and arrays[name].shape == steps.shape and steps.ndim == 1:
+        return (f"{level}reading",)
+    return axes(name, arrays[name])
+
+
+def axes(name: str, values: np.ndarray) -> tuple[str, ...]:
+    """Return names for the axes of an array that has none of its own."""
+    return tuple(f"{name}_axis_{i}" for i in range(np.ndim(values)))
+
+
+@checked(path=PLACE)
+def load_store(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report:
+    """Read what `save` wrote into a zarr store.
+
+    Raises:
+        InputError: if there is none, or a damaged one, or one of another program.
+    """
+    attributes, arrays = read_store(path)
+    with reading(path, "is damaged", "store"):
+        kind, version, record = (attributes.get(name) for name in ("kind", "format", "record"))
+        if version != STORE_FORMAT or not isinstance(record, str):
+            message = f"it holds {kind} of format {version}; format {STORE_FORMAT} is read"
+            raise InputError(message)
+        if kind == "report":
+            return report_in(path, record, arrays)
+        return as_stored(path, {**schema.parse(record, constants=True), "kind": kind, "format": FORMAT}, arrays)
+
+
+def report_in(path: str | Path, record: str, arrays: Mapping[str, np.ndarray]) -> Report:
+    """Return the report of a store, from its document and the arrays behind its figures."""
+    document = checked_document(path, record)
+    maps = {}
+    for i, (name, entry) in enumerate(document["maps"].items()):
+        start = f"data/{i}/"
+        held = {key.removeprefix(start): values for key, values in arrays.items() if key.startswith(start)}
+        maps[name] = map_report(entry, by_row(held, SCHEMA, document["origin"]))
+    return Report(document["origin"], maps)
+
+
+# --- npz
 
 
 def write(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
