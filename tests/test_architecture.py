@@ -76,7 +76,7 @@ HOUSE = {
         *("experiments.base", "experiments.parts"),
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
         *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),
-        *("experiments", "reproduction"),
+        *("experiments", "inspection", "reproduction"),
     ),
     10: ("cli",),
 }

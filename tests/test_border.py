@@ -327,6 +327,7 @@ def files() -> Iterator[Good]:
     yield Good("load_checkpoints", of_a_run, {"folder": "run", "network": 0}, also, slow=True)
     for name in ("e.npz", "r.npz", "report"):
         yield Good("load", rg.load, {"path": name}, also)
+        yield Good("info", rg.info, {"path": name}, also)
     yield Good("save", rg.save, {"path": "new.npz", "thing": network(), "force": True}, also)
     yield Good("save_ensemble", save_ensemble, {"path": "new.npz", "ensemble": ensemble()}, also)
     yield Good("save_rbm", save_rbm, {"path": "new.npz", "rbm": network()}, also)
