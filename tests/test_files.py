@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import rgstep as rg
 from rgstep import schema
 from rgstep.estimates import Estimate
-from rgstep.experiments import parts
+from rgstep.experiments import EXPERIMENTS, parts
 from rgstep.experiments.base import Part
 from rgstep.files import FLOOR, SEAL, read_arrays, write_arrays
 from rgstep.nets.conversion import save_rbms
@@ -32,6 +32,7 @@ from rgstep.stack import Layer, Stack
 from rgstep.store import load_network, record_of
 from rgstep.zarr_files import hash_of_store
 
+ANY = next(iter(EXPERIMENTS.values()))
 OLD = Path(__file__).parent / "data/formats"
 FLIPS, CUTS, RANDOM = 60, 12, 12  # of each kind of file
 
@@ -91,12 +92,6 @@ def state(thing):
 # --- one file of each kind
 
 
-class Nothing:
-    """An experiment that was never one, for a part of it."""
-
-    folder, edition = "nothing", 1
-
-
 def checkpoints(folder):
     """Checkpoints of format 1, written again as those of today."""
     for path in sorted((OLD / "checkpoints_1").iterdir()):
@@ -116,7 +111,7 @@ WRITERS = {
     "checkpoints": checkpoints,
     "ensemble.zarr": lambda path: rg.save(path, ensemble()),
     "report.zarr": lambda path: rg.save(path, report()),
-    "parts": lambda path: parts.write_part(path, Nothing, Part({"L": 4, "seed": 1}, {"x": [0.1, None]}, 2.5)),
+    "parts": lambda path: parts.write_part(path, ANY, Part({"L": 4, "seed": 1}, {"x": [0.1, None]}, 2.5)),
 }
 
 
@@ -243,6 +238,21 @@ def test_files_of_every_format_still_open(name, kind, version):
         assert (found["checksum"] == "verified") == ((version or 0) > without)
 
 
+def test_the_command_says_what_a_file_is(tmp_path, capsys, monkeypatch):
+    from rgstep import cli
+
+    rg.save(tmp_path / "e.npz", ensemble())
+    for words, code in ((["e.npz"], 0), (["e.npz", "--json"], 0), (["absent.npz"], 2), ([str(OLD)], 2)):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["rgstep", "info", *words])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert left.value.code == code
+        printed = capsys.readouterr()
+        assert ("checksum" in printed.out) == (code == 0)
+        assert len(printed.err.splitlines()) == (code == 2)
+
+
 def test_old_and_new_say_the_same():
     for name in ("ensemble", "rbm", "kernel", "stack"):
         assert state(rg.load(OLD / f"{name}_1.npz")) == state(rg.load(OLD / f"{name}_2.npz"))
@@ -309,8 +319,8 @@ def test_reports_come_back(tmp_path_factory, names, seed):
 )
 def test_parts_come_back(tmp_path_factory, settings_of, x):
     out, part = tmp_path_factory.mktemp("p"), Part(settings_of, {"x": x, "y": [x]}, x)
-    rg.info(parts.write_part(out, Nothing, part))
-    assert parts.read_part(out, Nothing, settings_of) == (part, "")
+    rg.info(parts.write_part(out, ANY, part))
+    assert parts.read_part(out, ANY, settings_of) == (part, "")
 
 
 # --- opened without us

@@ -1,5 +1,6 @@
 """What is in a file or folder? Its kind, its format, what was made how; reading it checks all of it."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,10 @@ def part_of(path: Path) -> dict[str, Any]:
     with reading(path, "is no part of rgstep reproduce, or is damaged"):
         content = schema.parse(path.read_text(encoding="utf-8"))
         expected = parts.checksum(content["settings"], content["values"], float(content["seconds"]))
-        if content["checksum"] != expected:
-            message = "it does not hold what was written, by its checksum"
+        named = [content[name] for name in ("format", "measurement", "edition", "settings")]
+        key = hashlib.sha256(parts.canonical(named).encode()).hexdigest()[:16]
+        if content["checksum"] != expected or key != path.stem:
+            message = "it does not hold what was written, by its checksum and its name"
             raise InputError(message)
         facts = {name: content[name] for name in ("measurement", "edition", "settings", "seconds")}
         return {"kind": "part", "format": content["format"], "checksum": VERIFIED, **facts}
