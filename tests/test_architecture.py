@@ -18,8 +18,8 @@ SOURCE = Path(rgstep.__file__).parent
 HOUSE = {
     1: ("arguments", "types"),
     2: (
-        *("lattice", "packed", "estimates", "streams", "drawing", "memory", "files", "progress", "compiled"),
-        "parts",
+        *("lattice", "packed", "estimates", "streams", "drawing", "memory", "schema", "files", "zarr_files"),
+        *("progress", "compiled", "parts"),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
@@ -56,7 +56,7 @@ HOUSE = {
         ),
         *("nets.shared_rbm", "nets.information_filter"),
     ),
-    6: ("results", "correlators", "patterns", "gauge", "operators", "sizes", "data_collapse", "scaling"),
+    6: ("results", "labelled", "correlators", "patterns", "gauge", "operators", "sizes", "data_collapse", "scaling"),
     7: (
         *("controls", "instruments.base", "instruments.training", "instruments.tiles"),
         *("instruments.vh_pattern", "instruments.spatial_correlator", "instruments.two_point", "instruments.pairwise"),
@@ -66,7 +66,7 @@ HOUSE = {
         *("instruments.decoy", "instruments", "stack"),
         *("stationary", "learned", "dimensions"),
     ),
-    8: ("report", "claims", "fate", "battery", "store", "classifier", "temperatures", "flows"),
+    8: ("report_schema", "report", "claims", "fate", "battery", "store", "classifier", "temperatures", "flows"),
     9: (
         *("studies.plan", "studies.measure", "studies.engines", "studies.run", "studies.collect", "studies"),
         *("page", "jobs", "commands"),
@@ -74,7 +74,7 @@ HOUSE = {
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
         *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),
         *("experiments.p7", "experiments.stacks"),
-        *("experiments", "reproduction"),
+        *("experiments", "inspection", "reproduction"),
     ),
     10: ("cli",),
 }

@@ -29,6 +29,7 @@ from rgstep.nets.presets import Training
 from rgstep.nets.training import load_checkpoints
 from rgstep.patterns import pattern_correlator, pattern_statistics
 from rgstep.report import load_report
+from rgstep.results import MapReport
 from rgstep.store import load_ensemble, load_rbm, save_ensemble, save_rbm
 
 LONGEST = 500  # characters of a message
@@ -173,8 +174,8 @@ def network():
 
 @functools.cache
 def report():
-    """Return a report of no map's rows."""
-    return rg.Report({"size": 8, "temperature": 2.0}, {})
+    """Return a report of one map without rows."""
+    return rg.Report({"size": 8, "temperature": 2.0}, {"a": MapReport("not judged", "judged", "", {})})
 
 
 def silent(stage, done, total, note=""):
@@ -328,6 +329,7 @@ def files() -> Iterator[Good]:
     yield Good("load_checkpoints", of_a_run, {"folder": "run", "network": 0}, also, slow=True)
     for name in ("e.npz", "r.npz", "report"):
         yield Good("load", rg.load, {"path": name}, also)
+        yield Good("info", rg.info, {"path": name}, also)
     yield Good("save", rg.save, {"path": "new.npz", "thing": network(), "force": True}, also)
     yield Good("save_ensemble", save_ensemble, {"path": "new.npz", "ensemble": ensemble()}, also)
     yield Good("save_rbm", save_rbm, {"path": "new.npz", "rbm": network()}, also)

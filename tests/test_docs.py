@@ -11,13 +11,14 @@ import rgstep
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "docs/kernels.md", "README.md"]
-PAGES += ["docs/scaling.md", "docs/flows.md", "docs/stacks.md"]
+PAGES += ["docs/scaling.md", "docs/flows.md", "docs/stacks.md", "docs/files.md"]
 PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
 LONG = {
     "README.md",
     "docs/networks.md",
     "docs/kernels.md",
     "docs/stacks.md",
+    "docs/files.md",
     "docs/flows.md",
     "docs/diagnostics/decoy.md",
     "docs/diagnostics/controls.md",

@@ -529,7 +529,7 @@ def test_saved_and_loaded(tmp_path):
 
 def test_files_that_hold_no_kernel(tmp_path, critical8):
     rg.save(tmp_path / "e.npz", critical8)
-    with pytest.raises(rg.InputError, match="holds ensemble of format 1; expected rbm"):
+    with pytest.raises(rg.InputError, match="holds ensemble of format 2; expected rbm"):
         jobs.map_from_file(str(tmp_path / "e.npz"))
     rg.save(tmp_path / "k.npz", kernel_of(2))
     (tmp_path / "k.npz").write_bytes((tmp_path / "k.npz").read_bytes()[:200])

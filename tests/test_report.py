@@ -253,8 +253,8 @@ def test_a_network_for_another_lattice_is_refused(critical4):
 
 def check_schema(document):
     """The structure of design.md section 3, key by key."""
-    assert set(document) == {"schema", "origin", "maps"}
-    assert document["schema"] == 2
+    assert set(document) == {"schema", "origin", "maps", "checksum"}
+    assert document["schema"] == 3
     assert {"version", "command", "seed", "size", "temperature", "samples", "started", "seconds"} <= set(
         document["origin"]
     )

@@ -226,9 +226,9 @@ def test_a_stack_of_another_format_and_one_of_rules_are_refused(tmp_path, small)
     path = tmp_path / "s.npz"
     save_stack(path, small[1])
     arrays = read_arrays(path)
-    arrays["meta"] = np.array(str(arrays["meta"]).replace('"format": 1', '"format": 9'))
+    arrays["meta"] = np.array(str(arrays["meta"]).replace('"format": 2', '"format": 9'))
     write_arrays(path, arrays)
-    with pytest.raises(rg.InputError, match="expected stack of format 1; 'rgstep train --stack' writes one"):
+    with pytest.raises(rg.InputError, match="expected stack of format 1 to 2; 'rgstep train --stack' writes one"):
         rg.load(path)
     with pytest.raises(rg.InputError, match="only networks are stored"):
         save_stack(tmp_path / "m.npz", Stack((rg.Majority(),)))

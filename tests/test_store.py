@@ -80,9 +80,9 @@ def saved(tmp_path):
 
 
 def test_files_are_not_mistaken_for_each_other(saved):
-    with pytest.raises(rg.InputError, match="holds rbm of format 1; expected ensemble"):
+    with pytest.raises(rg.InputError, match="holds rbm of format 2; expected ensemble"):
         load_ensemble(saved / "r.npz")
-    with pytest.raises(rg.InputError, match="holds ensemble of format 1; expected rbm"):
+    with pytest.raises(rg.InputError, match="holds ensemble of format 2; expected rbm"):
         load_rbm(saved / "e.npz")
     with pytest.raises(rg.InputError, match="no file"):
         load_rbm(saved / "absent.npz")

@@ -12,7 +12,7 @@ from networks import network, random_parameters, states
 from scipy.special import logsumexp
 
 import rgstep as rg
-from rgstep import RBM, InputError
+from rgstep import RBM, InputError, schema
 from rgstep.nets import tensor_files
 from rgstep.nets.tensor_files import load_safetensors, load_state, save_safetensors
 from rgstep.store import NETWORK_FILES, load_network, load_rbm, save_rbm
@@ -103,7 +103,7 @@ def rewritten(library, path, tensors=None, **text):
     new = {name: x for name, x in {**old, **(tensors or {})}.items() if x is not None}
     kept = {name: value for name, value in {**kept, **text}.items() if value is not None}
     if "checksum" not in text:
-        kept["checksum"] = tensor_files.checksum(new, kept)
+        kept["checksum"] = schema.hash_of_arrays(new, kept)
     library.save_file(new, path, kept)
 
 
@@ -117,15 +117,16 @@ def rewritten(library, path, tensors=None, **text):
         ({"weights": np.full((9, 4), 1e300)}, {}, r"weights contains 1e\+300"),
         ({"weights": np.zeros((9, 4), bool)}, {}, "'weights' of type bool is none of ours"),
         ({"momentum": np.zeros(4)}, {}, "'momentum' of type float64 is none of ours"),
-        ({}, {"format": "2"}, "holds format 2 of units ±1; expected 1 of ±1"),
-        ({}, {"units": "0/1"}, "holds format 1 of units 0/1"),
+        ({}, {"format": "2"}, "format 2 of units ±1; expected rgstep rbm of format 1 of ±1"),
+        ({}, {"units": "0/1"}, "format 1 of units 0/1"),
         ({}, {"units": None}, "units None"),
         ({}, {"origin": None}, "no record of how"),
         ({}, {"origin": "{"}, "no record of how"),
-        ({}, {"origin": "[1]"}, "origin"),
+        ({}, {"origin": "[1]"}, "no record of how"),
         ({}, {"checksum": None}, "checksum"),
         ({}, {"checksum": "0"}, "checksum"),
-        ({}, {"kind": None}, "holds tensors of another program"),
+        ({}, {"kind": None}, "None of format 1"),
+        ({}, {"kind": None, "energy": None}, "holds tensors of another program"),
     ],
 )
 @pytest.mark.usefixtures("as_users_run")

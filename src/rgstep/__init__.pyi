@@ -18,6 +18,7 @@ from .ensemble import ensemble_from_array as ensemble_from_array
 from .estimates import Estimate as Estimate
 from .flows import Flow as Flow
 from .flows import flow as flow
+from .inspection import info as info
 from .ising import CRITICAL_TEMPERATURE as CRITICAL_TEMPERATURE
 from .jobs import compare as compare
 from .learned import train_kernel as train_kernel

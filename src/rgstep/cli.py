@@ -471,11 +471,19 @@ def study(
 
 
 @verb
-def info(seed: Unused = 0, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Print versions, the built-in maps and presets."""
+def info(
+    path: Annotated[
+        str | None, typer.Argument(metavar="[PATH]", help="A file, folder or URL to say of what it is, and to check.")
+    ] = None,
+    seed: Unused = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print versions, the built-in maps and presets; of a file or folder what it is, checked."""
     from rgstep.commands import environment
+    from rgstep.inspection import info as info_of
 
-    finish(environment(), as_json, quiet)
+    finish(environment() if path is None else info_of(path), as_json, quiet)
 
 
 def command_line() -> str:

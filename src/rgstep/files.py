@@ -5,19 +5,26 @@ rename each, so that an interrupted run leaves nothing under a final name and re
 """
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
-from zipfile import BadZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 
-from rgstep.arguments import InputError
+from rgstep.arguments import InputError, first_line
+from rgstep.schema import hash_of_arrays
+
+SEAL = "rgstep_checksum"  # the member of an `.npz` file that holds the hash of all others
+FLOOR, MOST_PER_BYTE = 2**26, 100  # what a file holds may take 64 MiB, or 100 bytes for each byte of the file
+NOT_OURS = "is not an rgstep file, or is damaged"
 
 
 def check_output(directory: Path, force: bool) -> None:
@@ -68,9 +75,17 @@ def output_folder(directory: Path, force: bool = False) -> Iterator[Path]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays as one compressed `.npz` file, whole or not at all."""
-    with replacing(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
+    """Write named arrays and their checksum as one compressed `.npz` file, whole or not at all.
+
+    What compresses so well that `read_arrays` would take it for a bomb is written as it is.
+    """
+    sealed = {**arrays, SEAL: np.array(hash_of_arrays({name: np.asarray(array) for name, array in arrays.items()}))}
+    with replacing(path) as beside:
+        with beside.open("wb") as file:
+            np.savez_compressed(file, **sealed)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
+        if sum(np.asarray(array).nbytes for array in arrays.values()) > allowance(beside.stat().st_size) // 2:
+            with beside.open("wb") as file:
+                np.savez(file, **sealed)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -84,30 +99,102 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+# --- reading
+
+
+@contextmanager
+def reading(path: str | Path, wrong: str = NOT_OURS, what: str = "file") -> Iterator[None]:
+    """Turn whatever a library raises about the contents of a file into one `InputError` that names the file.
+
+    Of what may come out of a file that someone else has made, or that was damaged, no list is complete: MemoryError,
+    RecursionError and the errors of NumPy's tokenizer are among them. What raised it stays as the cause.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = f"no {what} {str(path)!r}: check the name, or make it with 'rgstep sample' or 'rgstep train'"
+        raise InputError(message) from error
+    except Exception as error:
+        if isinstance(error, InputError) and str(path) in str(error):
+            raise
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}, {first_line(error)[:150]}"
+        message = f"{what} {str(path)!r}{' ' if wrong else ''}{wrong}: {reason}"
+        raise InputError(message) from error
+
+
+def allowance(size: int) -> int:
+    """Return how many bytes what is read from a file of so many bytes may take."""
+    return max(FLOOR, MOST_PER_BYTE * size)
+
+
+def require_modest(declared: int, size: int) -> None:
+    """Raise `InputError` if a file declares more than its own size accounts for, before anything is allocated."""
+    if declared > allowance(size):
+        message = (
+            f"it declares {declared:,} bytes of values in {size:,} bytes of file: at most {MOST_PER_BYTE} for each, or "
+            f"{FLOOR:,} in all, are read"
+        )
+        raise InputError(message)
+
+
 def read_arrays(path: Path, single: bool = False) -> dict[str, np.ndarray]:
     """Read the named arrays of an `.npz` file; with `single`, also the one of an `.npy` file, by the file's name.
 
     Raises:
         InputError: if the file is missing, or is not one, or is damaged.
     """
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                if single:
-                    return {path.stem: archive}
-                message = f"file {str(path)!r} is not an rgstep file, or is damaged: no .npz archive"
+    return read_sealed(path, single)[0]
+
+
+def read_sealed(path: Path, single: bool = False) -> tuple[dict[str, np.ndarray], bool]:
+    """Return the arrays of `read_arrays`, and whether they came with a checksum; a wrong one is an error."""
+    with reading(path), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if single and file.read(6) == b"\x93NUMPY":
+            file.seek(0)
+            return {path.stem: one_array(file, size)}, False
+        arrays = members(file, size)
+        seal = arrays.pop(SEAL, None)
+        if seal is not None and str(seal) != hash_of_arrays(arrays):
+            message = "it does not hold what was written, by its checksum"
+            raise InputError(message)
+        return arrays, seal is not None
+
+
+def members(file: IO[bytes], size: int) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive of NumPy; nothing is unpickled, nothing read that it does not account for."""
+    with ZipFile(file) as archive:
+        entries = archive.infolist()
+        require_modest(sum(entry.file_size for entry in entries), size)
+        found: dict[str, np.ndarray] = {}
+        for entry in entries:
+            name = entry.filename.removesuffix(".npy")
+            if name in found or entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+                message = f"its member {name[:60]!r} is there twice, or packed in another way than NumPy's"
                 raise InputError(message)
-            with archive:
-                return {name: archive[name] for name in archive.files}
-    except FileNotFoundError as error:
-        message = f"no file {str(path)!r}: check the name, or make it with 'rgstep sample' or 'rgstep train'"
-        raise InputError(message) from error
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, BadZipFile, zlib.error) as error:
-        if isinstance(error, InputError):
-            raise
-        message = f"file {str(path)!r} is not an rgstep file, or is damaged"
-        raise InputError(message) from error
+            with archive.open(entry) as member:
+                found[name] = one_array(member, entry.file_size)
+        return found
+
+
+def one_array(file: BufferedIOBase | IO[bytes], size: int) -> np.ndarray:
+    """Return the array in an open `.npy` file of so many bytes, whose header is held to that number first."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        message = f"arrays of version {version} of NumPy's format are none of plain numbers"
+        raise InputError(message)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = header(file)
+    if kind.kind not in "biufcUS" or any(length < 0 for length in shape):
+        message = f"an array of type {kind} and shape {shape} is none of plain numbers"
+        raise InputError(message)
+    if math.prod(shape) * kind.itemsize != size - file.tell():
+        message = f"an array of type {kind} and shape {shape} does not fit its {size - file.tell()} bytes"
+        raise InputError(message)
+    file.seek(0)
+    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    file.read()  # to the end, where a member's own checksum is compared
+    return array
 
 
 def file_name(name: str) -> str:

@@ -19,15 +19,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping
+from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping, unknown_name
 from rgstep.estimates import Estimate
-from rgstep.files import file_name, output_folder, read_arrays, write_arrays
+from rgstep.files import file_name, output_folder, read_sealed, reading, write_arrays
 from rgstep.instruments import DECIDING, INSTRUMENTS
+from rgstep.labelled import table_of, tree_of
+from rgstep.report_schema import SCHEMA, WITHOUT_CHECKSUM, checked_document, read_document
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
+from rgstep.schema import sealed
 
-SCHEMA = 2
 WIDTH, LINE = 120, 24  # letters in a line of a printed table, and of a name in it
-READABLE = (1, SCHEMA)
 IN_TABLE = ("training", *DECIDING, "information")  # diagnostics that the printed table shows
 ARRAYS_OF_SCHEMA_1 = {  # what its arrays are called now
     **{name: f"sampling/{name}" for name in ("energies", "magnetisations")},
@@ -61,7 +62,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return what `report.json` holds."""
         maps = {name: entry.to_dict() for name, entry in self.maps.items()}
-        return {"schema": SCHEMA, "origin": plain(dict(self.origin)), "maps": maps}
+        return sealed({"schema": SCHEMA, "origin": plain(dict(self.origin)), "maps": maps})
 
     @checked(directory=PATH, force=FLAG)
     def save(self, directory: str | Path, force: bool = False) -> None:
@@ -80,7 +81,27 @@ class Report:
             arrays = {f"{row}/{key}": values for row, more in entry.arrays.items() for key, values in more.items()}
             write_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz", arrays)
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        checked_document(folder / "report.json", text)  # what is written can be read
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+
+    def to_xarray(self) -> Any:
+        """Return the numbers as an `xarray.DataTree`: a node for each row, (map, quantity, level) with errors.
+
+        `report.to_xarray()["mcrg"]["value"].sel(map="majority", quantity="y_t", level=0)`; level −1 holds the
+        quantities that have none.
+
+        Raises:
+            InputError: if xarray is not installed.
+        """
+        return tree_of(self.origin, self.maps)
+
+    def to_pandas(self) -> Any:
+        """Return the numbers as a `pandas.DataFrame`, a line each: map, row, quantity, level, value, error, …
+
+        Raises:
+            InputError: if pandas is not installed.
+        """
+        return table_of(self.maps)
 
     def table(self) -> Table:
         """Return one row per map: the verdict, and one column per diagnostic."""
@@ -193,35 +214,37 @@ def load_report(directory: str | Path) -> Report:
         InputError: if the folder holds no report, or a damaged one, or one of another schema.
     """
     folder = Path(directory)
-    try:
-        text = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        if not isinstance(text, dict) or text.get("schema") not in READABLE:
-            found = text.get("schema") if isinstance(text, dict) else None
-            message = f"report {str(directory)!r} has schema {found}: this version reads {READABLE[0]} to {SCHEMA}"
-            raise InputError(message)
-        origin = {**text["origin"], "temperature": float(text["origin"]["temperature"])}
-        maps = {}
-        for name, entry in text["maps"].items():
-            arrays = read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz")
-            maps[name] = MapReport(
-                verdict=str(entry.get("verdict")),
-                kind=str(entry.get("kind")),
-                about=str(entry.get("about")),
-                diagnostics=read_rows(entry["diagnostics"]),
-                arrays=by_row(arrays, text["schema"], origin),
-                reason=str(entry.get("reason", "")),
-                fate=entry.get("fate"),
-                fate_reason=str(entry.get("fate_reason", "")),
-            )
-        return Report(origin, maps)
-    except FileNotFoundError as error:
+    if not (folder / "report.json").is_file():
         message = f"no report in {str(directory)!r}: report.json is missing"
-        raise InputError(message) from error
-    except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
-        message = f"report {str(directory)!r} is damaged: {type(error).__name__}: {error}"
-        raise InputError(message) from error
+        raise InputError(message)
+    text = read_document(folder / "report.json")
+    maps = {}
+    for name, entry in text["maps"].items():
+        path = folder / "data" / "maps" / f"{file_name(name)}.npz"
+        with reading(path, "is damaged"):
+            arrays, intact = read_sealed(path)
+            if text["schema"] not in WITHOUT_CHECKSUM and not intact:
+                message = "it has lost its checksum"
+                raise InputError(message)
+            maps[name] = map_report(entry, by_row(arrays, text["schema"], text["origin"]))
+    return Report(text["origin"], maps)
+
+
+def map_report(entry: Mapping[str, Any], arrays: Mapping[str, Mapping[str, np.ndarray]]) -> MapReport:
+    """Return what is said of one map, from its checked plain values and its arrays."""
+    if unknown := [row for row in arrays if row not in INSTRUMENTS]:
+        kind = "row with arrays"
+        raise unknown_name(kind, unknown[0], INSTRUMENTS)
+    return MapReport(
+        verdict=entry["verdict"],
+        kind=entry["kind"],
+        about=entry["about"],
+        diagnostics=read_rows(entry["diagnostics"]),
+        arrays=arrays,
+        reason=entry.get("reason", ""),
+        fate=entry.get("fate"),
+        fate_reason=entry.get("fate_reason", ""),
+    )
 
 
 def by_row(
@@ -229,7 +252,7 @@ def by_row(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the arrays of a map's file by row and name."""
     found: dict[str, dict[str, np.ndarray]] = {}
-    named = arrays.items() if schema == SCHEMA else of_schema_1(arrays, int(origin["size"]))
+    named = arrays.items() if schema > 1 else of_schema_1(arrays, int(origin["size"]))
     for name, values in named:
         row, _, key = name.partition("/")
         found.setdefault(row, {})[key] = values

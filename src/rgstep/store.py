@@ -10,27 +10,66 @@ Configurations of another program are read from a plain `.npy` or `.npz` file, t
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from rgstep.arguments import FLAG, PATH, InputError, checked, optional
+from rgstep import schema
+from rgstep.arguments import (
+    COUNT,
+    FLAG,
+    PATH,
+    PLAIN,
+    SCALE,
+    InputError,
+    Rule,
+    checked,
+    each,
+    optional,
+    real,
+    whole,
+)
 from rgstep.ensemble import ENSEMBLE, Ensemble, ensemble_from_array
-from rgstep.files import read_arrays, write_arrays
+from rgstep.files import read_arrays, read_sealed, reading, write_arrays
 from rgstep.ising import TEMPERATURE, Ising, ising
 from rgstep.nets.conversion import load_rbms
-from rgstep.nets.kernel import KERNEL, SharedKernel
+from rgstep.nets.kernel import BIAS, KERNEL, SharedKernel
 from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.tensor_files import SAFETENSORS, STATE_FILES, load_safetensors, load_state, save_safetensors
 from rgstep.nets.training import load_checkpoints
 from rgstep.packed import PackedSpins
-from rgstep.report import Report, load_report
+from rgstep.report import Report, by_row, load_report, map_report
+from rgstep.report_schema import SCHEMA, checked_document
 from rgstep.stack import STACK, Layer, Stack
+from rgstep.zarr_files import is_place, library, read_store, write_store
 
-FORMAT = 1
+FORMAT = 2  # of the `.npz` files; those of format 1 have no checksum
+READABLE, WITHOUT_CHECKSUM = (1, 2), (1,)
+CURVE = "history_"  # begins the name of a training curve
+ARRAYS = {
+    "ensemble": ("bits",),
+    "rbm": ("weights", "visible_bias", "hidden_bias"),
+    "kernel": ("weights",),
+    "stack": (),  # those of a network for each level
+}
+TYPES = {"bits": "u", "order": "iu", "sign": "i"}  # the kinds of NumPy's types; others are of real numbers
+STORE_FORMAT = 1  # of zarr stores
+DIMENSIONS = {
+    "bits": ("sample", "byte"),
+    "weights": ("visible", "hidden"),
+    "visible_bias": ("visible",),
+    "hidden_bias": ("hidden",),
+    "order": ("site",),
+    "sign": ("hidden",),
+}
+HOW_TO_UNPACK = "v = 2 * numpy.unpackbits(bits, axis=1)[:, :L*L].reshape(-1, L, L).astype('int8') - 1"
+COUPLING = real("must be a number ≥ 0, J/(k_B T)", lambda x: x >= 0)
+SIDE = whole(1, 2**16)
+UNITS = each(whole(0))
+LEVEL = schema.record({"origin": PLAIN, "dead": UNITS, "extended": UNITS, "residual": each(SCALE)})
 ARCHIVES_OF_RBMS = (".h5", ".hdf5")
 NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS, *STATE_FILES)
 TEMPERATURES = {"temp", "temps", "temperature", "temperatures"}  # names of arrays of them, in any case, and T
@@ -43,7 +82,15 @@ MADE_BY = {
 }
 
 
-@checked(path=PATH, force=FLAG)
+def read_place(name: str, value: object) -> str | Path:
+    """Check the name of a file, a folder, or a store at a URL."""
+    return value if isinstance(value, str) and "://" in value and "\0" not in value else cast(Path, PATH(name, value))
+
+
+PLACE: Rule = read_place
+
+
+@checked(path=PLACE, force=FLAG)
 def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report, *, force: bool = False) -> None:
     """Write an ensemble, a network, a stack of networks or a shared kernel into a file, a report into a folder.
 
@@ -55,7 +102,9 @@ def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report
     Raises:
         InputError: for anything else than these, or a path that cannot be written.
     """
-    if isinstance(thing, Ensemble):
+    if is_place(path) and isinstance(thing, Ensemble | RBM | Stack | SharedKernel | Report):
+        write_store(path, labelled_tree(thing))
+    elif isinstance(thing, Ensemble):
         save_ensemble(path, thing)
     elif isinstance(thing, RBM):
         save_rbm(path, thing)
@@ -71,7 +120,7 @@ def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report
         raise InputError(message)
 
 
-@checked(path=PATH)
+@checked(path=PLACE)
 def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | list[RBM]:
     """Read what `save` wrote, and what else holds networks.
 
@@ -84,28 +133,30 @@ def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | l
     Raises:
         InputError: if there is nothing there, or something else, or it is damaged, or can be read in several ways.
     """
+    if is_place(path):
+        return load_store(path)
     place = Path(path)
     if place.is_dir():
         return load_report(place) if (place / "report.json").exists() else load_checkpoints(place)
     if place.suffix in (*ARCHIVES_OF_RBMS, *STATE_FILES):
         return load_network(place)
-    with damaged(path):
-        meta, arrays = contents(path)
-        if meta.get("kind") in ("rbm", "stack", "kernel"):
-            return as_trained(path, meta, arrays)
-        return as_ensemble(path, meta, arrays)
+    with reading(path, "is damaged"):
+        return as_stored(path, *contents(path))
+
+
+def as_stored(
+    path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> Ensemble | RBM | Stack | SharedKernel:
+    """Return whatever a file holds."""
+    if meta.get("kind") in ("rbm", "stack", "kernel"):
+        return as_trained(path, meta, arrays)
+    return as_ensemble(path, meta, arrays)
 
 
 @checked(path=PATH, ensemble=ENSEMBLE)
 def save_ensemble(path: str | Path, ensemble: Ensemble) -> None:
     """Write an ensemble, its spins as the bits they are, and all that its certificate needs."""
-    meta = {
-        "size": ensemble.system.size,
-        "coupling": ensemble.system.coupling,
-        "origin": dict(ensemble.origin),
-        "independent": ensemble.independent,
-    }
-    write(path, "ensemble", meta, {"bits": ensemble.packed.bits})
+    write(path, *record_of(ensemble))
 
 
 @checked(path=PATH)
@@ -115,19 +166,20 @@ def load_ensemble(path: str | Path) -> Ensemble:
     Raises:
         InputError: if the file is missing, damaged, or holds something else.
     """
-    with damaged(path):
+    with reading(path, "is damaged"):
         return as_ensemble(path, *contents(path))
 
 
 def as_ensemble(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Ensemble:
     """Return the ensemble that a file holds."""
-    check_kind(path, meta, arrays, "ensemble", ("bits",))
+    rules = {"size": SIDE, "coupling": COUPLING, "origin": PLAIN, "independent": FLAG}
+    check_kind(path, meta, arrays, "ensemble", rules)
     size, bits = int(meta["size"]), arrays["bits"]
     if bits.ndim != 2 or bits.shape[1] != -(-(size**2) // 8):
         message = f"file {str(path)!r} is damaged: {bits.shape} bytes of spins for a lattice of side {size}"
         raise InputError(message)
     system = Ising(ising(size, 1.0).size, float(meta["coupling"]))
-    return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), bool(meta["independent"]))
+    return Ensemble(PackedSpins(bits, size), system, dict(meta["origin"]), meta["independent"])
 
 
 @checked(path=PATH)
@@ -152,7 +204,7 @@ def load_trained(path: str | Path) -> RBM | Stack | SharedKernel:
     """
     if Path(path).suffix != ".npz":
         return load_network(path)
-    with damaged(path):
+    with reading(path, "is damaged"):
         return as_trained(path, *contents(path))
 
 
@@ -267,9 +319,7 @@ def save_rbm(path: str | Path, rbm: RBM) -> None:
     if Path(path).suffix == SAFETENSORS:
         save_safetensors(path, rbm)
         return
-    arrays = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
-    curves = {f"history_{name}": values for name, values in rbm.history.items()}
-    write(path, "rbm", {"origin": dict(rbm.origin)}, {**arrays, **curves})
+    write(path, *record_of(rbm))
 
 
 @checked(path=PATH)
@@ -281,33 +331,32 @@ def load_rbm(path: str | Path) -> RBM:
     """
     if Path(path).suffix == SAFETENSORS:
         return load_safetensors(path)
-    with damaged(path):
+    with reading(path, "is damaged"):
         return as_network(path, *contents(path))
 
 
 def as_network(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> RBM:
     """Return the network that a file holds."""
-    check_kind(path, meta, arrays, "rbm", ("weights", "visible_bias", "hidden_bias"))
-    parameters = (arrays["weights"], arrays["visible_bias"], arrays["hidden_bias"])
-    return RBM(*parameters, dict(meta["origin"]), curves_in(arrays))
+    check_kind(path, meta, arrays, "rbm", {"origin": PLAIN})
+    return network_in(arrays, meta["origin"])
+
+
+def network_in(arrays: Mapping[str, np.ndarray], origin: Mapping[str, Any]) -> RBM:
+    """Return the network that arrays are the parameters and training curves of."""
+    weights, visible_bias, hidden_bias = (arrays[name] for name in ARRAYS["rbm"])
+    return RBM(weights, visible_bias, hidden_bias, dict(origin), curves_in(arrays))
 
 
 @checked(path=PATH, kernel=KERNEL)
 def save_kernel(path: str | Path, kernel: SharedKernel) -> None:
     """Write a shared kernel with its origin and training curves."""
-    meta = {
-        "block": kernel.block,
-        "bias": kernel.bias,
-        "temperature": kernel.temperature,
-        "origin": dict(kernel.origin),
-    }
-    curves = {f"history_{name}": values for name, values in kernel.history.items()}
-    write(path, "kernel", meta, {"weights": kernel.weights, **curves})
+    write(path, *record_of(kernel))
 
 
 def as_kernel(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SharedKernel:
     """Return the shared kernel that a file holds."""
-    check_kind(path, meta, arrays, "kernel", ("weights",))
+    rules = {"block": COUNT, "bias": BIAS, "temperature": SCALE, "origin": PLAIN}
+    check_kind(path, meta, arrays, "kernel", rules)
     kept = meta["block"], meta["bias"], meta["temperature"], dict(meta["origin"])
     return SharedKernel(arrays["weights"], *kept, curves_in(arrays))
 
@@ -328,46 +377,153 @@ def save_stack(path: str | Path, stack: Stack) -> None:
     if not stack.trained:
         message = f"{stack!r}: only networks are stored, and not all maps of this stack are"
         raise InputError(message)
-    arrays: dict[str, np.ndarray] = {}
-    levels: list[dict[str, Any]] = []
-    for number, layer in stack.networks():
-        rbm = layer.rbm
-        held = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
-        held |= {"order": layer.order, "sign": layer.sign}
-        held |= {f"history_{name}": values for name, values in rbm.history.items()}
-        arrays |= {f"level_{number}_{name}": values for name, values in held.items()}
-        units = {"dead": list(layer.dead), "extended": list(layer.extended), "residual": list(layer.residual)}
-        levels.append({"origin": dict(rbm.origin), **units})
-    write(path, "stack", {"origin": dict(stack.origin), "levels": levels}, arrays)
+    write(path, *record_of(stack))
 
 
 def as_stack(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Stack:
     """Return the stack that a file holds."""
-    check_kind(path, meta, arrays, "stack", ("level_1_weights",))
-    layers = []
-    for number, level in enumerate(meta["levels"], start=1):
-        start = f"level_{number}_"
-        held = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
-        rbm = as_network(path, {**meta, "kind": "rbm", "origin": level["origin"]}, held)
-        order, sign = held["order"], held["sign"]
-        if not np.array_equal(np.sort(order), np.arange(rbm.hidden)) or not np.isin(sign, (-1, 1)).all():
-            message = f"file {str(path)!r} is damaged: order or signs of level {number} are none of {rbm.hidden} units"
-            raise InputError(message)
-        units = (tuple(level["dead"]), tuple(level["extended"]), tuple(level["residual"]))
-        layers.append(Layer(rbm, order, sign, *units))
+    check_kind(path, meta, {}, "stack", {"origin": PLAIN, "levels": each(LEVEL)})
+    layers = [layer_in(arrays, level, number) for number, level in enumerate(meta["levels"], start=1)]
+    held = {f"level_{number}_" for number in range(1, len(layers) + 1)}
+    if extra := [name for name in arrays if not any(name.startswith(start) for start in held)]:
+        message = f"file {str(path)!r} is damaged: array {extra[0]!r} is of none of its {len(layers)} levels"
+        raise InputError(message)
     return Stack(tuple(layers), dict(meta["origin"]))
 
 
-@contextmanager
-def damaged(path: str | Path) -> Iterator[None]:
-    """Turn whatever goes wrong with the contents of a file into one `InputError`."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError) and str(path) in str(error):
-            raise
-        message = f"file {str(path)!r} is damaged: {error}"
-        raise InputError(message) from error
+def layer_in(arrays: Mapping[str, np.ndarray], level: Mapping[str, Any], number: int) -> Layer:
+    """Return a network on a lattice, of one level of a stack."""
+    start = f"level_{number}_"
+    held = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+    check_arrays(held, (*ARRAYS["rbm"], "order", "sign"))
+    rbm, order, sign = network_in(held, level["origin"]), held["order"], held["sign"]
+    places = order.ndim == 1 and np.array_equal(np.sort(order), np.arange(rbm.hidden))
+    if not places or sign.shape != (rbm.hidden,) or not np.isin(sign, (-1, 1)).all():
+        message = f"order or signs of level {number} are none of {rbm.hidden} units"
+        raise InputError(message)
+    if not set(level["dead"]) | set(level["extended"]) <= set(range(rbm.hidden)) or len(level["residual"]) != 2:
+        message = f"dead or extended units or the residual of level {number} are none of {rbm.hidden} units"
+        raise InputError(message)
+    return Layer(rbm, order, sign, *(tuple(level[name]) for name in ("dead", "extended", "residual")))
+
+
+# --- what is written of a thing: its kind, plain values, arrays
+
+Record = tuple[str, dict[str, Any], dict[str, np.ndarray]]
+
+
+def record_of(thing: Ensemble | RBM | Stack | SharedKernel) -> Record:
+    """Return what is written of something."""
+    if isinstance(thing, Ensemble):
+        meta = {
+            "size": thing.system.size,
+            "coupling": thing.system.coupling,
+            "origin": dict(thing.origin),
+            "independent": thing.independent,
+        }
+        return "ensemble", meta, {"bits": thing.packed.bits}
+    if isinstance(thing, RBM):
+        return "rbm", {"origin": dict(thing.origin)}, parameters_of(thing)
+    if isinstance(thing, SharedKernel):
+        meta = {"block": thing.block, "bias": thing.bias, "temperature": thing.temperature}
+        return "kernel", {**meta, "origin": dict(thing.origin)}, {"weights": thing.weights, **curves_of(thing)}
+    return record_of_stack(thing)
+
+
+def record_of_stack(stack: Stack) -> Record:
+    """Return what is written of a stack: its networks with their places and signs."""
+    if not stack.trained:
+        message = f"{stack!r}: only networks are stored, and not all maps of this stack are"
+        raise InputError(message)
+    arrays: dict[str, np.ndarray] = {}
+    levels: list[dict[str, Any]] = []
+    for number, layer in stack.networks():
+        held = {**parameters_of(layer.rbm), "order": layer.order, "sign": layer.sign}
+        arrays |= {f"level_{number}_{name}": values for name, values in held.items()}
+        units = {"dead": list(layer.dead), "extended": list(layer.extended), "residual": list(layer.residual)}
+        levels.append({"origin": dict(layer.rbm.origin), **units})
+    return "stack", {"origin": dict(stack.origin), "levels": levels}, arrays
+
+
+def parameters_of(rbm: RBM) -> dict[str, np.ndarray]:
+    """Return the parameters and the training curves of a network by name."""
+    arrays = {"weights": rbm.weights, "visible_bias": rbm.visible_bias, "hidden_bias": rbm.hidden_bias}
+    return {**arrays, **curves_of(rbm)}
+
+
+def curves_of(thing: RBM | SharedKernel) -> dict[str, np.ndarray]:
+    """Return the training curves under the names that files have for them."""
+    return {f"{CURVE}{name}": values for name, values in thing.history.items()}
+
+
+# --- zarr
+
+
+def labelled_tree(thing: Ensemble | RBM | Stack | SharedKernel | Report) -> Any:
+    """Return what is written of something as an `xarray.DataTree`, its plain values as JSON in `record`."""
+    xarray = library("xarray", "a zarr store")
+    if isinstance(thing, Report):
+        tree = thing.to_xarray()
+        tree.attrs |= {"kind": "report", "format": STORE_FORMAT, "record": json.dumps(thing.to_dict())}
+        for i, (name, entry) in enumerate(thing.maps.items()):
+            for row, arrays in entry.arrays.items():
+                held = {key: (axes(key, values), values) for key, values in arrays.items()}
+                tree[f"data/{i}/{row}"] = xarray.DataTree(xarray.Dataset(held, attrs={"map": name, "row": row}))
+        return tree
+    kind, meta, arrays = record_of(thing)
+    held = {name: (dimensions(kind, name, arrays), values) for name, values in arrays.items()}
+    about = {"kind": kind, "format": STORE_FORMAT, **({"about": HOW_TO_UNPACK} if kind == "ensemble" else {})}
+    return xarray.DataTree(xarray.Dataset(held, attrs={**about, "record": json.dumps(meta)}))
+
+
+def dimensions(kind: str, name: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return the names of the axes of an array; training curves of one length have one axis in common."""
+    level = re.match(r"level_\d+_|", name)[0]  # type: ignore[index]  # which matches anything
+    base, steps = name.removeprefix(level), arrays.get(f"{level}{CURVE}step")
+    if base == "weights" and kind == "kernel":
+        return ("row", "column")
+    if base in DIMENSIONS:
+        return tuple(level + axis for axis in DIMENSIONS[base])
+    if steps is not None and arrays[name].shape == steps.shape and steps.ndim == 1:
+        return (f"{level}reading",)
+    return axes(name, arrays[name])
+
+
+def axes(name: str, values: np.ndarray) -> tuple[str, ...]:
+    """Return names for the axes of an array that has none of its own."""
+    return tuple(f"{name}_axis_{i}" for i in range(np.ndim(values)))
+
+
+@checked(path=PLACE)
+def load_store(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report:
+    """Read what `save` wrote into a zarr store.
+
+    Raises:
+        InputError: if there is none, or a damaged one, or one of another program.
+    """
+    attributes, arrays = read_store(path)
+    with reading(path, "is damaged", "store"):
+        kind, version, record = (attributes.get(name) for name in ("kind", "format", "record"))
+        if version != STORE_FORMAT or not isinstance(record, str):
+            message = f"it holds {kind} of format {version}; format {STORE_FORMAT} is read"
+            raise InputError(message)
+        if kind == "report":
+            return report_in(path, record, arrays)
+        return as_stored(path, {**schema.parse(record, constants=True), "kind": kind, "format": FORMAT}, arrays)
+
+
+def report_in(path: str | Path, record: str, arrays: Mapping[str, np.ndarray]) -> Report:
+    """Return the report of a store, from its document and the arrays behind its figures."""
+    document = checked_document(path, record)
+    maps = {}
+    for i, (name, entry) in enumerate(document["maps"].items()):
+        start = f"data/{i}/"
+        held = {key.removeprefix(start): values for key, values in arrays.items() if key.startswith(start)}
+        maps[name] = map_report(entry, by_row(held, SCHEMA, document["origin"]))
+    return Report(document["origin"], maps)
+
+
+# --- npz
 
 
 def write(path: str | Path, kind: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
@@ -392,18 +548,39 @@ def check_name(path: Path) -> None:
 
 def contents(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the plain values and the arrays of a file."""
-    arrays = read_arrays(Path(path))
+    arrays, sealed = read_sealed(Path(path))
     if "meta" not in arrays:
         message = f"file {str(path)!r} is not an rgstep file, or is damaged: it has no record of what it holds"
         raise InputError(message)
-    return json.loads(str(arrays.pop("meta"))), arrays
+    meta = PLAIN("record", schema.parse(str(arrays.pop("meta")), constants=True))
+    if not sealed and meta.get("format") not in WITHOUT_CHECKSUM:
+        message = f"file {str(path)!r} is damaged: it has lost its checksum"
+        raise InputError(message)
+    return meta, arrays
 
 
 def check_kind(
-    path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kind: str, needed: tuple[str, ...]
+    path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], kind: str, rules: Mapping[str, Rule]
 ) -> None:
-    """Raise `InputError` unless a file is of one kind and has the arrays of it."""
-    if meta.get("kind") != kind or meta.get("format") != FORMAT or any(name not in arrays for name in needed):
+    """Raise `InputError` unless a file is of one kind, its record keeps its rules and it has the arrays of its kind."""
+    if meta.get("kind") != kind or meta.get("format") not in READABLE:
         found = f"{meta.get('kind')} of format {meta.get('format')}"
-        message = f"file {str(path)!r} holds {found}; expected {kind} of format {FORMAT}{MADE_BY.get(kind, '')}"
+        message = f"file {str(path)!r} holds {found}; expected {kind} of format 1 to {FORMAT}{MADE_BY.get(kind, '')}"
         raise InputError(message)
+    schema.record({"kind": schema.text, "format": whole(1), **rules})("record", meta)
+    check_arrays(arrays, ARRAYS[kind])
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray], needed: Collection[str]) -> None:
+    """Raise `InputError` unless there are the arrays of a kind, and beside them none but training curves."""
+    if missing := [name for name in needed if name not in arrays]:
+        message = f"it has no array {missing[0]!r}"
+        raise InputError(message)
+    for name, array in arrays.items():
+        if name not in needed and (needed == ARRAYS["ensemble"] or not name.startswith(CURVE)):
+            message = f"its array {name!r} is none of {', '.join(needed)}"
+            raise InputError(message)
+        kinds = TYPES.get(name, "fiu" if name.startswith(CURVE) else "f")
+        if array.dtype.kind not in kinds:
+            message = f"its array {name!r} is of type {array.dtype}"
+            raise InputError(message)

@@ -12,11 +12,14 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from rgstep.arguments import InputError
-from rgstep.files import check_folder, read_arrays, write_arrays
+from rgstep import schema
+from rgstep.arguments import PLAIN, InputError, whole
+from rgstep.files import check_folder, read_sealed, reading, write_arrays
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2  # those of format 1 have no checksum
+READABLE_CHECKPOINTS = (1, 2)
 CHECKPOINT_SPACING = 1.5  # ratio of the steps of neighbouring checkpoints
+RECORD = schema.record({"kind": schema.text, "format": whole(1), "run": PLAIN, "curves": lambda name, value: value})
 T = TypeVar("T")
 
 
@@ -88,15 +91,20 @@ def last_leaves(
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the plain values and the arrays of a checkpoint, or raise `InputError` if it is none."""
-    arrays = read_arrays(path)
-    try:
-        meta = json.loads(str(arrays.pop("meta", "")))
-    except json.JSONDecodeError:
-        meta = None
-    if not isinstance(meta, dict) or meta.get("kind") != "checkpoint" or meta.get("format") != CHECKPOINT_FORMAT:
-        message = f"file {str(path)!r} is no checkpoint of format {CHECKPOINT_FORMAT}"
-        raise InputError(message)
-    return meta, arrays
+    with reading(path, "is no checkpoint, or is damaged"):
+        arrays, sealed = read_sealed(path)
+        meta = schema.parse(str(arrays.pop("meta", "")), constants=True)
+        if not isinstance(meta, dict) or meta.get("kind") != "checkpoint":
+            message = "it has no record of a run"
+            raise InputError(message)
+        if meta.get("format") not in READABLE_CHECKPOINTS or (meta["format"] > 1 and not sealed):
+            message = f"format {meta.get('format')} without its checksum, or not of {READABLE_CHECKPOINTS}"
+            raise InputError(message)
+        RECORD("record", meta)
+        if wrong := [name for name in arrays if not name.startswith("leaf_")]:
+            message = f"its array {wrong[0]!r} is none of a run"
+            raise InputError(message)
+        return meta, arrays
 
 
 def require_same_run(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -10,8 +10,7 @@ in W', a', b'. Networks of other programs are converted in float64; an `RBM` is 
 moves F by at most 2^−24 (Σ|W| + Σ|a| + Σ|b|).
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
@@ -21,8 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rgstep.arguments import PATH, InputError, checked, is_whole, optional, read_reals, whole
-from rgstep.files import replacing
+from rgstep.files import reading, replacing, require_modest
 from rgstep.nets.rbm import NETWORK, RBM
+from rgstep.schema import hash_of_arrays
 
 # The units of a network's two layers, by the names that training has for them, and as files say them.
 UNITS = {"spin": "±1", "binary": "0/1"}
@@ -38,6 +38,7 @@ NOT_TWO_VALUED = {
     "PBM": "a machine without hidden units is",
 }
 UPDATE_GROUP = "update_"
+OUR_MARK = "rgstep_checksum"  # an attribute of archives that we wrote: the format itself guards no values
 PARAMETER_NAMES = ("weight_matrix", "vbias", "hbias")
 SETTINGS = {
     "k": ("hyperparameters/gibbs_steps", "sampling_args/gibbs_steps"),
@@ -188,24 +189,53 @@ def load_rbms(path: str | Path, update: int | None = None) -> RBM:
         message = f"no file {str(path)!r}: check the name; an HDF5 file of 'rbms' is read"
         raise InputError(message)
     h5py = _h5py(f"reading {str(path)!r}")
-    with _damaged(path), h5py.File(path, "r") as file:
+    with reading(path, "is not an HDF5 archive of rbms, or is damaged"), h5py.File(path, "r") as file:
         updates = _updates(path, file)
         chosen = updates[-1] if update is None else update
         if chosen not in updates:
             message = f"archive {str(path)!r} has no update {chosen}; it has: {', '.join(map(str, updates))}"
             raise InputError(message)
         units = MODEL_TYPES[file["model_type"].asstr()[()]]
-        origin = {"source": "archive of rbms", "file": Path(path).name, "steps": chosen, **_settings(file)}
-        weights, visible, hidden = (file[f"{UPDATE_GROUP}{chosen}"]["params"][name][()] for name in PARAMETER_NAMES)
+        size = Path(path).stat().st_size
+        origin = {"source": "archive of rbms", "file": Path(path).name, "steps": chosen, **_settings(file, size)}
+        places = [f"{UPDATE_GROUP}{chosen}/params/{name}" for name in PARAMETER_NAMES]
+        weights, visible, hidden = (np.asarray(_dataset(file, place, size)[()]) for place in places)
+        check_record(file, dict(zip(PARAMETER_NAMES, (weights, visible, hidden), strict=True)))
         return rbm_of_units(units, weights, visible, hidden, origin)
 
 
-def _settings(file: Any) -> dict[str, Any]:  # file: an open h5py.File
+def _dataset(file: Any, place: str, size: int) -> Any:  # of an open h5py.File
+    """Return a dataset whose values lie in the file itself, a file of so many bytes; None where there is none."""
+    parts = place.split("/")
+    for end in range(1, len(parts) + 1):
+        link = file.get("/".join(parts[:end]), getlink=True)
+        if link is None:
+            return None
+        if type(link).__name__ != "HardLink":
+            message = f"{place!r} lies elsewhere than in the file"
+            raise InputError(message)
+    data = file[place]
+    if data.external or data.is_virtual:
+        message = f"the values of {place!r} lie in another file"
+        raise InputError(message)
+    require_modest(data.nbytes, size)
+    return data
+
+
+def check_record(file: Any, parameters: Mapping[str, np.ndarray]) -> None:  # file: an open h5py.File
+    """Raise `InputError` if an archive that we wrote does not hold what was written, by its checksum."""
+    if OUR_MARK in file.attrs and file.attrs[OUR_MARK] != hash_of_arrays(parameters):
+        message = "it does not hold what was written, by its checksum"
+        raise InputError(message)
+
+
+def _settings(file: Any, size: int) -> dict[str, Any]:  # file: an open h5py.File
     """Return the settings that an archive has and we keep; a learning rate of each parameter, where all are equal."""
     found = {}
     for name, places in SETTINGS.items():
         for place in places:
-            values = np.unique(file[place][()]) if place in file else np.empty(0)
+            data = _dataset(file, place, size)
+            values = np.empty(0) if data is None else np.unique(data[()])
             if len(values) == 1:
                 found[name] = values.item()
     return found
@@ -224,7 +254,7 @@ def save_rbms(path: str | Path, rbm: RBM) -> None:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as beside, h5py.File(beside, "w") as file:
+        with replacing(target) as beside, h5py.File(beside, "w", libver="latest") as file:
             _write(file, rbm)
     except OSError as error:
         message = f"file {str(path)!r} cannot be written: {error.strerror or error}"
@@ -236,8 +266,10 @@ def _write(file: Any, rbm: RBM) -> None:  # file: an open h5py.File
     file["model_type"] = "BBRBM"
     group = file.create_group(f"{UPDATE_GROUP}{steps if is_whole(steps) and steps > 0 else 1}")
     group["flags/checkpoint"] = True
-    for name, values in zip(PARAMETER_NAMES, binary_parameters(rbm)[:3], strict=True):
+    parameters = dict(zip(PARAMETER_NAMES, binary_parameters(rbm)[:3], strict=True))
+    for name, values in parameters.items():
         group[f"params/{name}"] = values
+    file.attrs[OUR_MARK] = hash_of_arrays(parameters)
 
 
 def _h5py(task: str) -> ModuleType:
@@ -254,13 +286,14 @@ def _h5py(task: str) -> ModuleType:
 def _updates(path: str | Path, file: Any) -> list[int]:  # file: an open h5py.File
     """Return the updates that an archive holds, in ascending order; checks what it is an archive of."""
     updates = sorted(int(key.removeprefix(UPDATE_GROUP)) for key in file if _counts_updates(key))
-    if "model_type" not in file or not updates:
+    kinds = _dataset(file, "model_type", Path(path).stat().st_size)
+    if kinds is None or not updates:
         message = (
             f"file {str(path)!r} is no archive of rbms: expected model_type and groups {UPDATE_GROUP}<n>, "
             f"found: {', '.join(file) or 'nothing'}"
         )
         raise InputError(message)
-    kind = file["model_type"].asstr()[()]
+    kind = kinds.asstr()[()]
     if kind not in MODEL_TYPES:
         reason = f"{NOT_TWO_VALUED[kind]} not supported, " if kind in NOT_TWO_VALUED else ""
         known = ", ".join(f"{name} ({UNITS[units]})" for name, units in MODEL_TYPES.items())
@@ -274,16 +307,3 @@ def _updates(path: str | Path, file: Any) -> list[int]:  # file: an open h5py.Fi
 
 def _counts_updates(key: str) -> bool:
     return key.startswith(UPDATE_GROUP) and key.removeprefix(UPDATE_GROUP).isdecimal()
-
-
-@contextmanager
-def _damaged(path: str | Path) -> Iterator[None]:
-    """Turn whatever h5py raises about a file, or the parameters in it, into one `InputError` that names it."""
-    try:
-        yield
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        if isinstance(error, InputError) and str(path) in str(error):
-            raise
-        reason = str(error).strip("'\"") or type(error).__name__
-        message = f"file {str(path)!r} is not an HDF5 archive of rbms, or is damaged: {reason}"
-        raise InputError(message) from error

@@ -6,18 +6,17 @@ file are read as `states` reads a mapping of them. Nothing is unpickled: PyTorch
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from hashlib import blake2b
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rgstep.arguments import PATH, InputError, checked, first_line
+from rgstep import schema
+from rgstep.arguments import PATH, PLAIN, InputError, checked
 from rgstep.ensemble import Ensemble
-from rgstep.files import replacing
+from rgstep.files import reading, replacing, require_modest
 from rgstep.nets.conversion import UNITS, rbm_of_units
 from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.nets.states import CHOICES, ORDERS, PARTS, rbm_from_state, units_of
@@ -53,8 +52,8 @@ def load_state(
         state, source = _read_torch(place), "PyTorch"
     else:
         (state, text), source = _read_safetensors(place), "safetensors"
-    with _named_in_errors(place):
-        if text.get("kind") == KIND:
+    with reading(place, ""):
+        if _is_ours(text):
             return _ours(state, text)
         origin = {"source": source, "file": place.name}
         given = units or units_of(text.get("units"))
@@ -70,13 +69,13 @@ def load_safetensors(path: str | Path) -> RBM:
     """
     place = Path(path)
     state, text = _read_safetensors(place)
-    if text.get("kind") != KIND:
+    if not _is_ours(text):
         message = (
             f"file {str(path)!r} holds tensors of another program: read it with rgstep.load or "
             f"rgstep.nets.tensor_files.load_state, and save the network under another name with rgstep.save"
         )
         raise InputError(message)
-    with _named_in_errors(place):
+    with reading(place, ""):
         return _ours(state, text)
 
 
@@ -96,7 +95,7 @@ def save_safetensors(path: str | Path, rbm: RBM) -> None:
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = {"kind": KIND, "format": FORMAT, "units": UNITS["spin"], "order": ORDERS[0], "energy": ENERGY}
     text["origin"] = json.dumps(dict(rbm.origin))
-    content = numpy_of.save(arrays, {**text, "checksum": checksum(arrays, text)})
+    content = numpy_of.save(arrays, {**text, "checksum": schema.hash_of_arrays(arrays, text)})
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,46 +106,31 @@ def save_safetensors(path: str | Path, rbm: RBM) -> None:
         raise InputError(message) from error
 
 
-@contextmanager
-def _named_in_errors(path: Path) -> Iterator[None]:
-    """Put the name of a file before what is wrong with its tensors."""
-    try:
-        yield
-    except InputError as error:
-        message = f"file {str(path)!r}: {error}"
-        raise InputError(message) from error
-
-
-def checksum(arrays: Mapping[str, np.ndarray], text: Mapping[str, str]) -> str:
-    """Return a hash of all that a file of ours holds: the format has none, and a wrong byte would be a wrong weight."""
-    hashed = blake2b(digest_size=16)
-    for name in sorted(arrays):
-        hashed.update(repr((name, arrays[name].dtype.str, arrays[name].shape)).encode() + arrays[name].tobytes())
-    hashed.update(json.dumps({name: text[name] for name in sorted(text) if name != "checksum"}).encode())
-    return hashed.hexdigest()
+def _is_ours(text: Mapping[str, str]) -> bool:
+    """Whether we wrote a file, as two of its texts say: one wrong letter does not make it another program's."""
+    return text.get("kind") == KIND or text.get("energy") == ENERGY
 
 
 def _ours(state: Mapping[str, Any], text: Mapping[str, str]) -> RBM:
     """Return the network of a file that we wrote, held to what we write."""
-    if (text.get("format"), text.get("units")) != (FORMAT, UNITS["spin"]):
-        message = (
-            f"holds format {text.get('format')} of units {text.get('units')}; expected {FORMAT} of {UNITS['spin']}"
-        )
+    if (text.get("kind"), text.get("format"), text.get("units")) != (KIND, FORMAT, UNITS["spin"]):
+        found = f"{text.get('kind')} of format {text.get('format')} of units {text.get('units')}"
+        message = f"it holds {found}; expected {KIND} of format {FORMAT} of {UNITS['spin']}"
         raise InputError(message)
     if missing := [part for part in PARTS if part not in state]:
-        message = f"is damaged: it has no tensor {missing[0]!r}"
+        message = f"it has no tensor {missing[0]!r}"
         raise InputError(message)
-    if text.get("checksum") != checksum(state, text):
-        message = "is damaged: it does not hold what was written, by its checksum"
+    if text.get("checksum") != schema.hash_of_arrays(state, text):
+        message = "it does not hold what was written, by its checksum"
         raise InputError(message)
     wrong = [n for n, x in state.items() if (n not in PARTS and not n.startswith(CURVE)) or x.dtype.kind not in "fiu"]
     if wrong:
-        message = f"is damaged: tensor {wrong[0]!r} of type {state[wrong[0]].dtype} is none of ours"
+        message = f"its tensor {wrong[0]!r} of type {state[wrong[0]].dtype} is none of ours"
         raise InputError(message)
     try:
-        origin = json.loads(text["origin"])
-    except (KeyError, ValueError) as error:
-        message = "is damaged: it has no record of how the network was made"
+        origin = PLAIN("origin", schema.parse(text["origin"], constants=True))
+    except (KeyError, ValueError, RecursionError) as error:
+        message = "it has no record of how the network was made"
         raise InputError(message) from error
     rbm = rbm_of_units("spin", state["weights"], state["visible_bias"], state["hidden_bias"], {})
     history = {name.removeprefix(CURVE): x for name, x in sorted(state.items()) if name.startswith(CURVE)}
@@ -173,12 +157,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]
     """Return the tensors of a file, and the text beside them."""
     _require(path)
     library, _ = _safetensors(f"reading {str(path)!r}")
-    try:
-        with library.safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, TypeError, ValueError, AttributeError, KeyError, library.SafetensorError) as error:
-        message = f"file {str(path)!r} is no safetensors file, or is damaged: {first_line(error)}"
-        raise InputError(message) from error
+    with reading(path, "is no safetensors file, or is damaged"), library.safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
@@ -202,4 +182,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
             f"file {str(path)!r} holds a {type(state).__name__}: torch.save(model.state_dict(), …) writes a mapping"
         )
         raise InputError(message)
+    with reading(path, "is no file of tensors of PyTorch, or is damaged"):
+        tensors = [tensor for tensor in state.values() if isinstance(tensor, torch.Tensor)]
+        require_modest(sum(tensor.numel() * tensor.element_size() for tensor in tensors), path.stat().st_size)
     return state

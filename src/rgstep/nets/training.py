@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rgstep import memory
-from rgstep.arguments import COUNT, PATH, PROGRESS, SEEDS, InputError, checked, optional, whole
+from rgstep import memory, schema
+from rgstep.arguments import COUNT, PATH, PLAIN, PROGRESS, SEED, SEEDS, InputError, Rule, checked, each, optional, whole
+from rgstep.files import reading
 from rgstep.nets.batches import BatchSource, Data, batch_source, spins_of_bits
 from rgstep.nets.checkpoints import (
     checkpoint_path,
@@ -50,6 +51,10 @@ SECONDS_OF_LOOP = 0.5  # that a compiled loop takes, about: long beside its call
 UPDATES_OF_FIRST_LOOP = 10  # before any speed is known
 MODEL_SAMPLES = 500  # samples of the model in a reading
 Curves = list[list[dict[str, float]]]  # for every network, reading by reading
+RUN: Rule = schema.record(
+    {"settings": PLAIN, "seeds": each(SEED), "visible": COUNT, "hidden": COUNT, "data": schema.text}
+)
+CURVES: Rule = each(each(schema.by_name(schema.reading)))
 
 
 @overload
@@ -311,7 +316,7 @@ def last_checkpoint(folder: Path, run: RunRecord, start: TrainingState) -> tuple
     if found is None:
         return None
     state: TrainingState = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found[1]])
-    return state._replace(key=jax.random.wrap_key_data(state.key)), found[2]
+    return state._replace(key=jax.random.wrap_key_data(state.key)), CURVES("curves", found[2])
 
 
 @checked(folder=PATH, network=whole(0))
@@ -339,12 +344,15 @@ def network_of_checkpoint(path: Path, network: int) -> RBM:
     if "hidden" not in run:
         message = f"checkpoint {str(path)!r} is of the training of a shared kernel: it holds no network"
         raise InputError(message)
+    with reading(path, "is no checkpoint, or is damaged"):
+        run, curves = RUN("run", run), CURVES("curves", meta["curves"])
     if network not in range(len(run["seeds"])):
         message = f"network = {network!r}: the run has {len(run['seeds'])}, numbered from 0"
         raise InputError(message)
-    several = len(run["seeds"]) > 1
-    step, w, a, b = (arrays[f"leaf_{i:03d}"][network] if several else arrays[f"leaf_{i:03d}"] for i in range(4))
-    if run["settings"]["units"] == "binary":
-        w, a, b = (np.asarray(x) for x in to_spin(*map(jnp.asarray, (w, a, b))))
-    origin = {**run["settings"], "seed": run["seeds"][network], "steps": int(step), "data": run["data"]}
-    return RBM(w, a, b, origin, curves_by_name(meta["curves"][network]))
+    with reading(path, "is no checkpoint, or is damaged"):
+        several = len(run["seeds"]) > 1
+        step, w, a, b = (arrays[f"leaf_{i:03d}"][network] if several else arrays[f"leaf_{i:03d}"] for i in range(4))
+        if run["settings"]["units"] == "binary":
+            w, a, b = (np.asarray(x) for x in to_spin(*map(jnp.asarray, (w, a, b))))
+        origin = {**run["settings"], "seed": run["seeds"][network], "steps": int(step), "data": run["data"]}
+        return RBM(w, a, b, origin, curves_by_name(curves[network]))
