@@ -12,8 +12,9 @@ from rgstep import memory
 from rgstep.arguments import InputError, unknown_name
 from rgstep.controls import HAND_MADE
 from rgstep.ensemble import Ensemble
-from rgstep.files import check_folder, output_folder
+from rgstep.files import check_folder
 from rgstep.flows import STARTS, Flows, flow
+from rgstep.folders import output_folder
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.jobs import HELD_OUT_SEED, PACKAGES, map_from_file, names_a_file, reserved
 from rgstep.learned import KERNEL_PRESETS, train_kernel
@@ -62,7 +63,7 @@ def parse_temperature(text: str) -> float:
 def redraw(directory: Path, progress: Progress | None = None) -> Report:
     """Draw the figures and the page of a saved report again, from its numbers."""
     report = load_report(directory)
-    with output_folder(directory, force=True) as folder:
+    with output_folder(directory, force=True, whole=False) as folder:
         write_page(report, folder, progress)
     return report
 

@@ -1,34 +1,28 @@
-"""Files that are whole or not there: written beside their place under another name, then renamed.
+"""Files that are whole or not there: written beside their place in a hidden folder, brought to the disk, then renamed.
 
-An output folder is filled in a hidden folder on the same disk and its files are moved into place at the end, one
-rename each, so that an interrupted run leaves nothing under a final name and replaces nothing.
+An interrupted run leaves nothing under a final name and replaces nothing; what one that was killed leaves beside it is
+removed by the next that writes the file. How a folder of many files is written is in `folders`.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 from zipfile import BadZipFile
 
 import numpy as np
 
+from rgstep import locks
 from rgstep.arguments import InputError
 
-
-def check_output(directory: Path, force: bool) -> None:
-    """Raise `InputError` unless results may be written into a folder: it is new or empty, or `force` is set."""
-    if directory.exists() and not directory.is_dir():
-        message = f"output {str(directory)!r} is a file: name a folder"
-        raise InputError(message)
-    if directory.is_dir() and any(directory.iterdir()) and not force:
-        message = f"output folder {str(directory)!r} exists: choose another, or replace its results with --force"
-        raise InputError(message)
-    check_folder(directory)
+LOCK = "lock"  # in the hidden folder that a file is written in
+LONGEST = 40  # letters of a file's name in that of its hidden folder
 
 
 def check_folder(directory: Path) -> None:
@@ -39,34 +33,6 @@ def check_folder(directory: Path) -> None:
         raise InputError(message)
 
 
-@contextmanager
-def output_folder(directory: Path, force: bool = False) -> Iterator[Path]:
-    """Yield a hidden folder to fill; on success its files move into `directory`, on any failure they vanish.
-
-    Raises:
-        InputError: if `directory` holds something and `force` is not set, or cannot be written.
-    """
-    check_output(directory, force)
-    missing = [p for p in (directory, *directory.parents) if not p.exists()]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        hidden = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory))
-    except OSError as error:
-        message = f"output folder {str(directory)!r} cannot be written: {error.strerror}; choose another"
-        raise InputError(message) from error
-    try:
-        yield hidden
-        for source in sorted(p for p in hidden.rglob("*") if p.is_file()):
-            target = directory / source.relative_to(hidden)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-        for folder in missing:  # innermost first: those made above, if nothing came into them
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-
-
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as one compressed `.npz` file, whole or not at all."""
     with replacing(path) as beside, beside.open("wb") as file:
@@ -75,13 +41,58 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a hidden name beside a file: what is written there takes the file's place, and nothing on any failure."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Yield a name in a hidden folder beside a file: what is written there takes the file's place, or all is as it was.
+
+    Nobody else can guess the name of that folder or write into it, so that no link leads astray what is written.
+    """
+    remove_leftovers(path)
+    hidden, lock = hidden_beside(path)
     try:
-        yield beside
-        beside.replace(path)
+        yield hidden / path.name
+        sync(hidden / path.name)
+        (hidden / path.name).replace(path)
+        sync(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        shutil.rmtree(hidden, ignore_errors=True)
+        if lock is not None:
+            lock.release()
+
+
+def hidden_beside(path: Path) -> tuple[Path, locks.Lock | None]:
+    """Make a hidden folder beside a file, and lock it for as long as this process writes there."""
+    for _ in range(locks.TRIES):
+        hidden = Path(tempfile.mkdtemp(prefix=f".{path.name[:LONGEST]}.", dir=path.parent))
+        try:
+            return hidden, locks.take(hidden / LOCK)
+        except FileNotFoundError:  # taken for a leftover in the moment before it had its lock
+            continue
+    message = "the folder to write in vanishes again and again"
+    raise OSError(None, message)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the hidden folders beside a file of runs that died as they wrote it; those of live runs stay."""
+    name = re.compile(rf"\.{re.escape(path.name[:LONGEST])}\.[a-z0-9_]{{8}}")
+    for hidden in path.parent.glob(".*"):
+        if name.fullmatch(hidden.name) and hidden.is_dir() and not hidden.is_symlink():
+            with suppress(OSError):  # of another user: not ours to remove
+                if not (hidden / LOCK).exists():
+                    hidden.rmdir()  # if it is empty
+                elif lock := locks.take(hidden / LOCK):
+                    shutil.rmtree(hidden, ignore_errors=True)
+                    lock.release()
+
+
+def sync(path: Path) -> None:
+    """Bring a file to the disk, or the names in a folder, where the file system can."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        if not path.is_dir():  # many file systems have it for files alone
+            raise
+    finally:
+        os.close(handle)
 
 
 def read_arrays(path: Path, single: bool = False) -> dict[str, np.ndarray]:

@@ -41,7 +41,8 @@ from rgstep.controls import (
 )
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
-from rgstep.files import check_output, file_name, output_folder
+from rgstep.files import file_name
+from rgstep.folders import check_output, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
 from rgstep.lattice import check_tiling
@@ -52,7 +53,7 @@ from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
 from rgstep.progress import renamed
-from rgstep.report import Report
+from rgstep.report import Report, files_without_manifest
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.stack import BLOCK, Stack, fitting, nulls, train_stack
@@ -231,7 +232,7 @@ def run(
     user_maps = check(comparison)
     check_output(out, force)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
-    with output_folder(out, force) as folder:
+    with output_folder(out, force, older=files_without_manifest(out)) as folder:
         law = (comparison.size, comparison.temperature)
         ensemble = given
         if ensemble is None:

@@ -21,7 +21,8 @@ from rich.table import Table
 
 from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping
 from rgstep.estimates import Estimate
-from rgstep.files import file_name, output_folder, read_arrays, write_arrays
+from rgstep.files import file_name, read_arrays, write_arrays
+from rgstep.folders import output_folder, settle, verify
 from rgstep.instruments import DECIDING, INSTRUMENTS
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
 
@@ -70,15 +71,20 @@ class Report:
         Raises:
             InputError: if the folder holds something and `force` is not set, or cannot be written.
         """
-        with output_folder(Path(directory), force) as folder:
-            self.write(folder)
+        out = Path(directory)
+        try:
+            with output_folder(out, force, older=files_without_manifest(out)) as folder:
+                self.write(folder)
+        except OSError as error:
+            message = f"report {str(directory)!r} cannot be written: {error.strerror}; nothing there was changed"
+            raise InputError(message) from error
 
     def write(self, folder: Path) -> None:
         """Write `report.json` and `data/` into an existing folder."""
         (folder / "data" / "maps").mkdir(parents=True, exist_ok=True)
         for name, entry in self.maps.items():
             arrays = {f"{row}/{key}": values for row, more in entry.arrays.items() for key, values in more.items()}
-            write_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz", arrays)
+            write_arrays(folder / arrays_of(name), arrays)
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
@@ -185,14 +191,30 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def arrays_of(name: str) -> str:
+    """Return where the arrays of a map are kept, within the folder of a report."""
+    return f"data/maps/{file_name(name)}.npz"
+
+
+def files_without_manifest(folder: Path) -> list[str]:
+    """Return the files with the data of an older report, by the names of its maps; none if it cannot be read."""
+    try:
+        names = list(json.loads((folder / "report.json").read_text(encoding="utf-8"))["maps"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    networks = [f"data/networks/{file_name(name)}.npz" for name in names]
+    return ["report.json", "report.html", "data/ensemble.npz", *map(arrays_of, names), *networks]
+
+
 @checked(directory=PATH)
 def load_report(directory: str | Path) -> Report:
     """Read a report that `Report.save` or `rgstep compare` wrote.
 
     Raises:
-        InputError: if the folder holds no report, or a damaged one, or one of another schema.
+        InputError: if the folder holds no report, or a damaged one, or one of another schema, or files of two reports.
     """
     folder = Path(directory)
+    settle(folder)
     try:
         text = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         if not isinstance(text, dict) or text.get("schema") not in READABLE:
@@ -202,7 +224,7 @@ def load_report(directory: str | Path) -> Report:
         origin = {**text["origin"], "temperature": float(text["origin"]["temperature"])}
         maps = {}
         for name, entry in text["maps"].items():
-            arrays = read_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz")
+            arrays = read_arrays(folder / arrays_of(name))
             maps[name] = MapReport(
                 verdict=str(entry.get("verdict")),
                 kind=str(entry.get("kind")),
@@ -213,6 +235,7 @@ def load_report(directory: str | Path) -> Report:
                 fate=entry.get("fate"),
                 fate_reason=str(entry.get("fate_reason", "")),
             )
+        verify(folder, ["report.json", *map(arrays_of, maps)])
         return Report(origin, maps)
     except FileNotFoundError as error:
         message = f"no report in {str(directory)!r}: report.json is missing"
