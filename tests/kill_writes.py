@@ -1,7 +1,8 @@
-"""Write reports in processes that are killed, and count what is left: `python kill_writes.py [BROKEN]` prints JSON.
+"""Write reports in processes that are killed, and count what is left: `python kill_writes.py STEP [BROKEN]` prints JSON.
 
-A process is killed as it is about to open, rename, make or remove its n-th file, for every n, and at random times. After
-each kill the folder is read, then the same command is given again. BROKEN names a way of writing that must be found out.
+A process is killed as it is about to open, rename, make or remove its n-th file, for every STEP-th n, and as often at
+random times. After each kill the folder is read, then the same command is given again. BROKEN names a way of writing
+that must be found out.
 """
 
 import json
@@ -24,7 +25,6 @@ from rgstep.results import MapReport
 
 TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}  # what Python tells its audit hooks
 MAPS = {"old": ("a", "b", "gone"), "new": ("a", "b", "more")}
-RANDOM_KILLS = 40
 
 
 def report(which):
@@ -128,8 +128,9 @@ BROKEN = {"one by one": moved_one_by_one, "manifest alone": manifest_without_com
 
 def main():
     """Kill and count."""
-    if sys.argv[1:]:
-        folders.finish = BROKEN[sys.argv[1]]
+    step = int(sys.argv[1])
+    if sys.argv[2:]:
+        folders.finish = BROKEN[sys.argv[2]]
     counts = Counter()
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
@@ -137,13 +138,13 @@ def main():
         (base / "before" / "notes.txt").write_text("mine")
         times = random.Random(5)
         for force in (False, True):
-            for number in range(1, 1000):
+            for number in range(1, 1000, step):
                 killed, left = one(base, force, killed_at(number))
                 if not killed:
                     break
                 counts[left] += 1
             seconds = max(in_a_child(base / f"timed{force}{n}", False, None)[1] for n in range(3))
-            for _ in range(RANDOM_KILLS):
+            for _ in range(number // step // 2):
                 counts[one(base, force, times.uniform(0, seconds))[1]] += 1
     print(json.dumps(counts))
 

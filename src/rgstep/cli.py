@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
@@ -50,33 +50,51 @@ P = ParamSpec("P")
 def loading(quiet: bool) -> "Iterator[Progress]":
     """Yield the progress bars, with a spinner while the scientific libraries load.
 
-    An interrupt that arrives inside a library's callback is lost (Python ignores what callbacks raise), so it is also
-    noted, and raised again at the next report of progress.
+    TERM and HUP end a command as Ctrl-C does. An interrupt that arrives inside a library's callback is lost (Python
+    ignores what callbacks raise), so it is also noted, and raised again at the next report of progress.
     """
     from rgstep.progress import progress_bars
 
-    pressed = False
+    pressed = 0
 
-    def note_and_raise(*_: object) -> None:
+    def note_and_raise(number: int, _: object) -> None:
         nonlocal pressed
-        pressed = True
-        raise KeyboardInterrupt
+        pressed = number
+        raise Ended(number)
 
     with progress_bars(quiet) as progress:
 
         def watched(stage: str, done: int, total: int, note: str = "") -> None:
             if pressed:
-                raise KeyboardInterrupt
+                raise Ended(pressed)
             progress(stage, done, total, note)
 
-        before, complain_as_before = signal.signal(signal.SIGINT, note_and_raise), sys.unraisablehook
-        sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else complain_as_before(lost)
+        before = {number: signal.signal(number, note_and_raise) for number in ends()}
+        complain_as_before = sys.unraisablehook
+        sys.unraisablehook = lambda lost: None if lost.exc_type is Ended else complain_as_before(lost)
         try:
             watched("loading libraries", 0, 0)
             yield watched
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             sys.unraisablehook = complain_as_before
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asks this process to end: Ctrl-C, TERM (`kill`, a batch system) or HUP (the terminal is closed)."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        """Note which."""
+        super().__init__(number)
+        self.number = int(number)
+
+
+def ends() -> list[int]:
+    """Return the signals that ask to end; HUP not where it is ignored already, as under `nohup`."""
+    hangup = getattr(signal, "SIGHUP", None)
+    heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([hangup] if heard else [])]
 
 
 def verb(run: Callable[P, None]) -> Callable[P, None]:
@@ -88,10 +106,11 @@ def verb(run: Callable[P, None]) -> Callable[P, None]:
             run(*args, **kwargs)
         except InputError as error:
             complain(str(error), 2)
-        except KeyboardInterrupt:
-            typer.echo("rgstep: interrupted; nothing was left half-written", err=True)
-            sys.stdout.flush()
-            os._exit(130)  # an interpreter that ends while JAX compiles in another thread may crash
+        except KeyboardInterrupt as interrupt:
+            with suppress(OSError):  # a terminal that is closed takes no line
+                typer.echo("rgstep: interrupted; nothing was left half-written", err=True)
+                sys.stdout.flush()
+            os._exit(128 + getattr(interrupt, "number", signal.SIGINT))  # an interpreter that ends while JAX compiles in another thread may crash
         except Exception as error:
             if os.environ.get("RGSTEP_TRACEBACK"):
                 raise
