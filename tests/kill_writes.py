@@ -1,4 +1,4 @@
-"""Write reports in processes that are killed, and count what is left: `python kill_writes.py STEP [BROKEN]` prints JSON.
+"""Write reports in processes that are killed, and count what is left: `kill_writes.py STEP [BROKEN]` prints JSON.
 
 A process is killed as it is about to open, rename, make or remove its n-th file, for every STEP-th n, and as often at
 random times. After each kill the folder is read, then the same command is given again. BROKEN names a way of writing
@@ -44,7 +44,7 @@ def in_a_child(out, force, end):
                 sys.addaudithook(end)
             report("new").save(out, force=force)
         except BaseException as error:  # not the driver's to go on with
-            print(repr(error), file=sys.stderr)
+            sys.stderr.write(f"{error!r}\n")
             os._exit(1)
         os._exit(0)
     if isinstance(end, float):
@@ -146,7 +146,7 @@ def main():
             seconds = max(in_a_child(base / f"timed{force}{n}", False, None)[1] for n in range(3))
             for _ in range(number // step // 2):
                 counts[one(base, force, times.uniform(0, seconds))[1]] += 1
-    print(json.dumps(counts))
+    sys.stdout.write(json.dumps(counts) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,19 @@ SOURCE = Path(rgstep.__file__).parent
 HOUSE = {
     1: ("arguments", "types"),
     2: (
-        *("lattice", "packed", "estimates", "streams", "drawing", "memory", "locks", "files", "folders", "progress", "compiled"),
+        *(
+            "lattice",
+            "packed",
+            "estimates",
+            "streams",
+            "drawing",
+            "memory",
+            "locks",
+            "files",
+            "folders",
+            "progress",
+            "compiled",
+        ),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),

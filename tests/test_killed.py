@@ -72,10 +72,11 @@ def test_a_killed_compare_is_no_result_and_the_same_command_starts_again(tmp_pat
         process = started(tmp_path, *COMMAND, "--samples", "20000")
         time.sleep(delay)
         process.kill()
-        process.wait()
+        process.communicate()
         assert (tmp_path / "deep" / "out" / RUNNING).exists(), "killed too late"
     process = started(tmp_path, *COMMAND)
-    assert process.wait(timeout=300) == 0, process.stderr.read()
+    error = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, error
     assert list(load_report(tmp_path / "deep" / "out").maps)
     assert not list((tmp_path / "deep" / "out").glob(".*"))
 
@@ -185,7 +186,7 @@ def test_a_manifest_removes_nothing_elsewhere(tmp_path):
     (tmp_path / "out" / "link").symlink_to(tmp_path / "else")
     (tmp_path / "out" / "here.txt").write_text("listed")
     names = ["../mine.txt", str(tmp_path / "mine.txt"), "link/mine.txt", "data/../../mine.txt", "here.txt"]
-    (tmp_path / "out" / MANIFEST).write_text(json.dumps({"format": 1, "files": dict.fromkeys(names, {})}))
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps({"format": 1, "files": {name: {} for name in names}}))
     report("new").save(tmp_path / "out", force=True)
     assert (tmp_path / "mine.txt").exists()
     assert (tmp_path / "else" / "mine.txt").exists()

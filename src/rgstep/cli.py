@@ -92,9 +92,10 @@ class Ended(KeyboardInterrupt):
 
 def ends() -> list[int]:
     """Return the signals that ask to end; HUP not where it is ignored already, as under `nohup`."""
-    hangup = getattr(signal, "SIGHUP", None)
-    heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
-    return [signal.SIGINT, signal.SIGTERM, *([hangup] if heard else [])]
+    found: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        found.append(signal.SIGHUP)
+    return found
 
 
 def verb(run: Callable[P, None]) -> Callable[P, None]:
@@ -110,14 +111,32 @@ def verb(run: Callable[P, None]) -> Callable[P, None]:
             with suppress(OSError):  # a terminal that is closed takes no line
                 typer.echo("rgstep: interrupted; nothing was left half-written", err=True)
                 sys.stdout.flush()
-            os._exit(128 + getattr(interrupt, "number", signal.SIGINT))  # an interpreter that ends while JAX compiles in another thread may crash
+            os._exit(
+                128 + getattr(interrupt, "number", signal.SIGINT)
+            )  # an interpreter that ends while JAX compiles in another thread may crash
         except Exception as error:
             if os.environ.get("RGSTEP_TRACEBACK"):
                 raise
+            if remedy := remedy_of(error):
+                complain(remedy, 1)
             first = (str(error).splitlines() or [""])[0]
             complain(f"failed: {type(error).__name__}: {first} (RGSTEP_TRACEBACK=1 shows where; please report it)", 1)
 
     return app.command()(guarded)
+
+
+def remedy_of(error: BaseException) -> str:
+    """Return what to do about a failure that is none of ours, in one line; "" for any other."""
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "the memory of this machine is used up; give fewer samples or a smaller size, or close other programs"
+    place = error.__traceback__
+    while place is not None:
+        if Path(place.tb_frame.f_code.co_filename).parts[-3:] == ("numba", "core", "caching.py"):
+            folder = place.tb_frame.f_locals.get("self")
+            where = getattr(folder, "_cache_path", None) or Path(__file__).parent / "samplers" / "__pycache__"
+            return f"compiled code in {str(where)!r} is damaged: delete its files *.nbi and *.nbc, and run again"
+        place = place.tb_next
+    return ""
 
 
 def complain(message: str, code: int) -> None:

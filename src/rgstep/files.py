@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -125,3 +125,13 @@ def file_name(name: str) -> str:
     """Return a map's name as part of a file name: different names stay different, long ones end in a hash."""
     quoted = quote(name, safe="")
     return quoted if len(quoted) <= 100 else f"{quoted[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def clashing(names: Collection[str], others: Collection[str]) -> str | None:
+    """Return the first of some names whose file would be that of another name, with or without capitals, or None."""
+    files = {file_name(other).casefold(): other for other in others}
+    for name in names:
+        other = files.setdefault(file_name(name).casefold(), name)
+        if other != name or name in others:
+            return other
+    return None

@@ -8,7 +8,6 @@ next, a reader too, finishes what a process that died on the way had begun (`set
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile

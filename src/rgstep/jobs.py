@@ -30,6 +30,7 @@ from rgstep.arguments import (
     unknown_name,
 )
 from rgstep.battery import judge
+from rgstep.claims import family
 from rgstep.controls import (
     HAND_MADE,
     SHOWN,
@@ -41,7 +42,7 @@ from rgstep.controls import (
 )
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
-from rgstep.files import file_name
+from rgstep.files import clashing, file_name
 from rgstep.folders import check_output, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
@@ -272,8 +273,13 @@ def check(comparison: Comparison) -> dict[str, object]:
                 raise InputError(message)
             if isinstance(given, SharedKernel):
                 check_tiling(system.size, given.block)
-            free = label == name or label not in reserved() | user_maps.keys()
-            user_maps[label if free else name] = given
+            taken = reserved() | user_maps.keys()
+            free = label == name or not (generated(label) or clashing([label], taken))
+            own = label if free else name
+            if own not in taken and (clash := clashing([own], taken)):
+                message = f"map {name!r} and map {clash!r} would have one file {file_name(own)!r}: rename one of them"
+                raise InputError(message)
+            user_maps[own] = given
         elif stacked(name):
             require_stack(comparison, stacked(name))
         elif name not in HAND_MADE and preset_of(name) not in PRESETS and name != UNTRAINED:
@@ -283,6 +289,14 @@ def check(comparison: Comparison) -> dict[str, object]:
             settings(preset_of(name), {"steps": comparison.steps})
     check_memory(comparison)
     return user_maps
+
+
+def generated(label: str) -> bool:
+    """Return whether a name looks like those that are made here: `…@untrained`, `…@permuted`, `…~2`.
+
+    A user's map of such a name is called by its whole file instead, as no name that is made ends in that.
+    """
+    return "@" in label or "~" in label
 
 
 def visible_of(given: object) -> int | None:
@@ -377,7 +391,7 @@ def build(
 def with_nulls(maps: Mapping[str, object], seed: int) -> dict[str, object]:
     """Return the maps, and beside the first network of each kind an untrained one with weights as large as its own."""
     trained = {name: given for name, given in maps.items() if isinstance(given, RBM) and not is_control(given)}
-    first = {name: given for name, given in trained.items() if "~" not in name}
+    first = {name: given for name, given in trained.items() if family(name) == name}
     return {**maps, **{f"{name}@untrained": untrained_like(rbm, seed) for name, rbm in first.items()}}
 
 

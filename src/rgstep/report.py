@@ -21,7 +21,7 @@ from rich.table import Table
 
 from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping
 from rgstep.estimates import Estimate
-from rgstep.files import file_name, read_arrays, write_arrays
+from rgstep.files import clashing, file_name, read_arrays, write_arrays
 from rgstep.folders import output_folder, settle, verify
 from rgstep.instruments import DECIDING, INSTRUMENTS
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
@@ -81,6 +81,9 @@ class Report:
 
     def write(self, folder: Path) -> None:
         """Write `report.json` and `data/` into an existing folder."""
+        if clash := clashing(list(self.maps), ()):
+            message = f"map {clash!r} and another would have one file {file_name(clash)!r}: rename one of them"
+            raise InputError(message)
         (folder / "data" / "maps").mkdir(parents=True, exist_ok=True)
         for name, entry in self.maps.items():
             arrays = {f"{row}/{key}": values for row, more in entry.arrays.items() for key, values in more.items()}
