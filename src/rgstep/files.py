@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +20,7 @@ import numpy as np
 
 from rgstep import locks
 from rgstep.arguments import InputError
+from rgstep.memory import readable
 
 LOCK = "lock"  # in the hidden folder that a file is written in
 LONGEST = 40  # letters of a file's name in that of its hidden folder
@@ -37,6 +38,54 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as one compressed `.npz` file, whole or not at all."""
     with replacing(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
+
+
+def check_space(directory: Path, needed: int, what: str) -> None:
+    """Raise `InputError` if the disk of a folder, or of the nearest one above it, has not so many bytes free."""
+    existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        message = f"{what} takes {readable(needed)} in {str(directory)!r}, {readable(free)} of its disk is free"
+        raise InputError(message)
+
+
+def write_or_keep(write: Callable[[Path], None], path: Path) -> None:
+    """Write finished work, or keep it beside its place, or in the folder for temporary files, if that fails.
+
+    Args:
+        write: writes it to a path, whole or not at all.
+        path: where.
+
+    Raises:
+        InputError: if it could not be written there; the message says where it is kept.
+    """
+    try:
+        write(path)
+    except (OSError, InputError) as error:
+        message = f"{said_of(error, path)}; {kept(write, path)}"
+        raise InputError(message) from error
+
+
+def said_of(error: OSError | InputError, path: Path) -> str:
+    """Return what went wrong as a sentence."""
+    return (
+        str(error) if isinstance(error, InputError) else f"{str(path)!r} cannot be written: {error.strerror or error}"
+    )
+
+
+def kept(write: Callable[[Path], None], path: Path) -> str:
+    """Write finished work elsewhere than at its path, and say where."""
+    beside = [p for p in path.absolute().parents if p.is_dir()][:1]
+    for place in (*beside, Path(tempfile.gettempdir())):
+        with suppress(OSError, InputError):
+            folder = Path(tempfile.mkdtemp(prefix=f"{path.stem[:LONGEST]}-kept-", dir=place))
+            try:
+                write(folder / path.name)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            return f"the finished work is kept in {str(folder / path.name)!r}"
+    return f"nor could it be kept in {tempfile.gettempdir()!r}, so that it is lost: make room first"
 
 
 @contextmanager

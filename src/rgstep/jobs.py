@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
@@ -24,6 +24,7 @@ from rgstep.arguments import (
     InputError,
     checked,
     each,
+    first_line,
     one_of,
     optional,
     read_text,
@@ -42,7 +43,7 @@ from rgstep.controls import (
 )
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
-from rgstep.files import clashing, file_name
+from rgstep.files import check_space, clashing, file_name, kept, said_of
 from rgstep.folders import check_output, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
@@ -85,6 +86,9 @@ SECONDS, TEMPERATURES = 10.0, 2000  # of an assessment here; `rgstep assess` tak
 BYTES_PER_SPIN = 0.5  # the packed configurations, a copy on the device, and a third while a file is written
 BYTES_PER_SAMPLE = 50  # its energy and magnetisation, its place in the shuffled order of an epoch
 TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, optimiser, statistics
+FILES = ("report.json", "report.html", "manifest.json")
+FOLDERS = ("figures", "data", "data/maps", "data/networks")
+Finished: TypeAlias = tuple[Report, Ensemble, Mapping[str, object]]  # with the maps by name
 LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
 
@@ -231,28 +235,78 @@ def run(
 ) -> Report:
     """Do what `compare` is asked for."""
     user_maps = check(comparison)
-    check_output(out, force)
+    check_output(out, force, FILES, FOLDERS)
+    check_space(out, space_needed(comparison), "the result")
+    older = files_without_manifest(out)
+    finished: Finished | None = None
+    try:
+        with output_folder(out, force, older=older) as folder:
+            finished = work(comparison, given, user_maps, command, progress)
+            undrawn = write_result(folder, *finished, progress)
+    except (OSError, InputError) as error:
+        if finished is None:
+            raise
+        result = finished
+        message = f"{said_of(error, out)}; {kept(lambda path: save_result(path, *result), out)}"
+        raise InputError(message) from error
+    if undrawn is not None:
+        note = f"{first_line(undrawn)}; the numbers are in {str(out)!r}, 'rgstep report' draws the page from them"
+        raise RuntimeError(note) from undrawn
+    return finished[0]
+
+
+def work(
+    comparison: Comparison,
+    given: Ensemble | None,
+    user_maps: Mapping[str, object],
+    command: str,
+    progress: Progress | None,
+) -> Finished:
+    """Return the report, the configurations and the maps of a comparison."""
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
-    with output_folder(out, force, older=files_without_manifest(out)) as folder:
-        law = (comparison.size, comparison.temperature)
-        ensemble = given
-        if ensemble is None:
-            ensemble = sample(*law, comparison.samples, comparison.seed, progress=progress)
-        maps = build(comparison, ensemble, user_maps, progress)
-        report = judge(ensemble, maps, comparison.seed, progress=progress)
-        origin = {
-            **report.origin,
-            "command": command,
-            "block": comparison.block,
-            "started": started,
-            "seconds": time.perf_counter() - clock,
-            "versions": {package: version(package) for package in PACKAGES},
-        }
-        report = replace(report, origin=origin)
-        report.write(folder)
-        save_inputs(folder / "data", ensemble, maps)
+    law = (comparison.size, comparison.temperature)
+    ensemble = given
+    if ensemble is None:
+        ensemble = sample(*law, comparison.samples, comparison.seed, progress=progress)
+    maps = build(comparison, ensemble, user_maps, progress)
+    report = judge(ensemble, maps, comparison.seed, progress=progress)
+    origin = {
+        **report.origin,
+        "command": command,
+        "block": comparison.block,
+        "started": started,
+        "seconds": time.perf_counter() - clock,
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    return replace(report, origin=origin), ensemble, maps
+
+
+def write_result(
+    folder: Path, report: Report, ensemble: Ensemble, maps: Mapping[str, object], progress: Progress | None = None
+) -> RuntimeError | ValueError | None:
+    """Write everything into an existing folder; returns what went wrong with the page, which numbers do without."""
+    report.write(folder)
+    save_inputs(folder / "data", ensemble, maps)
+    try:
         write_page(report, folder, progress)
-    return report
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        return error
+    return None
+
+
+def save_result(out: Path, report: Report, ensemble: Ensemble, maps: Mapping[str, object]) -> None:
+    """Write everything into a new folder."""
+    with output_folder(out) as folder:
+        write_result(folder, report, ensemble, maps)
+
+
+def space_needed(comparison: Comparison) -> int:
+    """Return the bytes on the disk of the configurations and the networks, which chance leaves incompressible."""
+    networks = len(comparison.maps) * (comparison.seeds + 1 + len(comparison.controls))
+    spins, sites = comparison.samples * comparison.size**2 // 8, comparison.size**2
+    return spins + 4 * networks * sites * comparison.units
 
 
 def check(comparison: Comparison) -> dict[str, object]:
