@@ -19,7 +19,8 @@ from rich.console import Console
 import rgstep as rg
 from rgstep import patterns
 from rgstep.estimates import Estimate
-from rgstep.files import check_output, output_folder, write_arrays
+from rgstep.files import write_arrays
+from rgstep.folders import check_output, output_folder
 from rgstep.instruments import INSTRUMENTS
 from rgstep.instruments.training import ising_pseudo_likelihood
 from rgstep.report import IN_TABLE, Report, headline, load_report

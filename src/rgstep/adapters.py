@@ -10,7 +10,7 @@ Every map that is measured passes through `Checked`, so that a wrong shape or a 
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,14 @@ def call_module(torch: Any, module: Any, values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Checked:
-    """A coarse graining whose every answer is checked: sample count, shape, finite values, no exception."""
+    """A coarse graining whose every answer is checked: sample count, shape, finite values, no exception.
+
+    The map gets views that it cannot write into: what it is asked about is the caller's.
+    """
 
     inner: CoarseGraining
     name: str
+    shapes: dict[tuple[str, tuple[int, ...]], tuple[int, ...]] = field(default_factory=dict)  # of h, by that of v
 
     @property
     def irregular(self) -> bool:
@@ -75,7 +79,7 @@ class Checked:
     def call(self, method: Callable[..., Any], v: Samples, *rest: Rng) -> np.ndarray:
         """Call the map, turning whatever it raises into one line that names the map."""
         try:
-            answer = method(v, *rest)
+            answer = method(protected(v), *rest)
             h = to_numpy(answer)
         except InputError:
             raise
@@ -90,7 +94,15 @@ class Checked:
         if answer is None:
             message = f"map {self.name!r} returned None: is a return statement missing?"
             raise InputError(message)
-        return checked(h, len(v), f"map {self.name!r} returned")
+        found = checked(h, len(v), f"map {self.name!r} returned")
+        return require_shape(found, self.shapes.setdefault((method.__name__, v.shape[1:]), found.shape[1:]), self.name)
+
+
+def protected(v: Samples) -> Samples:
+    """Return a view that cannot be written into; it costs 0.2 µs, a copy of 640 lattices of side 8 three."""
+    view = v.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -85,7 +85,7 @@ def control(report: Report, role: re.Pattern[str]) -> str | None:
 
 def family(name: str) -> str:
     """Return a map's name without its seed: networks that differ only by seed are one family."""
-    return name.partition("~")[0]
+    return re.sub(r"~[0-9]+$", "", name)
 
 
 def members(report: Report, name: str) -> list[str]:

@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
@@ -50,33 +50,52 @@ P = ParamSpec("P")
 def loading(quiet: bool) -> "Iterator[Progress]":
     """Yield the progress bars, with a spinner while the scientific libraries load.
 
-    An interrupt that arrives inside a library's callback is lost (Python ignores what callbacks raise), so it is also
-    noted, and raised again at the next report of progress.
+    TERM and HUP end a command as Ctrl-C does. An interrupt that arrives inside a library's callback is lost (Python
+    ignores what callbacks raise), so it is also noted, and raised again at the next report of progress.
     """
     from rgstep.progress import progress_bars
 
-    pressed = False
+    pressed = 0
 
-    def note_and_raise(*_: object) -> None:
+    def note_and_raise(number: int, _: object) -> None:
         nonlocal pressed
-        pressed = True
-        raise KeyboardInterrupt
+        pressed = number
+        raise Ended(number)
 
     with progress_bars(quiet) as progress:
 
         def watched(stage: str, done: int, total: int, note: str = "") -> None:
             if pressed:
-                raise KeyboardInterrupt
+                raise Ended(pressed)
             progress(stage, done, total, note)
 
-        before, complain_as_before = signal.signal(signal.SIGINT, note_and_raise), sys.unraisablehook
-        sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else complain_as_before(lost)
+        before = {number: signal.signal(number, note_and_raise) for number in ends()}
+        complain_as_before = sys.unraisablehook
+        sys.unraisablehook = lambda lost: None if lost.exc_type is Ended else complain_as_before(lost)
         try:
             watched("loading libraries", 0, 0)
             yield watched
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             sys.unraisablehook = complain_as_before
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asks this process to end: Ctrl-C, TERM (`kill`, a batch system) or HUP (the terminal is closed)."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        """Note which."""
+        super().__init__(number)
+        self.number = int(number)
+
+
+def ends() -> list[int]:
+    """Return the signals that ask to end; HUP not where it is ignored already, as under `nohup`."""
+    found: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        found.append(signal.SIGHUP)
+    return found
 
 
 def verb(run: Callable[P, None]) -> Callable[P, None]:
@@ -88,17 +107,36 @@ def verb(run: Callable[P, None]) -> Callable[P, None]:
             run(*args, **kwargs)
         except InputError as error:
             complain(str(error), 2)
-        except KeyboardInterrupt:
-            typer.echo("rgstep: interrupted; nothing was left half-written", err=True)
-            sys.stdout.flush()
-            os._exit(130)  # an interpreter that ends while JAX compiles in another thread may crash
+        except KeyboardInterrupt as interrupt:
+            with suppress(OSError):  # a terminal that is closed takes no line
+                typer.echo("rgstep: interrupted; nothing was left half-written", err=True)
+                sys.stdout.flush()
+            os._exit(
+                128 + getattr(interrupt, "number", signal.SIGINT)
+            )  # an interpreter that ends while JAX compiles in another thread may crash
         except Exception as error:
             if os.environ.get("RGSTEP_TRACEBACK"):
                 raise
+            if remedy := remedy_of(error):
+                complain(remedy, 1)
             first = (str(error).splitlines() or [""])[0]
             complain(f"failed: {type(error).__name__}: {first} (RGSTEP_TRACEBACK=1 shows where; please report it)", 1)
 
     return app.command()(guarded)
+
+
+def remedy_of(error: BaseException) -> str:
+    """Return what to do about a failure that is none of ours, in one line; "" for any other."""
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "the memory of this machine is used up; give fewer samples or a smaller size, or close other programs"
+    place = error.__traceback__
+    while place is not None:
+        if Path(place.tb_frame.f_code.co_filename).parts[-3:] == ("numba", "core", "caching.py"):
+            folder = place.tb_frame.f_locals.get("self")
+            where = getattr(folder, "_cache_path", None) or Path(__file__).parent / "samplers" / "__pycache__"
+            return f"compiled code in {str(where)!r} is damaged: delete its files *.nbi and *.nbc, and run again"
+        place = place.tb_next
+    return ""
 
 
 def complain(message: str, code: int) -> None:

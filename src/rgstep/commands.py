@@ -13,8 +13,9 @@ from rgstep import memory
 from rgstep.arguments import InputError, unknown_name
 from rgstep.controls import HAND_MADE
 from rgstep.ensemble import Ensemble
-from rgstep.files import check_folder, output_folder
+from rgstep.files import check_folder, write_or_keep
 from rgstep.flows import STARTS, Flows, flow
+from rgstep.folders import output_folder, require_file
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.jobs import HELD_OUT_SEED, PACKAGES, map_from_file, names_a_file, reserved
 from rgstep.learned import KERNEL_PRESETS, train_kernel
@@ -66,7 +67,7 @@ def parse_temperature(text: str) -> float:
 def redraw(directory: Path, progress: Progress | None = None) -> Report:
     """Draw the figures and the page of a saved report again, from its numbers."""
     report = load_report(directory)
-    with output_folder(directory, force=True) as folder:
+    with output_folder(directory, force=True, whole=False) as folder:
         write_page(report, folder, progress)
     return report
 
@@ -109,7 +110,7 @@ def sample_to_file(
         time_limit=time_limit,
         progress=progress,
     )
-    save_ensemble(out, ensemble)
+    write_or_keep(lambda path: save_ensemble(path, ensemble), out)
     return {"file": str(out), **ensemble.certificate.to_dict()}
 
 
@@ -150,10 +151,10 @@ def train_to_file(
     rest: dict[str, Any] = {"preset": preset, "checkpoints": checkpoints, "progress": progress, **settings}
     if stack:
         found = train_stack(source, levels, seed, **rest)
-        save_stack(out, found)
+        write_or_keep(lambda path: save_stack(path, found), out)
         return {**found.origin, "levels": [about_level(layer) for _, layer in found.networks()], "file": str(out)}
     rbm = train_rbm(source, hidden, seed, **rest)
-    save_rbm(out, rbm)
+    write_or_keep(lambda path: save_rbm(path, rbm), out)
     last = {f"final_{name}": float(curve[-1]) for name, curve in rbm.history.items() if name != "step"}
     return {**rbm.origin, **last, "file": str(out)}
 
@@ -192,7 +193,7 @@ def kernel_to_file(
 ) -> dict[str, Any]:
     """Train a shared kernel into a file; returns its settings, weights and last readings."""
     kernel = train_kernel(data, preset, seed, checkpoints=checkpoints, progress=progress, **settings)
-    save_kernel(out, kernel)
+    write_or_keep(lambda path: save_kernel(path, kernel), out)
     last = {f"final_{name}": float(curve[-1]) for name, curve in kernel.history.items() if name != "step"}
     return {**kernel.origin, **last, "weights": kernel.weights.tolist(), "file": str(out)}
 
@@ -257,6 +258,7 @@ def assess_file(
         message = f"samples = {samples}: an assessment needs at least {FEWEST_HELD_OUT} configurations for its errors"
         raise InputError(message)
     given = load_trained(network)
+    check_folder(network.parent)
     rbm = given.first if isinstance(given, Stack) else given
     if not isinstance(rbm, RBM):
         message = f"file {str(network)!r} holds a shared kernel: what is assessed is a network, or the first of a stack"
@@ -265,10 +267,12 @@ def assess_file(
     trajectory = load_checkpoints(checkpoints) if checkpoints is not None else []
     held_out = sample(side, temperature, samples, seed + HELD_OUT_SEED, mode="thin", progress=progress)
     found = assess(rbm, held_out, seed, trajectory=trajectory, progress=progress)
+    told = with_assessment(rbm, found)
     if isinstance(given, Stack):
-        save_stack(network, with_first(given, with_assessment(rbm, found)))
+        stack = with_first(given, told)
+        write_or_keep(lambda path: save_stack(path, stack), network)
     else:
-        save_rbm(network, with_assessment(rbm, found))
+        write_or_keep(lambda path: save_rbm(path, told), network)
     return found
 
 
@@ -414,6 +418,7 @@ def check_file(path: Path, force: bool) -> None:
     """Raise `InputError` if a file cannot be written, or is there already and `force` is not set."""
     check_name(path)
     check_folder(path.parent)
+    require_file(path.parent, path.name)
     if path.exists() and not force:
         message = f"file {str(path)!r} exists: choose another, or replace it with --force"
         raise InputError(message)

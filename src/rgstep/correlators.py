@@ -30,6 +30,7 @@ Hidden: TypeAlias = Callable[[int, Samples], Field]
 MapLike: TypeAlias = CoarseGraining | Callable[[Any], Any]  # a function of arrays of any library
 GROUP_BYTES = 2**29  # room for the group means; large lattices take fewer groups
 FEWEST_GROUPS = 8
+FAR = 8.0  # standard deviations of h from 0, beyond which its second moments are summed from elsewhere
 
 
 class Means(NamedTuple):
@@ -136,7 +137,8 @@ def measure(
     first = mean_h(0, one)
     sites, hidden = one.size, first[0].size
     groups = groups or number_of_groups(sites, hidden)
-    precision = np.result_type(first.dtype, np.float32)
+    shift = far_origin(source, mean_h)
+    precision = np.result_type(first.dtype, np.float32 if shift is None else np.float64)
     memory.require(
         groups * sites * hidden * precision.itemsize,
         f"⟨v h⟩ of {sites} spins and {hidden} hidden units in {groups} groups of samples",
@@ -149,7 +151,7 @@ def measure(
     each = Groups.of(n, groups)
     parts = []
     for group in each.bounds:
-        parts.append(means_of(source, same_shape, group, precision))
+        parts.append(means_of(source, same_shape, group, precision, shift))
         if progress:
             progress(f"⟨v h⟩ of {name}", group[1], n, f"{hidden} units")
     stacked = Means(*(np.stack(column) for column in zip(*parts, strict=True)))
@@ -185,8 +187,27 @@ def number_of_groups(sites: int, hidden: int) -> int:
     return int(np.clip(GROUP_BYTES // (4 * sites * hidden), FEWEST_GROUPS, GROUPS))
 
 
-def means_of(source: Source, mean_h: Hidden, group: tuple[int, int], precision: np.dtype[np.floating]) -> Means:
-    """Return the means over a group of samples [start, stop), a piece at a time.
+def far_origin(source: Source, mean_h: Hidden) -> np.ndarray | None:
+    """Return a constant near each unit's h, float64 `(hidden,)`, if any varies little beside it; else None.
+
+    The first piece of the samples tells. Second moments of h + c cancel to rounding where c is large: they are summed
+    of h less that constant, which is put back in float64.
+    """
+    start, lattice = next(pieces(source))
+    h = as_vectors(mean_h(start, lattice)).astype(np.float64)
+    centre = h.mean(axis=0)
+    far = np.abs(centre) > FAR * h.std(axis=0)
+    return np.where(far, centre, 0.0) if (far & (centre != 0)).any() else None
+
+
+def means_of(
+    source: Source,
+    mean_h: Hidden,
+    group: tuple[int, int],
+    precision: np.dtype[np.floating],
+    shift: np.ndarray | None = None,
+) -> Means:
+    """Return the means over a group of samples [start, stop), a piece at a time; `shift` is `far_origin`.
 
     Cost: one matrix product of 2 · hidden · sites operations a sample, and one conversion of the spins to floats.
     """
@@ -194,6 +215,7 @@ def means_of(source: Source, mean_h: Hidden, group: tuple[int, int], precision: 
     for start, lattice in pieces(source, *group):
         v = as_vectors(lattice).astype(precision)
         h = as_vectors(mean_h(start, lattice)).astype(precision, copy=False)
+        h = h if shift is None else h - shift
         magnetisation = (v @ np.ones(v.shape[1], precision)).astype(np.float64)  # whole numbers: exact
         ones = np.ones(len(v), precision)
         part = Means(h.T @ v, ones @ v, ones @ h, np.einsum("na,na->a", h, h), magnetisation @ magnetisation)
@@ -201,7 +223,14 @@ def means_of(source: Source, mean_h: Hidden, group: tuple[int, int], precision: 
     if total is None:
         message = "no samples: at least one configuration is needed"
         raise InputError(message)
-    return Means(*(np.asarray(x / (group[1] - group[0])) for x in total))
+    means = Means(*(np.asarray(x / (group[1] - group[0])) for x in total))
+    return means if shift is None else shifted(means, shift)
+
+
+def shifted(means: Means, c: np.ndarray) -> Means:
+    """Return the means of h + c from those of h, c `(hidden,)`."""
+    hh = means.hh + 2 * c * means.h + c**2
+    return means._replace(vh=means.vh + c[:, None] * means.v, h=means.h + c, hh=hh)
 
 
 @arguments.checked(connected=arguments.FLAG)

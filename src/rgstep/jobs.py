@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rgstep import memory
 from rgstep.adapters import as_map, load_map
@@ -24,12 +24,14 @@ from rgstep.arguments import (
     InputError,
     checked,
     each,
+    first_line,
     one_of,
     optional,
     read_text,
     unknown_name,
 )
 from rgstep.battery import judge
+from rgstep.claims import family
 from rgstep.controls import (
     HAND_MADE,
     SHOWN,
@@ -41,7 +43,8 @@ from rgstep.controls import (
 )
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
-from rgstep.files import check_output, file_name, output_folder
+from rgstep.files import check_space, clashing, file_name, kept, said_of
+from rgstep.folders import check_output, output_folder
 from rgstep.instruments.decoy import decoy_test, with_decoy
 from rgstep.ising import CRITICAL_TEMPERATURE, TEMPERATURE, even_side, ising
 from rgstep.lattice import check_tiling
@@ -52,7 +55,7 @@ from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
 from rgstep.progress import renamed
-from rgstep.report import Report
+from rgstep.report import Report, files_without_manifest
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.stack import BLOCK, Stack, fitting, nulls, train_stack
@@ -83,6 +86,9 @@ SECONDS, TEMPERATURES = 10.0, 2000  # of an assessment here; `rgstep assess` tak
 BYTES_PER_SPIN = 0.5  # the packed configurations, a copy on the device, and a third while a file is written
 BYTES_PER_SAMPLE = 50  # its energy and magnetisation, its place in the shuffled order of an epoch
 TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, optimiser, statistics
+FILES = ("report.json", "report.html", "manifest.json")
+FOLDERS = ("figures", "data", "data/maps", "data/networks")
+Finished: TypeAlias = tuple[Report, Ensemble, Mapping[str, object]]  # with the maps by name
 LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
 
@@ -229,28 +235,78 @@ def run(
 ) -> Report:
     """Do what `compare` is asked for."""
     user_maps = check(comparison)
-    check_output(out, force)
+    check_output(out, force, FILES, FOLDERS)
+    check_space(out, space_needed(comparison), "the result")
+    older = files_without_manifest(out)
+    finished: Finished | None = None
+    try:
+        with output_folder(out, force, older=older) as folder:
+            finished = work(comparison, given, user_maps, command, progress)
+            undrawn = write_result(folder, *finished, progress)
+    except (OSError, InputError) as error:
+        if finished is None:
+            raise
+        result = finished
+        message = f"{said_of(error, out)}; {kept(lambda path: save_result(path, *result), out)}"
+        raise InputError(message) from error
+    if undrawn is not None:
+        note = f"{first_line(undrawn)}; the numbers are in {str(out)!r}, 'rgstep report' draws the page from them"
+        raise RuntimeError(note) from undrawn
+    return finished[0]
+
+
+def work(
+    comparison: Comparison,
+    given: Ensemble | None,
+    user_maps: Mapping[str, object],
+    command: str,
+    progress: Progress | None,
+) -> Finished:
+    """Return the report, the configurations and the maps of a comparison."""
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
-    with output_folder(out, force) as folder:
-        law = (comparison.size, comparison.temperature)
-        ensemble = given
-        if ensemble is None:
-            ensemble = sample(*law, comparison.samples, comparison.seed, progress=progress)
-        maps = build(comparison, ensemble, user_maps, progress)
-        report = judge(ensemble, maps, comparison.seed, progress=progress)
-        origin = {
-            **report.origin,
-            "command": command,
-            "block": comparison.block,
-            "started": started,
-            "seconds": time.perf_counter() - clock,
-            "versions": {package: version(package) for package in PACKAGES},
-        }
-        report = replace(report, origin=origin)
-        report.write(folder)
-        save_inputs(folder / "data", ensemble, maps)
+    law = (comparison.size, comparison.temperature)
+    ensemble = given
+    if ensemble is None:
+        ensemble = sample(*law, comparison.samples, comparison.seed, progress=progress)
+    maps = build(comparison, ensemble, user_maps, progress)
+    report = judge(ensemble, maps, comparison.seed, progress=progress)
+    origin = {
+        **report.origin,
+        "command": command,
+        "block": comparison.block,
+        "started": started,
+        "seconds": time.perf_counter() - clock,
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    return replace(report, origin=origin), ensemble, maps
+
+
+def write_result(
+    folder: Path, report: Report, ensemble: Ensemble, maps: Mapping[str, object], progress: Progress | None = None
+) -> RuntimeError | ValueError | None:
+    """Write everything into an existing folder; returns what went wrong with the page, which numbers do without."""
+    report.write(folder)
+    save_inputs(folder / "data", ensemble, maps)
+    try:
         write_page(report, folder, progress)
-    return report
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        return error
+    return None
+
+
+def save_result(out: Path, report: Report, ensemble: Ensemble, maps: Mapping[str, object]) -> None:
+    """Write everything into a new folder."""
+    with output_folder(out) as folder:
+        write_result(folder, report, ensemble, maps)
+
+
+def space_needed(comparison: Comparison) -> int:
+    """Return the bytes on the disk of the configurations and the networks, which chance leaves incompressible."""
+    networks = len(comparison.maps) * (comparison.seeds + 1 + len(comparison.controls))
+    spins, sites = comparison.samples * comparison.size**2 // 8, comparison.size**2
+    return spins + 4 * networks * sites * comparison.units
 
 
 def check(comparison: Comparison) -> dict[str, object]:
@@ -271,8 +327,13 @@ def check(comparison: Comparison) -> dict[str, object]:
                 raise InputError(message)
             if isinstance(given, SharedKernel):
                 check_tiling(system.size, given.block)
-            free = label == name or label not in reserved() | user_maps.keys()
-            user_maps[label if free else name] = given
+            taken = reserved() | user_maps.keys()
+            free = label == name or not (generated(label) or clashing([label], taken))
+            own = label if free else name
+            if own not in taken and (clash := clashing([own], taken)):
+                message = f"map {name!r} and map {clash!r} would have one file {file_name(own)!r}: rename one of them"
+                raise InputError(message)
+            user_maps[own] = given
         elif stacked(name):
             require_stack(comparison, stacked(name))
         elif name not in HAND_MADE and preset_of(name) not in PRESETS and name != UNTRAINED:
@@ -282,6 +343,14 @@ def check(comparison: Comparison) -> dict[str, object]:
             settings(preset_of(name), {"steps": comparison.steps})
     check_memory(comparison)
     return user_maps
+
+
+def generated(label: str) -> bool:
+    """Return whether a name looks like those that are made here: `…@untrained`, `…@permuted`, `…~2`.
+
+    A user's map of such a name is called by its whole file instead, as no name that is made ends in that.
+    """
+    return "@" in label or "~" in label
 
 
 def visible_of(given: object) -> int | None:
@@ -376,7 +445,7 @@ def build(
 def with_nulls(maps: Mapping[str, object], seed: int) -> dict[str, object]:
     """Return the maps, and beside the first network of each kind an untrained one with weights as large as its own."""
     trained = {name: given for name, given in maps.items() if isinstance(given, RBM) and not is_control(given)}
-    first = {name: given for name, given in trained.items() if "~" not in name}
+    first = {name: given for name, given in trained.items() if family(name) == name}
     return {**maps, **{f"{name}@untrained": untrained_like(rbm, seed) for name, rbm in first.items()}}
 
 

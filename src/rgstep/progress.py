@@ -89,3 +89,11 @@ def renamed(progress: Progress | None, name: Callable[[str], str]) -> Progress |
         progress(name(stage), done, total, note)
 
     return report
+
+
+def spoken(seconds: float) -> str:
+    """Return a time as a person says it."""
+    for unit, length in (("years", 3.15e7), ("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds > 1.5 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} seconds"

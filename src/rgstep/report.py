@@ -21,7 +21,8 @@ from rich.table import Table
 
 from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping, unknown_name
 from rgstep.estimates import Estimate
-from rgstep.files import file_name, output_folder, read_sealed, reading, write_arrays
+from rgstep.files import clashing, file_name, read_sealed, reading, write_arrays
+from rgstep.folders import output_folder, settle, verify
 from rgstep.instruments import DECIDING, INSTRUMENTS
 from rgstep.labelled import table_of, tree_of
 from rgstep.report_schema import SCHEMA, WITHOUT_CHECKSUM, checked_document, read_document
@@ -71,15 +72,23 @@ class Report:
         Raises:
             InputError: if the folder holds something and `force` is not set, or cannot be written.
         """
-        with output_folder(Path(directory), force) as folder:
-            self.write(folder)
+        out = Path(directory)
+        try:
+            with output_folder(out, force, older=files_without_manifest(out)) as folder:
+                self.write(folder)
+        except OSError as error:
+            message = f"report {str(directory)!r} cannot be written: {error.strerror}; nothing there was changed"
+            raise InputError(message) from error
 
     def write(self, folder: Path) -> None:
         """Write `report.json` and `data/` into an existing folder."""
+        if clash := clashing(list(self.maps), ()):
+            message = f"map {clash!r} and another would have one file {file_name(clash)!r}: rename one of them"
+            raise InputError(message)
         (folder / "data" / "maps").mkdir(parents=True, exist_ok=True)
         for name, entry in self.maps.items():
             arrays = {f"{row}/{key}": values for row, more in entry.arrays.items() for key, values in more.items()}
-            write_arrays(folder / "data" / "maps" / f"{file_name(name)}.npz", arrays)
+            write_arrays(folder / arrays_of(name), arrays)
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         checked_document(folder / "report.json", text)  # what is written can be read
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
@@ -206,27 +215,44 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def arrays_of(name: str) -> str:
+    """Return where the arrays of a map are kept, within the folder of a report."""
+    return f"data/maps/{file_name(name)}.npz"
+
+
+def files_without_manifest(folder: Path) -> list[str]:
+    """Return the files with the data of an older report, by the names of its maps; none if it cannot be read."""
+    try:
+        names = list(json.loads((folder / "report.json").read_text(encoding="utf-8"))["maps"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    networks = [f"data/networks/{file_name(name)}.npz" for name in names]
+    return ["report.json", "report.html", "data/ensemble.npz", *map(arrays_of, names), *networks]
+
+
 @checked(directory=PATH)
 def load_report(directory: str | Path) -> Report:
     """Read a report that `Report.save` or `rgstep compare` wrote.
 
     Raises:
-        InputError: if the folder holds no report, or a damaged one, or one of another schema.
+        InputError: if the folder holds no report, or a damaged one, or one of another schema, or files of two reports.
     """
     folder = Path(directory)
+    settle(folder)
     if not (folder / "report.json").is_file():
         message = f"no report in {str(directory)!r}: report.json is missing"
         raise InputError(message)
     text = read_document(folder / "report.json")
     maps = {}
     for name, entry in text["maps"].items():
-        path = folder / "data" / "maps" / f"{file_name(name)}.npz"
+        path = folder / arrays_of(name)
         with reading(path, "is damaged"):
             arrays, intact = read_sealed(path)
             if text["schema"] not in WITHOUT_CHECKSUM and not intact:
                 message = "it has lost its checksum"
                 raise InputError(message)
             maps[name] = map_report(entry, by_row(arrays, text["schema"], text["origin"]))
+    verify(folder, ["report.json", *map(arrays_of, maps)])
     return Report(text["origin"], maps)
 
 

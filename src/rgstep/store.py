@@ -34,6 +34,7 @@ from rgstep.arguments import (
 )
 from rgstep.ensemble import ENSEMBLE, Ensemble, ensemble_from_array
 from rgstep.files import read_arrays, read_sealed, reading, write_arrays
+from rgstep.folders import holds
 from rgstep.ising import TEMPERATURE, Ising, ising
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.kernel import BIAS, KERNEL, SharedKernel
@@ -137,7 +138,7 @@ def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | l
         return load_store(path)
     place = Path(path)
     if place.is_dir():
-        return load_report(place) if (place / "report.json").exists() else load_checkpoints(place)
+        return load_report(place) if holds(place, "report.json") else load_checkpoints(place)
     if place.suffix in (*ARCHIVES_OF_RBMS, *STATE_FILES):
         return load_network(place)
     with reading(path, "is damaged"):

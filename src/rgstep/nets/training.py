@@ -45,9 +45,12 @@ from rgstep.nets.updates import (
     run_updates_of_many,
     spin_weights,
 )
+from rgstep.progress import spoken
 from rgstep.types import Progress
 
 SECONDS_OF_LOOP = 0.5  # that a compiled loop takes, about: long beside its call, short for a user who watches
+LONGEST_TRAINING = 30 * 86400.0  # seconds
+TIMED_AFTER = 5.0  # seconds, most of them for compiling in the worst case
 UPDATES_OF_FIRST_LOOP = 10  # before any speed is known
 MODEL_SAMPLES = 500  # samples of the model in a reading
 Curves = list[list[dict[str, float]]]  # for every network, reading by reading
@@ -134,6 +137,24 @@ def require_room_for_chains(training: Training, units: int, networks: int) -> No
         )
 
 
+def require_time(begun: int, last: int, speed: float) -> None:
+    """Raise `InputError` if a training would take more than `LONGEST_TRAINING`, by the speed of its first seconds.
+
+    Args:
+        begun: the step that this run goes on from.
+        last: the last step.
+        speed: updates a second so far, the time of compiling included.
+    """
+    expected = (last - begun) / speed
+    if expected > LONGEST_TRAINING:
+        fits = begun + int(speed * LONGEST_TRAINING)
+        message = (
+            f"steps = {last} would take about {spoken(expected)} at {speed:.3g} updates a second, more than "
+            f"{spoken(LONGEST_TRAINING)}; about steps = {fits} would fit, or go on from checkpoints in parts"
+        )
+        raise InputError(message)
+
+
 def as_seeds(seed: object) -> list[int]:
     """Return one or several seeds as a list, checked."""
     found = SEEDS("seed", seed)
@@ -187,6 +208,7 @@ class TrainingRun:
         step = begun
         reading = next_reading(int(self.curves[0][-1]["step"]), last)  # the grid of a run that was never cut
         checkpoint = next_checkpoint(step, last)
+        timed = False
         while step < last:
             until = min(reading, checkpoint, last)
             step = self.advance(step, min(self.length, self.source.available(step), until - step, LONGEST_LOOP))
@@ -196,9 +218,13 @@ class TrainingRun:
             if step == checkpoint:
                 self.save_checkpoint()
                 checkpoint = next_checkpoint(step, last)
+            speed = (step - begun) / (time.perf_counter() - started)
+            if not timed and time.perf_counter() - started > TIMED_AFTER:
+                require_time(begun, last, speed)
+                timed = True
             if progress:
-                speed = (step - begun) / (time.perf_counter() - started)
-                note = f"reconstruction {self.curves[0][-1]['reconstruction']:.3f}, {speed:.0f} updates/s"
+                left = spoken((last - step) / speed)
+                note = f"reconstruction {self.curves[0][-1]['reconstruction']:.3f}, {speed:.0f} updates/s, {left} left"
                 progress(stage, step, last, note)
 
     def advance(self, step: int, count: int) -> int:

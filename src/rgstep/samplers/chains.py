@@ -22,6 +22,7 @@ from rgstep import memory
 from rgstep.arguments import InputError, one_of, real
 from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising, even_side, ising
 from rgstep.packed import PackedSpins
+from rgstep.progress import spoken
 from rgstep.samplers import perfect
 from rgstep.samplers.cluster import SwendsenWang, Wolff, clusters_per_sweep
 from rgstep.samplers.multispin import WORD, HeatBath, Metropolis, PhiloxMetropolis
@@ -327,11 +328,3 @@ def too_long(requests: list[Request], seconds: float, time_limit: float) -> str:
         + ("mode = 'thin' takes less, " if thinned < 0.9 * expected_seconds(slowest) else "")
         + "or raise time_limit"
     )
-
-
-def spoken(seconds: float) -> str:
-    """Return a time as a person says it."""
-    for unit, length in (("years", 3.15e7), ("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds > 1.5 * length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} seconds"
