@@ -30,7 +30,7 @@ MAPS = {"old": ("a", "b", "gone"), "new": ("a", "b", "more")}
 def report(which):
     """A report whose numbers say which it is."""
     mark = np.full(2000, sorted(MAPS).index(which), np.float64)
-    rows = {name: MapReport("not judged", "judged", which, {}, {"row": {"x": mark}}) for name in MAPS[which]}
+    rows = {name: MapReport("not judged", "judged", which, {}, {"mcrg": {"x": mark}}) for name in MAPS[which]}
     return Report({"temperature": 2.0, "size": 4, "which": which}, rows)
 
 
@@ -76,7 +76,7 @@ def found(out):
         return "none" if "no report in" in str(error) else f"refused: {error}"
     which = read.origin["which"]
     held = {p.stem for p in (out / "data" / "maps").iterdir()}
-    marks = {float(x) for entry in read.maps.values() for x in entry.arrays["row"]["x"]}
+    marks = {float(x) for entry in read.maps.values() for x in entry.arrays["mcrg"]["x"]}
     if held != set(MAPS[which]) or marks != {float(sorted(MAPS).index(which))}:
         return f"{which} with the files {sorted(held)} and the arrays of {marks}"
     return which

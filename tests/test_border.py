@@ -27,10 +27,13 @@ from rgstep.ising import ising
 from rgstep.nets.conversion import load_rbms, save_rbms
 from rgstep.nets.presets import Training
 from rgstep.nets.training import load_checkpoints
+from rgstep.parts import Part, write_part
 from rgstep.patterns import pattern_correlator, pattern_statistics
 from rgstep.report import load_report
 from rgstep.results import MapReport
 from rgstep.store import load_ensemble, load_rbm, save_ensemble, save_rbm
+from rgstep.studies import run
+from rgstep.studies.plan import TASK, plan_of
 
 LONGEST = 500  # characters of a message
 QUICK = 1500  # calls of the fast test
@@ -365,9 +368,23 @@ def claims() -> Iterator[Good]:
     yield Good("reproduce", rg.reproduce, asked, {"out": PATHS, "name": "claim"})
 
 
+def study_calls() -> Iterator[Good]:
+    """A study that is done, so that nothing is left to run."""
+    plan = plan_of({"title": "done", "grid": {"map": ["majority"]}})
+    pathlib.Path("study.toml").write_text('title = "done"\n[grid]\nmap = ["majority"]\n')
+    run.prepare(pathlib.Path("study"), plan)
+    values = {"verdict": "RG step", "reason": "", "fate": None, "passed": {}, "rows": {}}
+    write_part(pathlib.Path("study"), TASK, Part(plan.tasks[0], values, 1.0))
+    asked = {"out": "study", "workers": 1, "executor": None, "dask": None, "progress": silent}
+    also = {"plan": PATHS, "out": f"{PATHS}|study", "executor": "engine|executor", "dask": "executor|scheduler"}
+    yield Good("run_study", rg.run_study, {"plan": "study.toml", **asked}, also)
+    yield Good("study_status", rg.study_status, {"out": "study"}, {"out": f"{PATHS}|study"})
+    yield Good("collect_study", rg.collect_study, {"out": "study"}, {"out": f"{PATHS}|study"})
+
+
 def everything() -> list[Good]:
     """Every call that works; files are written into the working folder."""
-    kinds = (rules, networks, stacks, configurations, sizes, flows, files, comparisons, claims)
+    kinds = (rules, networks, stacks, configurations, sizes, flows, files, comparisons, claims, study_calls)
     return [good for kind in kinds for good in kind()]
 
 
@@ -420,6 +437,7 @@ def goods(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jobs, "run", lambda comparison, *_, **__: jobs.check(comparison))
     monkeypatch.setattr(reproduction, "one_by_one", lambda *_, **__: ())
+    monkeypatch.setattr(run.Run, "go", lambda *_: None)
     return everything()
 
 

@@ -108,7 +108,7 @@ BANDS = [  # written out by hand
     Band("symmetry", "field[n]", -0.03, 0.03, first=2),
     Band("symmetry", "flip_breaking", -INF, 0.1),
     Band("symmetry", "translation", -INF, 0.1),
-    Band("symmetry", "own_field[n]", -0.003, 0.003, first=2),
+    Band("symmetry", "own_field[n]", -(2**-11) / 0.6, 2**-11 / 0.6, first=2),
     Band("symmetry", "flip_breaking[n]", -INF, 0.1, first=2),
     Band("symmetry", "translation[n]", -INF, 0.1, first=2),
     Band("gain", "gain_margin", 0.5, INF),

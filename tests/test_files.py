@@ -19,20 +19,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rgstep as rg
-from rgstep import schema
+from rgstep import parts, schema
 from rgstep.estimates import Estimate
-from rgstep.experiments import EXPERIMENTS, parts
-from rgstep.experiments.base import Part
+from rgstep.experiments import EXPERIMENTS
 from rgstep.files import FLOOR, SEAL, read_arrays, write_arrays
+from rgstep.nets.checkpoints import read_checkpoint
 from rgstep.nets.conversion import save_rbms
-from rgstep.nets.training import read_checkpoint
+from rgstep.parts import Part
 from rgstep.report import Report
 from rgstep.results import Diagnostic, MapReport, Quantity
 from rgstep.stack import Layer, Stack
 from rgstep.store import load_network, record_of
 from rgstep.zarr_files import hash_of_store
 
-ANY = next(iter(EXPERIMENTS.values()))
+ANY = next(iter(EXPERIMENTS.values())).measurement
 OLD = Path(__file__).parent / "data/formats"
 FLIPS, CUTS, RANDOM = 60, 12, 12  # of each kind of file
 

@@ -30,6 +30,7 @@ Hidden: TypeAlias = Callable[[int, Samples], Field]
 MapLike: TypeAlias = CoarseGraining | Callable[[Any], Any]  # a function of arrays of any library
 GROUP_BYTES = 2**29  # room for the group means; large lattices take fewer groups
 FEWEST_GROUPS = 8
+FIRST = 256  # samples that tell how far h is from 0
 FAR = 8.0  # standard deviations of h from 0, beyond which its second moments are summed from elsewhere
 
 
@@ -190,10 +191,10 @@ def number_of_groups(sites: int, hidden: int) -> int:
 def far_origin(source: Source, mean_h: Hidden) -> np.ndarray | None:
     """Return a constant near each unit's h, float64 `(hidden,)`, if any varies little beside it; else None.
 
-    The first piece of the samples tells. Second moments of h + c cancel to rounding where c is large: they are summed
+    The first `FIRST` samples tell. Second moments of h + c cancel to rounding where c is large: they are summed
     of h less that constant, which is put back in float64.
     """
-    start, lattice = next(pieces(source))
+    start, lattice = next(pieces(source, 0, min(len(source), FIRST)))
     h = as_vectors(mean_h(start, lattice)).astype(np.float64)
     centre = h.mean(axis=0)
     far = np.abs(centre) > FAR * h.std(axis=0)

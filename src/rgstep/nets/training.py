@@ -342,7 +342,7 @@ def last_checkpoint(folder: Path, run: RunRecord, start: TrainingState) -> tuple
     if found is None:
         return None
     state: TrainingState = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in found[1]])
-    return state._replace(key=jax.random.wrap_key_data(state.key)), CURVES("curves", found[2])
+    return state._replace(key=jax.random.wrap_key_data(state.key)), read_curves(found[2])
 
 
 @checked(folder=PATH, network=whole(0))
@@ -363,6 +363,11 @@ def load_checkpoints(folder: str | Path, network: int = 0) -> list[RBM]:
     return [network_of_checkpoint(checkpoint_path(Path(folder), step), network) for step in steps]
 
 
+def read_curves(value: object) -> Curves:
+    """Check the training curves of a checkpoint."""
+    return [list(one) for one in CURVES("curves", value)]
+
+
 def network_of_checkpoint(path: Path, network: int) -> RBM:
     """Return the network of one checkpoint."""
     meta, arrays = read_checkpoint(path)
@@ -371,7 +376,7 @@ def network_of_checkpoint(path: Path, network: int) -> RBM:
         message = f"checkpoint {str(path)!r} is of the training of a shared kernel: it holds no network"
         raise InputError(message)
     with reading(path, "is no checkpoint, or is damaged"):
-        run, curves = RUN("run", run), CURVES("curves", meta["curves"])
+        run, curves = RUN("run", run), read_curves(meta["curves"])
     if network not in range(len(run["seeds"])):
         message = f"network = {network!r}: the run has {len(run['seeds'])}, numbered from 0"
         raise InputError(message)

@@ -11,7 +11,6 @@ A task is done when its file is there: a run that is killed goes on with the oth
 a folder, which the system takes back from a process that dies.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -25,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rgstep import locks
 from rgstep.arguments import PATH, PROGRESS, InputError, checked, first_line, instance, optional, read_text, whole
 from rgstep.files import check_folder, replacing
 from rgstep.parts import Part, Settings, key_of, read_part, write_part
@@ -175,33 +175,18 @@ def only_run(folder: Path) -> Iterator[None]:
     Raises:
         InputError: if another run holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            message = (
-                f"folder {str(folder)!r} is in use by another run ({file.read().strip() or 'unknown'}): wait for it, "
-                "or stop it; 'rgstep study status' shows how far it is"
-            )
-            raise InputError(message) from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
-
-
-def is_held(folder: Path) -> bool:
-    """Whether a run holds the folder."""
+    lock = locks.take(folder / LOCK)
+    if lock is None:
+        holder = locks.holder(folder / LOCK)
+        message = (
+            f"folder {str(folder)!r} is in use by another run ({holder}): wait for it, or stop it; "
+            "'rgstep study status' shows how far it is"
+        )
+        raise InputError(message)
     try:
-        with (folder / LOCK).open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
+        yield
+    finally:
+        lock.release()
 
 
 # --- what a worker does
@@ -372,7 +357,7 @@ def study_status(out: str | Path) -> Status:
     study = plan_in(folder)
     parts, notes = parts_of(folder, study)
     running = read_notes(folder / RUNNING)
-    alive = is_held(folder)
+    alive = locks.alive(folder / LOCK)
     seconds = sum(part.seconds for part in parts)
     left = None
     if alive and parts and running:
