@@ -405,6 +405,7 @@ def changed_report(path, **changes):
         )
         document = schema.sealed(kept) if "checksum" not in changes else document
     (path / "report.json").write_text(json.dumps(document))
+    (path / "manifest.json").unlink(missing_ok=True)
 
 
 HOSTILE_REPORTS = [
