@@ -318,5 +318,5 @@ def test_the_map_of_an_ensemble_sees_its_configurations(critical8):
     assert isinstance(critical8, Ensemble)
     seen = []
     visible_hidden(critical8, lambda v: seen.append(len(v)) or v[:, ::2, ::2])
-    assert sum(seen) == len(critical8) + 1  # one row is looked at first, for its shape
+    assert sum(seen) == len(critical8) + 1 + LOOKED_AT  # rows are looked at first, for shape and origin
     assert isinstance(Function(dense).mean_h(V), np.ndarray)
