@@ -11,6 +11,7 @@ import pytest
 
 from rgstep import CoarseGraining, Ensemble, InputError, Majority, visible_hidden
 from rgstep.adapters import Checked, Function, as_map, load_map
+from rgstep.correlators import LOOKED_AT
 
 V = (2 * np.random.default_rng(0).integers(0, 2, (12, 4, 4)) - 1).astype(np.int8)
 V.setflags(write=False)
