@@ -11,7 +11,7 @@ import pytest
 
 from rgstep import CoarseGraining, Ensemble, InputError, Majority, visible_hidden
 from rgstep.adapters import Checked, Function, as_map, load_map
-from rgstep.correlators import FIRST
+from rgstep.correlators import LOOKED_AT
 
 V = (2 * np.random.default_rng(0).integers(0, 2, (12, 4, 4)) - 1).astype(np.int8)
 V.setflags(write=False)
@@ -319,5 +319,5 @@ def test_the_map_of_an_ensemble_sees_its_configurations(critical8):
     assert isinstance(critical8, Ensemble)
     seen = []
     visible_hidden(critical8, lambda v: seen.append(len(v)) or v[:, ::2, ::2])
-    assert sum(seen) == len(critical8) + 1 + FIRST  # one is looked at first, for its shape, and some for how far h is
+    assert sum(seen) == len(critical8) + 1 + LOOKED_AT  # rows are looked at first, for shape and origin
     assert isinstance(Function(dense).mean_h(V), np.ndarray)

@@ -30,7 +30,7 @@ Hidden: TypeAlias = Callable[[int, Samples], Field]
 MapLike: TypeAlias = CoarseGraining | Callable[[Any], Any]  # a function of arrays of any library
 GROUP_BYTES = 2**29  # room for the group means; large lattices take fewer groups
 FEWEST_GROUPS = 8
-FIRST = 256  # samples that tell how far h is from 0
+LOOKED_AT = 64  # samples that tell where h lies
 FAR = 8.0  # standard deviations of h from 0, beyond which its second moments are summed from elsewhere
 
 
@@ -191,11 +191,10 @@ def number_of_groups(sites: int, hidden: int) -> int:
 def far_origin(source: Source, mean_h: Hidden) -> np.ndarray | None:
     """Return a constant near each unit's h, float64 `(hidden,)`, if any varies little beside it; else None.
 
-    The first `FIRST` samples tell. Second moments of h + c cancel to rounding where c is large: they are summed
+    The first `LOOKED_AT` samples tell. Second moments of h + c cancel to rounding where c is large: they are summed
     of h less that constant, which is put back in float64.
     """
-    start, lattice = next(pieces(source, 0, min(len(source), FIRST)))
-    h = as_vectors(mean_h(start, lattice)).astype(np.float64)
+    h = as_vectors(mean_h(0, read(source, 0, LOOKED_AT))).astype(np.float64)
     centre = h.mean(axis=0)
     far = np.abs(centre) > FAR * h.std(axis=0)
     return np.where(far, centre, 0.0) if (far & (centre != 0)).any() else None

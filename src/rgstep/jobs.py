@@ -83,8 +83,8 @@ ON_FRESH = "default"  # the preset that trains on fresh configurations; those of
 HELD_OUT_SEED = 2**32  # added to the seed of the comparison
 HELD_OUT = 4000  # configurations that no network is trained on, to assess them with
 SECONDS, TEMPERATURES = 10.0, 2000  # of an assessment here; `rgstep assess` takes longer
-BYTES_PER_SPIN = 0.5  # the packed configurations, a copy on the device, and a third while a file is written
-BYTES_PER_SAMPLE = 50  # its energy and magnetisation, its place in the shuffled order of an epoch
+BYTES_PER_SPIN = 5.0  # measured by tests/peak_memory.py as `judge` works: 1,100 bytes a sample at L = 8 and
+BYTES_PER_SAMPLE = 800  # 1,980 at L = 16; packed spins, h as float32 and int8, sorted words, numbers of each sample
 TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, optimiser, statistics
 FILES = ("report.json", "report.html", "manifest.json")
 FOLDERS = ("figures", "data", "data/maps", "data/networks")
