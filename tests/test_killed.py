@@ -202,14 +202,20 @@ def test_the_files_of_an_older_report_go_with_it(tmp_path):
     assert {p.stem for p in (tmp_path / "out" / "data" / "maps").iterdir()} == {"a", "b", "more", "mine"}
 
 
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from rgstep.files import replacing
+with replacing(Path(sys.argv[1])) as beside:
+    beside.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def die_while_writing(path):
-    """Fork a process that is killed as it writes a file."""
-    child = os.fork()
-    if child == 0:
-        with replacing(path) as beside:
-            beside.write_text("half")
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
+    """Let another process be killed as it writes a file."""
+    ended = subprocess.run([sys.executable, "-c", DIES, str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
 
 
 def test_a_file_whose_writer_was_killed_is_as_it_was_and_nothing_stays_beside_it(tmp_path):
