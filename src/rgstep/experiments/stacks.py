@@ -246,4 +246,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     conclude=conclude,
     seconds=(40.0, 3700.0),
+    edition=2,
 )
