@@ -6,7 +6,7 @@ Run `python docs/measure_dimensions.py`; it takes ten minutes of one core.
 import numpy as np
 
 import rgstep as rg
-from rgstep.instruments.base import draw
+from rgstep.instruments.draws import draw
 from rgstep.streams import stream
 
 SAMPLES = {8: 50_000, 16: 50_000, 32: 50_000, 64: 20_000}

@@ -58,7 +58,7 @@ HOUSE = {
     ),
     6: ("results", "labelled", "correlators", "patterns", "gauge", "operators", "sizes", "data_collapse", "scaling"),
     7: (
-        *("controls", "instruments.base", "instruments.training", "instruments.tiles"),
+        *("controls", "instruments.draws", "instruments.base", "instruments.training", "instruments.tiles"),
         *("instruments.vh_pattern", "instruments.spatial_correlator", "instruments.two_point", "instruments.pairwise"),
         *("instruments.coherence", "instruments.conditional_law", "instruments.symmetry", "instruments.gain"),
         *("instruments.hamiltonian", "instruments.sampling", "instruments.mcrg", "instruments.tangent"),

@@ -7,7 +7,7 @@ import rgstep as rg
 from rgstep import blocking
 from rgstep.adapters import as_map
 from rgstep.controls import HAND_MADE
-from rgstep.instruments.base import drawn
+from rgstep.instruments.draws import drawn
 
 MAJORITY = rg.Majority(ties="first")
 

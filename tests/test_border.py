@@ -372,7 +372,8 @@ def study_calls() -> Iterator[Good]:
     """A study that is done, so that nothing is left to run."""
     plan = plan_of({"title": "done", "grid": {"map": ["majority"]}})
     pathlib.Path("study.toml").write_text('title = "done"\n[grid]\nmap = ["majority"]\n')
-    run.prepare(pathlib.Path("study"), plan)
+    pathlib.Path("study").mkdir()
+    run.write_plan(pathlib.Path("study"), plan)
     values = {"verdict": "RG step", "reason": "", "fate": None, "passed": {}, "rows": {}}
     write_part(pathlib.Path("study"), TASK, Part(plan.tasks[0], values, 1.0))
     asked = {"out": "study", "workers": 1, "executor": None, "dask": None, "progress": silent}

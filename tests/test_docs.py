@@ -1,6 +1,7 @@
 """The code in README and docs runs and prints what the docs say; every verb and public name is documented."""
 
 import contextlib
+import importlib.util
 import io
 import re
 from pathlib import Path
@@ -64,3 +65,10 @@ def test_architecture_names_every_module() -> None:
     for path in (ROOT / "src/rgstep").rglob("*.py"):
         if not path.name.startswith("_"):
             assert path.stem in text, path
+
+
+def test_the_table_of_studies_is_that_of_its_numbers():
+    spec = importlib.util.spec_from_file_location("tabulate_studies", ROOT / "docs/tabulate_studies.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert "\n".join(script.table()) in (ROOT / "docs/studies.md").read_text(encoding="utf-8")

@@ -84,9 +84,14 @@ def state(thing):
             for row, more in entry.arrays.items()
             for key, values in more.items()
         }
-        return json.dumps(thing.to_dict()), schema.hash_of_arrays(arrays)
+        return json.dumps(thing.to_dict()), plain_bytes(arrays)
     kind, meta, arrays = record_of(thing)
-    return kind, json.dumps(meta), schema.hash_of_arrays(arrays)
+    return kind, json.dumps(meta), plain_bytes(arrays)
+
+
+def plain_bytes(arrays):
+    """Arrays as they are compared here: by none of the hashes that are under test."""
+    return {name: (array.dtype.str, np.shape(array), np.asarray(array).tobytes()) for name, array in arrays.items()}
 
 
 # --- one file of each kind

@@ -15,7 +15,7 @@ import rgstep as rg
 from rgstep.ensemble import Level, ensemble_from_array
 from rgstep.estimates import Estimate, Groups
 from rgstep.instruments import hamiltonian, pairwise
-from rgstep.instruments.base import draw, signs
+from rgstep.instruments.draws import draw, signs
 from rgstep.instruments.hamiltonian import couplings
 from rgstep.ising import OPERATORS
 from rgstep.lattice import block_sums, shells

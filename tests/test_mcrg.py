@@ -12,7 +12,7 @@ import rgstep as rg
 from rgstep.ensemble import Level
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.instruments import mcrg, tangent
-from rgstep.instruments.base import draw, signs
+from rgstep.instruments.draws import draw, signs
 from rgstep.ising import OPERATORS
 from rgstep.operators import EVEN, EVEN_TERMS, Sums, sums
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import dying
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -16,9 +18,10 @@ from typer.testing import CliRunner
 import rgstep as rg
 from rgstep import cli
 from rgstep.arguments import InputError
-from rgstep.parts import path_of
+from rgstep.parts import Part, path_of
 from rgstep.studies import measure, run
 from rgstep.studies.collect import Collected, collect_study, write_collected
+from rgstep.studies.engines import processes
 from rgstep.studies.plan import DEFAULTS, TASK, chains, plan_of, read_plan, task, training_of
 
 TINY = {
@@ -113,6 +116,8 @@ def test_tasks_of_one_training_are_one_chain_the_shortest_first():
         ({"title": ""}, "title"),
         ({"fixed": 5}, "must be a table"),
         ({"show": ["y_h"]}, "row/quantity"),
+        ({"grid": {"map": ["rbm", "stack"], "hidden": [4]}}, "only rbm has it"),
+        ({"grid": {"levels": [2], "map": ["rbm"]}}, "only stack has it"),
     ],
 )
 def test_what_is_wrong_with_a_plan_is_said_before_anything_runs(change, said):
@@ -213,6 +218,43 @@ def test_bad_input_is_not_tried_again(tmp_path, no_work, monkeypatch):
     assert len(tries) == len(status.failed) == 2
 
 
+def test_configurations_that_cannot_be_had_are_the_reason(tmp_path, no_work, monkeypatch):
+    def failing(folder, given):
+        if given["temperature"] == 3.0:
+            raise InputError(*BAD)
+
+    monkeypatch.setattr(measure, "make_input", failing)
+    status = rg.run_study(plan_of(TINY), tmp_path, executor=Inline())
+    assert (status.done, len(status.failed)) == (4, 4)
+    assert {(one["settings"]["temperature"], one["reason"]) for one in status.failed.values()} == {(3.0, BAD[0])}
+
+
+def test_damaged_configurations_are_sampled_again(tmp_path):
+    given = {"size": 4, "temperature": 2.0, "samples": 50, "seed": 1}
+    measure.make_input(tmp_path, given)
+    path = measure.path_of_input(tmp_path, given)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    measure.make_input(tmp_path, given)
+    assert rg.load(path).unpack().tobytes() == rg.sample(4, 2.0, 50, 1, mode="thin").unpack().tobytes()
+
+
+def test_a_worker_that_is_killed_costs_a_try_of_its_own_job_alone(tmp_path):
+    """Real processes: of two jobs that kill their workers one succeeds at its second try, the other never."""
+    begun = tmp_path / "begun"
+    begun.mkdir()
+
+    def was_begun(name):
+        return (begun / name).exists() and not name.startswith("plain")
+
+    with processes(2) as start:
+        one = run.Run(begun, plan_of(RULES), start, None)
+        jobs = ["once", "always", *(f"plain {n}" for n in range(12))]
+        ended = dict(one.results(dying.job, jobs, was_begun))
+    assert isinstance(ended.pop("always"), BrokenProcessPool)
+    assert ended == dict.fromkeys(["once", *(f"plain {n}" for n in range(12))])
+
+
 class Gone(ThreadPoolExecutor):
     """An engine whose workers are lost after the first job."""
 
@@ -272,6 +314,15 @@ def test_a_folder_of_something_else_is_refused(tmp_path, no_work):
         rg.study_status(tmp_path / "c")
 
 
+def test_a_folder_of_another_version_is_refused_by_a_run_too(tmp_path, no_work):
+    rg.run_study(plan_of(RULES), tmp_path, executor=Inline())
+    file = tmp_path / run.STUDY
+    file.write_text(file.read_text().replace('"format": 1', '"format": 99'))
+    with pytest.raises(InputError, match="format 99"):
+        rg.run_study(plan_of(RULES), tmp_path, executor=Inline())
+    assert "99" in file.read_text()
+
+
 def test_one_run_at_a_time(tmp_path, no_work):
     rg.run_study(plan_of(RULES), tmp_path, executor=Inline())
     assert not rg.study_status(tmp_path).alive
@@ -292,6 +343,7 @@ import sys, time
 from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 from rgstep.studies import measure, run
+from rgstep.studies.engines import processes
 from rgstep.studies.plan import plan_of
 def measured(folder, settings):
     time.sleep(0.002)
@@ -339,7 +391,7 @@ def made_up(plan):
         step = one["steps"] == 60
         rows = {"mcrg": {"y_h[0]": [1.8 + 0.1 * one["seed"], 0.01]}}
         values = {"verdict": "RG step" if step else "feature extractor, not RG", "fate": None, "rows": rows}
-        parts.append(measure.as_part(one, values, 1.0))
+        parts.append(Part(one, values, 1.0))
     return Collected(plan, parts)
 
 
@@ -367,6 +419,15 @@ def test_the_data_set_is_labelled():
     assert data["error"].dims == ("temperature", "steps", "seed", "quantity")
 
 
+def test_the_data_set_opens_without_us(tmp_path):
+    xarray = pytest.importorskip("xarray")
+    plan = plan_of({**TINY, "grid": {"temperature": ["inf", 3.0], "steps": [20, 60], "seed": [0, 1]}})
+    write_collected(made_up(plan), tmp_path)
+    data = xarray.open_zarr(tmp_path / "collected.zarr").load()
+    assert data["value"].sel(temperature=np.inf, steps=20, seed=1, quantity="mcrg/y_h[0]").item() == pytest.approx(1.9)
+    assert data["verdict"].sel(temperature=3.0, steps=60, seed=0).item() == "RG step"
+
+
 def test_figures_are_drawn(tmp_path):
     found = made_up(plan_of(TINY))
     files = write_collected(found, tmp_path)
@@ -376,8 +437,9 @@ def test_figures_are_drawn(tmp_path):
         "axis-temperature.png",
         "axis-steps.png",
         "phases.png",
+        "collected.zarr",
     }
-    assert all(path.stat().st_size > 100 for path in files)
+    assert all(path.is_dir() or path.stat().st_size > 100 for path in files)
     with pytest.raises(InputError, match="axis = 'l1'"):
         found.figure("l1")
 

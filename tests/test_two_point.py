@@ -9,7 +9,7 @@ from subjects import subject
 
 import rgstep as rg
 from rgstep.instruments import two_point
-from rgstep.instruments.base import draw
+from rgstep.instruments.draws import draw
 from rgstep.results import MapReport
 
 RATIO = 1.02437  # of the square torus in the scaling limit (reference values, section 2)

@@ -37,7 +37,8 @@ from rgstep.adapters import as_maps, is_array
 from rgstep.arguments import COUNT, FLAG, PROGRESS, SEED, InputError, checked, one_of, optional, shown
 from rgstep.ensemble import Ensemble, Level, pieces
 from rgstep.estimates import Estimate, estimated
-from rgstep.instruments.base import prepare, signs
+from rgstep.instruments.base import prepare
+from rgstep.instruments.draws import signs
 from rgstep.ising import CRITICAL_TEMPERATURE, even_side
 from rgstep.lattice import as_vectors
 from rgstep.nets.batches import digest

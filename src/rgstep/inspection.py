@@ -1,11 +1,9 @@
 """What is in a file or folder? Its kind, its format, what was made how; reading it checks all of it."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rgstep import parts, schema
 from rgstep.arguments import InputError, checked
 from rgstep.ensemble import Ensemble
 from rgstep.files import reading
@@ -13,6 +11,8 @@ from rgstep.nets.checkpoints import checkpoint_path, checkpoint_steps, read_chec
 from rgstep.nets.kernel import SharedKernel
 from rgstep.nets.rbm import RBM
 from rgstep.nets.tensor_files import FORMAT, SAFETENSORS, load_safetensors
+from rgstep.parts import FORMAT as PART_FORMAT
+from rgstep.parts import read_content
 from rgstep.report import Report
 from rgstep.report_schema import WITHOUT_CHECKSUM, read_document
 from rgstep.stack import Stack
@@ -115,17 +115,8 @@ def made(origin: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def part_of(path: Path) -> dict[str, Any]:
-    """Return what a part of `rgstep reproduce` is, by itself; whether it counts, `reproduce` says."""
-    if not path.is_file():
-        message = f"no file {str(path)!r}: check the name"
-        raise InputError(message)
-    with reading(path, "is no part of rgstep reproduce, or is damaged"):
-        content = schema.parse(path.read_text(encoding="utf-8"))
-        expected = parts.checksum(content["settings"], content["values"], float(content["seconds"]))
-        named = [content[name] for name in ("format", "measurement", "edition", "settings")]
-        key = hashlib.sha256(parts.canonical(named).encode()).hexdigest()[:16]
-        if content["checksum"] != expected or key != path.stem:
-            message = "it does not hold what was written, by its checksum and its name"
-            raise InputError(message)
-        facts = {name: content[name] for name in ("measurement", "edition", "settings", "seconds")}
-        return {"kind": "part", "format": content["format"], "checksum": VERIFIED, **facts}
+    """Return what a part of `rgstep reproduce` or of a study is, by itself; whether it counts, these say."""
+    with reading(path, "is no part of rgstep reproduce or of a study, or is damaged"):
+        measurement, part = read_content(path)
+    facts = {"measurement": measurement.name, "edition": measurement.edition, "settings": dict(part.settings)}
+    return {"kind": "part", "format": PART_FORMAT, "checksum": VERIFIED, **facts, "seconds": part.seconds}

@@ -20,6 +20,7 @@ import numpy as np
 from rgstep.arguments import InputError
 from rgstep.estimates import Estimate, scalar
 from rgstep.files import check_folder, file_name, replacing
+from rgstep.schema import parse
 
 FORMAT = 1  # of the files; changes when they are written in another way
 
@@ -114,19 +115,34 @@ def write_part(out: Path, measurement: Measurement, part: Part) -> Path:
     return path
 
 
+def read_content(path: Path) -> tuple[Measurement, Part]:
+    """Return what the file of a part holds, by itself.
+
+    Raises:
+        InputError: if it does not hold what was written, by its checksum, or has not the name of its content.
+        OSError, ValueError, KeyError, TypeError, RecursionError: for what is no part.
+    """
+    content = parse(path.read_text(encoding="utf-8"))
+    measurement = Measurement(content["measurement"], content["edition"])
+    part = Part(content["settings"], content["values"], float(content["seconds"]))
+    intact = content["checksum"] == checksum(part.settings, part.values, part.seconds)
+    if not intact or content["format"] != FORMAT:
+        message = "was changed after it was written"
+        raise InputError(message)
+    if key_of(measurement, part.settings) != path.stem:
+        message = "is of other settings"
+        raise InputError(message)
+    return measurement, part
+
+
 def read_part(out: Path, measurement: Measurement, settings: Settings) -> tuple[Part | None, str]:
     """Return a stored part, or None and, where a file is there that does not count, a line that says why."""
     path = path_of(out, measurement, settings)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        part = Part(content["settings"], content["values"], float(content["seconds"]))
-        intact = content["checksum"] == checksum(part.settings, part.values, part.seconds)
-        belongs = canonical(part.settings) == canonical(dict(settings))
+        return read_content(path)[1], ""
     except FileNotFoundError:
         return None, ""
+    except InputError as error:
+        return None, f"part {str(path)!r} {error} and does not count"
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return None, f"part {str(path)!r} is damaged ({type(error).__name__}) and does not count"
-    if not intact or not belongs:
-        wrong = "was changed after it was written" if not intact else "is of other settings"
-        return None, f"part {str(path)!r} {wrong} and does not count"
-    return part, ""

@@ -17,7 +17,7 @@ from scipy import stats
 
 from rgstep.ensemble import Ensemble, Level
 from rgstep.estimates import Estimate, scalar
-from rgstep.instruments.base import draw
+from rgstep.instruments.draws import draw
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.parts import Measurement, Part, Settings, Values
 from rgstep.samplers.sample import sample

@@ -7,7 +7,6 @@ many of the same side: the baseline. Nulls: an untrained network with weights as
 and T = ∞ alone, which saw nothing of T_c.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -37,7 +36,7 @@ from rgstep.flows import Flow, flow
 from rgstep.ising import CRITICAL_TEMPERATURE, Ising
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
-from rgstep.parts import Part, Settings, Values, stored
+from rgstep.parts import Part, Settings, Values, as_estimate, stored
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.temperatures import UNLIKELY, consistency, finite, peak_temperature, table, thermometers
@@ -152,7 +151,7 @@ class Seen:
 
     def pooled(self, name: str, start: str, *keys: str) -> Estimate:
         """Return a number over the seeds; NaN if one of them has none."""
-        return over_seeds([estimate(pair) for pair in self.at(name, start, *keys)])
+        return over_seeds([as_estimate(pair) for pair in self.at(name, start, *keys)])
 
     def for_few(self, name: str, start: str, *keys: str) -> Estimate:
         """Return a number over the seeds, few seeds counted as few."""
@@ -180,12 +179,6 @@ class Seen:
                 every = self.at(name, start, *keys)
                 shares[name] = Estimate(sum(map(holds, every)) / len(every), 0.0)
         return Row(quantity, shares.pop(PUBLISHED), None, shares)
-
-
-def estimate(pair: Sequence[float | None]) -> Estimate:
-    """Return a stored number, NaN for None."""
-    value, error = (math.nan if x is None else x for x in pair)
-    return Estimate(value, error)
 
 
 def likely(p: float | None) -> bool:
@@ -284,7 +277,7 @@ def of_dimension(name: str, found: Sequence[Part]) -> Conclusion:
         return likely(state["dimensions"][name]["p"])
 
     def agrees(state: Mapping[str, Any]) -> bool:
-        delta = estimate(state["dimensions"][name]["value"])
+        delta = as_estimate(state["dimensions"][name]["value"])
         nothing = Estimate(0.0, 0.0)
         return fits(state) and abs(apart(delta, baseline)) < AGREES < apart(delta, nothing)
 

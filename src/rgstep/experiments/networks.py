@@ -32,7 +32,7 @@ from rgstep.experiments.base import (
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.rbm import untrained_rbm
 from rgstep.nets.training import train_rbm
-from rgstep.parts import Part, Settings, Values, stored
+from rgstep.parts import Part, Settings, Values, as_estimate, stored
 from rgstep.report import Report
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
 from rgstep.samplers.sample import sample
@@ -121,7 +121,7 @@ def seen(found: Sequence[Part]) -> Seen:
             if label == SAME_SIZE:
                 name = f"{part.settings['map']}, {SAME_SIZE}"
             numbers = {
-                (row, quantity): Estimate(*(math.nan if x is None else x for x in pair))
+                (row, quantity): as_estimate(pair)
                 for row, of_row in entry["rows"].items()
                 for quantity, pair in of_row.items()
             }

@@ -30,7 +30,7 @@ from rgstep.experiments.base import (
     over_seeds,
 )
 from rgstep.ising import CRITICAL_TEMPERATURE, Ising
-from rgstep.parts import Part, Settings, Values, plain_numbers
+from rgstep.parts import Part, Settings, Values, as_estimate, plain_numbers
 from rgstep.results import RG_STEP, MapReport
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
@@ -132,8 +132,7 @@ def named(found: Sequence[Part]) -> str:
 
 def pooled(found: Sequence[Part], name: str, quantity: str) -> Estimate:
     """Return a number of the stacks, or of one of their nulls, over the seeds."""
-    pairs = [part.values[name]["numbers"][quantity] for part in found]
-    return over_seeds([Estimate(*(math.nan if x is None else x for x in pair)) for pair in pairs])
+    return over_seeds([as_estimate(part.values[name]["numbers"][quantity]) for part in found])
 
 
 def near(kind: str, ours: Estimate) -> str:

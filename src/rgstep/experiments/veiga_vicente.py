@@ -39,7 +39,7 @@ from rgstep.flows import Flow, flow
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
-from rgstep.parts import Part, Settings, Values, stored
+from rgstep.parts import Part, Settings, Values, as_estimate, stored
 from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.temperatures import SYMBOLS, Temperatures, thermometers
@@ -167,12 +167,6 @@ def of_kind(found: Sequence[Part], data: str, epochs: int) -> list[Part]:
     return [part for part in found if part.settings["data"] == data and epochs in part.settings["epochs"]]
 
 
-def estimate(pair: Sequence[float | None]) -> Estimate:
-    """Return an estimate from its plain values."""
-    value, error = (math.nan if x is None else float(x) for x in pair)
-    return Estimate(value, error)
-
-
 def published(networks: Sequence[Estimate]) -> Estimate:
     """Return the published number, which is of one network, with the error that our networks' scatter gives it."""
     return Estimate(PUBLISHED, float(np.std([float(e.value) for e in networks], ddof=1)) if len(networks) > 1 else 0.0)
@@ -187,12 +181,12 @@ def pooled(estimates: Sequence[Estimate]) -> Estimate:
 def row_of(found: Sequence[Part], data: str, epochs: int, way: str, start: str) -> Row:
     """Return |m| at the end of flows beside the temperatures that it, the energy and the coupling would have."""
     ends = [part.values[str(epochs)][f"{way}, {start}"] for part in of_kind(found, data, epochs)]
-    ours = [estimate(end["observables"]["abs_m"]) for end in ends]
+    ours = [as_estimate(end["observables"]["abs_m"]) for end in ends]
     beside = {}
     for name in THERMOMETERS:
         read = [end["temperatures"][name] for end in ends]
         if all(len(temperatures) == 1 for temperatures in read):  # of no network is there none
-            beside[f"T by {SYMBOLS[name]}"] = pooled([estimate(temperatures[0]) for temperatures in read])
+            beside[f"T by {SYMBOLS[name]}"] = pooled([as_estimate(temperatures[0]) for temperatures in read])
     words = f"|m| from {start}, {LABELS[data]}, {epochs} epoch{'s' if epochs > 1 else ''}, {way}"
     told = data == "ising" and way == DECIDES and epochs == PUBLISHED_EPOCHS
     return Row(words, pooled(ours), published(ours) if told else None, beside)

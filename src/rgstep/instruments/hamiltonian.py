@@ -40,7 +40,8 @@ from rgstep.drawing import ABOVE, Axes, Plate, aside, look, sheet, text
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife, with_rest
 from rgstep.instruments import pairwise
-from rgstep.instruments.base import SMALLEST_SIDE, Instrument, Row, Subject, signs
+from rgstep.instruments.base import SMALLEST_SIDE, Instrument, Row, Subject
+from rgstep.instruments.draws import signs
 from rgstep.ising import OPERATORS
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
 from rgstep.types import Rng, Samples

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ from rgstep.arguments import PATH, InputError, checked
 from rgstep.drawing import COLOURS, Figure, sheet, text
 from rgstep.estimates import Estimate
 from rgstep.files import replacing
+from rgstep.labelled import texts
 from rgstep.parts import Part, as_estimate
 from rgstep.results import FEATURES, LOCAL, RG_STEP, UNDECIDED
 from rgstep.studies.plan import Plan, read_temperature
 from rgstep.studies.run import parts_of, plan_in
+from rgstep.zarr_files import library, write_store
 
 SEED = "seed"
 SHORT = {RG_STEP: "RG step", LOCAL: "local", FEATURES: "features", UNDECIDED: "undecided"}
 COLOUR_OF = {RG_STEP: COLOURS[2], LOCAL: COLOURS[4], FEATURES: COLOURS[0], UNDECIDED: "#BBBBBB"}
-TABLE, PAGE, PHASES = "collected.csv", "collected.md", "phases.png"
+TABLE, PAGE, PHASES, DATA = "collected.csv", "collected.md", "phases.png", "collected.zarr"
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,7 @@ class Collected:
         Raises:
             InputError: if xarray is not installed.
         """
-        try:
-            import xarray
-        except ImportError as missing:
-            message = "xarray is missing: install it with pip install 'rgstep[data]'"
-            raise InputError(message) from missing
+        xarray = library("xarray", "a study's data set")
         shape = [len(values) for values in self.values.values()]
         value = np.full((*shape, len(self.quantities)), np.nan)
         error, words = value.copy(), {name: np.full(shape, "", dtype=object) for name in ("verdict", "fate")}
@@ -99,9 +98,12 @@ class Collected:
             {
                 "value": ([*axes, "quantity"], value),
                 "error": ([*axes, "quantity"], error),
-                **{name: (axes, array.astype(str)) for name, array in words.items()},
+                **{name: (axes, array) for name, array in words.items()},
             },
-            {**self.values, "quantity": self.quantities},
+            {
+                **{name: labels(name, values) for name, values in self.values.items()},
+                "quantity": texts(self.quantities),
+            },
             {"title": self.plan.title, **{name: str(one) for name, one in self.plan.fixed.items()}},
         )
 
@@ -145,6 +147,13 @@ class Collected:
 def as_in_tasks(name: str, value: Any) -> Any:
     """Return a value of an axis as the settings of tasks have it."""
     return read_temperature(name, value) if name == "temperature" else value
+
+
+def labels(name: str, values: Sequence[Any]) -> np.ndarray:
+    """Return the values of an axis as labels: texts as files hold them, an infinite temperature as a number."""
+    if name == "temperature":
+        return np.array([float(value) for value in values])
+    return texts(values) if any(isinstance(value, str) for value in values) else np.array(values)
 
 
 def in_short(value: Any) -> str:
@@ -270,16 +279,24 @@ def collect_study(out: str | Path) -> Collected:
 
 
 def write_collected(found: Collected, folder: Path) -> list[Path]:
-    """Write table, page and figures into a folder, and the whole data set where xarray and zarr are installed."""
+    """Write table, page and figures into a folder; the whole data set, too, where xarray and zarr are installed."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {TABLE: found.to_csv(), PAGE: str(found)}
+    pages = {TABLE: found.to_csv(), PAGE: str(found)}
     figures = {f"axis-{name}.png": found.figure(name) for name in found.plan.axes if name != SEED}
     if len([name for name in found.plan.axes if name != SEED]) > 1:
         figures[PHASES] = found.phases()
-    for name, content in texts.items():
+    for name, content in pages.items():
         with replacing(folder / name) as beside:
             beside.write_text(content, encoding="utf-8")
     for name, figure in figures.items():
         with replacing(folder / name) as beside:
             figure.savefig(beside, format="png", dpi=150)
-    return [folder / name for name in (*texts, *figures)]
+    return [*(folder / name for name in (*pages, *figures)), *write_data(found, folder)]
+
+
+def write_data(found: Collected, folder: Path) -> list[Path]:
+    """Write every number of every task as one zarr store, if its packages are installed."""
+    if find_spec("xarray") is None or find_spec("zarr") is None:
+        return []
+    write_store(folder / DATA, library("xarray", "a study's data set").DataTree(found.to_xarray()))
+    return [folder / DATA]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rgstep.arguments import InputError
 from rgstep.battery import about, judge_map, reference_on
 from rgstep.controls import HAND_MADE
 from rgstep.ensemble import Ensemble
@@ -18,16 +19,17 @@ from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.learned import train_kernel
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
-from rgstep.parts import Measurement, Part, Settings, Values, key_of, stored
+from rgstep.parts import Measurement, Settings, Values, key_of, stored
 from rgstep.results import MapReport
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.stack import Stack, train_stack
 from rgstep.store import load_ensemble, save_ensemble
-from rgstep.studies.plan import UNTRAINED, can_go_on, number_of, overrides, training_of
+from rgstep.studies.plan import TRAINED, UNTRAINED, can_go_on, number_of, overrides, training_of
 
 INPUT = Measurement("inputs")
 TRAINING = Measurement("trainings")
+BLOCK = 2  # of a rule made by hand
 
 
 def training_data(settings: Settings) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def judged_data(settings: Settings) -> dict[str, Any]:
 
 def needs_data(settings: Settings) -> bool:
     """Whether a task trains on a stored set."""
-    return settings["map"] in ("rbm", "stack", "kernel") and not settings["fresh"]
+    return settings["map"] in TRAINED and not settings["fresh"]
 
 
 def inputs_of(settings: Settings) -> list[dict[str, Any]]:
@@ -58,17 +60,15 @@ def path_of_input(folder: Path, given: Settings) -> Path:
 
 
 def make_input(folder: Path, given: Settings) -> None:
-    """Sample a set of configurations into its file, if it is not there."""
+    """Sample a set of configurations into its file, if it is not there or damaged."""
     path = path_of_input(folder, given)
-    if not path.exists():
+    try:
+        load_ensemble(path)
+    except InputError:
         check_folder(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_ensemble(path, sampled(given))
-
-
-def sampled(given: Settings) -> Ensemble:
-    """Return a set of configurations."""
-    return sample(given["size"], float(given["temperature"]), given["samples"], given["seed"], mode="thin", threads=1)
+        law = given["size"], float(given["temperature"]), given["samples"], given["seed"]
+        save_ensemble(path, sample(*law, mode="thin", threads=1))
 
 
 @functools.lru_cache(maxsize=4)
@@ -94,11 +94,11 @@ def checkpoints_of(folder: Path, settings: Settings) -> Path | None:
 def made(folder: Path, settings: Settings) -> object:
     """Return the map of a task."""
     size, kind, seed = settings["size"], settings["map"], number_of(training_of(settings))
-    hidden = settings["hidden"] or size**2 // 4
+    hidden = settings["hidden"]
     if kind in HAND_MADE:
-        return HAND_MADE[kind](2)
+        return HAND_MADE[kind](BLOCK)
     if kind == UNTRAINED:
-        return untrained_rbm(size**2, hidden, seed)
+        return untrained_rbm(size**2, hidden or size**2 // 4, seed)
     data: Ensemble | IsingStream
     if settings["fresh"]:
         data = IsingStream(size, float(settings["temperature"]), seed)
@@ -142,8 +142,3 @@ def last_readings(given: object) -> Mapping[str, float]:
     rbm = given.first if isinstance(given, Stack) else given
     curves = getattr(rbm, "history", {})
     return {name: float(curve[-1]) for name, curve in curves.items() if len(curve)} if isinstance(rbm, RBM) else {}
-
-
-def as_part(settings: Settings, values: Values, seconds: float) -> Part:
-    """Return what a task measured as it is stored."""
-    return Part(dict(settings), values, round(seconds, 2))

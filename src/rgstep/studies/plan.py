@@ -48,7 +48,8 @@ from rgstep.parts import Measurement, Settings, canonical, key_of
 TRAINED = ("rbm", "stack", "kernel")
 UNTRAINED = "untrained"
 MAPS = (*TRAINED, UNTRAINED, *HAND_MADE)
-TASK = Measurement("tasks", 1)
+ONLY_OF = {"hidden": "rbm", "levels": "stack"}  # of maps that are trained
+TASK = Measurement("tasks")
 TABLES = ("title", "fixed", "grid", "show")
 MOST_TASKS = 1_000_000
 
@@ -204,6 +205,10 @@ def task(given: Mapping[str, Any]) -> dict[str, Any]:
             raise broken(name, value, "must be one plain value")
     found = {**DEFAULTS, **given}
     found |= {name: rule(name, found[name]) for name, rule in RULES.items()}
+    for name, kind in ONLY_OF.items():
+        if found[name] is not None and found["map"] in TRAINED and found["map"] != kind:
+            message = f"{name} = {found[name]} with map = {found['map']!r}: only {kind} has it; leave it out"
+            raise InputError(message)
     presets: Mapping[str, Any] = KERNEL_PRESETS if kernel else PRESETS
     one_of(presets, "preset")("preset", found["preset"])
     overridden(presets[found["preset"]], overrides(found))

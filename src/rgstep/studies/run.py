@@ -28,6 +28,8 @@ from rgstep import locks
 from rgstep.arguments import PATH, PROGRESS, InputError, checked, first_line, instance, optional, read_text, whole
 from rgstep.files import check_folder, replacing
 from rgstep.parts import Part, Settings, key_of, read_part, write_part
+from rgstep.progress import spoken
+from rgstep.schema import parse
 from rgstep.studies import measure
 from rgstep.studies.engines import Start, engine
 from rgstep.studies.plan import TASK, Plan, chains, plan_of, read_plan
@@ -41,12 +43,9 @@ EXECUTOR = instance(Executor, "give an executor of concurrent.futures, or leave 
 Chain = list[dict[str, Any]]
 
 
-def read_plan_or_path(name: str, value: object) -> object:
+def plan_or_path(name: str, value: object) -> object:
     """Check a study, or the name of its file."""
     return value if isinstance(value, Plan) else PATH(name, value)
-
-
-PLAN = read_plan_or_path
 
 
 @dataclass(frozen=True)
@@ -82,21 +81,13 @@ class Status:
     def __str__(self) -> str:
         """Return it in a few lines."""
         doing = f"{len(self.running)} running" if self.alive else "no run is going"
-        left = "" if self.left is None else f", about {in_words(self.left)} left"
+        left = "" if self.left is None else f", about {spoken(self.left)} left"
         lines = [
             f"{self.title}: {self.done} of {self.total} tasks done, {doing}, {len(self.failed)} failed{left}",
             *(f"failed: {settings_in_words(one['settings'])}: {one['reason']}" for one in self.failed.values()),
             *self.notes,
         ]
         return "\n".join(lines)
-
-
-def in_words(seconds: float) -> str:
-    """Return a time in s, min or h."""
-    for unit, name in ((3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s"
 
 
 def settings_in_words(settings: Settings) -> str:
@@ -107,30 +98,45 @@ def settings_in_words(settings: Settings) -> str:
 # --- the folder
 
 
+def stored_study(folder: Path) -> Mapping[str, Any] | None:
+    """Return what a folder says of its study, None if it says nothing, {} if its file is damaged.
+
+    Raises:
+        InputError: if the folder is of another version.
+    """
+    try:
+        found = parse((folder / STUDY).read_text(encoding="utf-8"))
+        version, study = found["format"], dict(found["study"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return {}
+    if version != FORMAT:
+        message = f"folder {str(folder)!r} holds a study of format {version}, not {FORMAT}: choose another folder"
+        raise InputError(message)
+    return study
+
+
 def plan_in(folder: Path) -> Plan:
     """Return the study that a folder belongs to.
 
     Raises:
         InputError: if it belongs to none, or its file is damaged or of another version.
     """
-    path = folder / STUDY
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        version, study = found["format"], found["study"]
-    except FileNotFoundError as error:
+    study = stored_study(folder)
+    if study is None:
         message = f"folder {str(folder)!r} holds no study: run one into it, 'rgstep study run FILE.toml --out FOLDER'"
-        raise InputError(message) from error
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        message = f"file {str(path)!r} is damaged: run the study again with its TOML file, tasks that are done count"
-        raise InputError(message) from error
-    if version != FORMAT:
-        message = f"folder {str(folder)!r} holds a study of format {version}, not {FORMAT}: choose another folder"
+        raise InputError(message)
+    if not study:
+        message = (
+            f"file {str(folder / STUDY)!r} is damaged: run the study again with its file, tasks that are done count"
+        )
         raise InputError(message)
     return plan_of(study)
 
 
-def prepare(folder: Path, plan: Plan) -> None:
-    """Make the folder of a study, or check that it is this one's; a study whose grid has grown is the same study.
+def check_place(folder: Path, plan: Plan) -> None:
+    """Check that a folder is this study's or may become it; a study whose grid has grown is the same study.
 
     Raises:
         InputError: if the folder holds another study, or something else, or cannot be written.
@@ -139,26 +145,19 @@ def prepare(folder: Path, plan: Plan) -> None:
     if folder.exists() and not folder.is_dir():
         message = f"output {str(folder)!r} is a file: name a folder"
         raise InputError(message)
-    path = folder / STUDY
-    if path.exists():
-        title = title_in(path)
-        if title is not None and title != plan.title:
-            message = f"folder {str(folder)!r} is of another study, {title!r}: choose another folder"
-            raise InputError(message)
-    elif folder.exists() and any(one.name != LOCK for one in folder.iterdir()):
+    there = stored_study(folder)
+    if there and there.get("title") != plan.title:
+        message = f"folder {str(folder)!r} is of another study, {there.get('title')!r}: choose another folder"
+        raise InputError(message)
+    if there is None and folder.exists() and any(one.name != LOCK for one in folder.iterdir()):
         message = f"folder {str(folder)!r} holds something else than a study: choose another folder"
         raise InputError(message)
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Write which study a folder belongs to."""
     study = {"title": plan.title, "fixed": plan.fixed, "grid": plan.grid, "show": list(plan.show)}
-    write_json(path, {"format": FORMAT, "study": study})
-
-
-def title_in(path: Path) -> str | None:
-    """Return the title in a study's file, None where it cannot be read: it is then written anew."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["study"]["title"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return str(found)
+    write_json(folder / STUDY, {"format": FORMAT, "study": study})
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -170,11 +169,12 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock.
+    """Make the folder, and hold its lock.
 
     Raises:
         InputError: if another run holds it.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     lock = locks.take(folder / LOCK)
     if lock is None:
         holder = locks.holder(folder / LOCK)
@@ -192,40 +192,42 @@ def only_run(folder: Path) -> Iterator[None]:
 # --- what a worker does
 
 
+def note_of(folder: Path, kind: str, settings: Settings) -> Path:
+    """Return the file that says that a task is running, or has failed."""
+    return folder / kind / f"{key_of(TASK, settings)}.json"
+
+
 def begin(folder: Path, settings: Settings) -> Path:
     """Note that a task has begun; returns the note's file."""
-    path = folder / RUNNING / f"{key_of(TASK, settings)}.json"
+    path = note_of(folder, RUNNING, settings)
     write_json(path, {"settings": dict(settings), "process": os.getpid(), "host": socket.gethostname()})
     return path
 
 
-def do_chain(folder: Path, chain: Chain) -> list[str]:
-    """Do the tasks of one training that are not done, in order; returns the names of those that are done now.
+def do_chain(folder: Path, chain: Chain) -> None:
+    """Do the tasks of one training that are not done, in order.
 
     Raises:
         InputError: if a setting or its data are bad.
     """
-    done = []
     for settings in chain:
         if read_part(folder, TASK, settings)[0] is None:
             note, clock = begin(folder, settings), time.perf_counter()
             try:
                 values = json.loads(json.dumps(measure.measure(folder, settings), allow_nan=False))
-                write_part(folder, TASK, measure.as_part(settings, values, time.perf_counter() - clock))
+                write_part(folder, TASK, Part(dict(settings), values, round(time.perf_counter() - clock, 2)))
             finally:
                 note.unlink(missing_ok=True)
-        (folder / FAILED / f"{key_of(TASK, settings)}.json").unlink(missing_ok=True)
-        done.append(key_of(TASK, settings))
+        note_of(folder, FAILED, settings).unlink(missing_ok=True)
     if checkpoints := measure.checkpoints_of(folder, chain[-1]):
         shutil.rmtree(checkpoints, ignore_errors=True)
-    return done
 
 
 # --- the run
 
 
 @checked(
-    plan=PLAN,
+    plan=plan_or_path,
     out=PATH,
     workers=optional(whole(1, 1024)),
     executor=optional(EXECUTOR),
@@ -260,8 +262,9 @@ def run_study(
     """
     study = plan if isinstance(plan, Plan) else read_plan(plan)
     folder = Path(out).absolute()
-    prepare(folder, study)
+    check_place(folder, study)
     with only_run(folder):
+        write_plan(folder, study)
         shutil.rmtree(folder / RUNNING, ignore_errors=True)  # of runs that were killed
         left = [one for one in study.tasks if read_part(folder, TASK, one)[0] is None]
         if left:
@@ -279,14 +282,23 @@ class Run:
         self.executor = start()
 
     def go(self, left: Sequence[dict[str, Any]]) -> None:
-        """Sample what tasks read, then do the tasks."""
+        """Sample what tasks read, then do the tasks; those whose configurations cannot be had fail with that reason."""
         inputs = {key_of(measure.INPUT, given): given for one in left for given in measure.inputs_of(one)}
-        missing = [given for given in inputs.values() if not measure.path_of_input(self.folder, given).exists()]
-        for ended, _ in enumerate(self.results(measure.make_input, missing), start=1):
-            self.tell("configurations", ended, len(missing))
-        total, done = len(self.study.tasks), len(self.study.tasks) - len(left)
+        without: dict[str, BaseException] = {}
+        for ended, (given, error) in enumerate(self.results(measure.make_input, list(inputs.values())), start=1):
+            self.tell("configurations", ended, len(inputs))
+            if error is not None:
+                without[key_of(measure.INPUT, given)] = error
+        total, done, ready = len(self.study.tasks), len(self.study.tasks) - len(left), []
+        for one in left:
+            lacking = without.keys() & {key_of(measure.INPUT, given) for given in measure.inputs_of(one)}
+            if lacking:
+                self.note_failure([one], without[min(lacking)])
+                done += 1
+            else:
+                ready.append(one)
         self.tell("tasks", done, total)
-        for chain, error in self.results(do_chain, chains(left)):
+        for chain, error in self.results(do_chain, chains(ready), self.was_begun):
             if error is not None:
                 self.note_failure(chain, error)
             done += len(chain)
@@ -297,10 +309,21 @@ class Run:
         if self.progress:
             self.progress(stage, done, total)
 
+    def was_begun(self, chain: Chain) -> bool:
+        """Whether a worker had begun a chain when its pool broke; the notes of it are removed."""
+        notes = [note_of(self.folder, RUNNING, settings) for settings in chain]
+        begun = any(note.exists() for note in notes)
+        for note in notes:
+            note.unlink(missing_ok=True)
+        return begun
+
     def results(
-        self, work: Callable[[Path, Any], Any], jobs: Sequence[Any]
+        self, work: Callable[[Path, Any], Any], jobs: Sequence[Any], was_begun: Callable[[Any], bool] = lambda _: True
     ) -> Iterator[tuple[Any, BaseException | None]]:
         """Do all jobs and yield each as it ends, with what its last try raised; bad input is not tried again.
+
+        A worker that dies takes the whole pool of processes with it: all jobs that were given to that pool are given to
+        a new one, and it counts as a try of those alone that had begun.
 
         Raises:
             InputError: if the executor takes no more jobs.
@@ -309,17 +332,19 @@ class Run:
         waiting = {self.submit(work, job): n for n, job in enumerate(jobs)}
         while waiting:
             ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            failed = []
+            if any(isinstance(error_of(future), BrokenProcessPool) for future in ready):
+                ready = set(waiting)  # all of them are broken
+                wait(ready)
+                self.executor = self.start()
+            again = []
             for future in ready:
                 n, error = waiting.pop(future), error_of(future)
-                tries[n] += 1
+                tries[n] += not isinstance(error, BrokenProcessPool) or was_begun(jobs[n])
                 if error is None or isinstance(error, InputError) or tries[n] >= TRIES:
                     yield jobs[n], error
                 else:
-                    failed.append((n, error))
-            if any(isinstance(error, BrokenProcessPool) for _, error in failed):
-                self.executor = self.start()
-            waiting |= {self.submit(work, jobs[n]): n for n, _ in failed}
+                    again.append(n)
+            waiting |= {self.submit(work, jobs[n]): n for n in again}
 
     def submit(self, work: Callable[[Path, Any], Any], job: Any) -> Future[Any]:
         """Give a job to the executor."""
@@ -329,13 +354,13 @@ class Run:
             message = f"the workers are lost ({first_line(error)}): run the study again, tasks that are done count"
             raise InputError(message) from error
 
-    def note_failure(self, chain: Chain, error: BaseException) -> None:
-        """Write why the tasks of a chain that are not done failed."""
+    def note_failure(self, tasks: Sequence[Settings], error: BaseException) -> None:
+        """Write why tasks that are not done failed."""
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {first_line(error)}"
-        for settings in chain:
+        for settings in tasks:
             if read_part(self.folder, TASK, settings)[0] is None:
-                path = self.folder / FAILED / f"{key_of(TASK, settings)}.json"
-                write_json(path, {"settings": dict(settings), "reason": reason})
+                note = {"settings": dict(settings), "reason": reason}
+                write_json(note_of(self.folder, FAILED, settings), note)
 
 
 def error_of(future: Future[Any]) -> BaseException | None:
