@@ -19,7 +19,7 @@ COLUMNS = ("temperature", "hidden", "steps")
 
 def table() -> list[str]:
     """Return the lines of the table: RG steps of all networks, for each temperature and number of units, by length."""
-    lines = list(csv.DictReader(FILE.open(encoding="utf-8")))
+    lines = list(csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()))
     values = {name: list(dict.fromkeys(line[name] for line in lines)) for name in COLUMNS}
     steps, every = Counter(), Counter()
     for line in lines:

@@ -215,3 +215,11 @@ def test_at_32(second, right):
     """16×16 to 8×8 units, all rows."""
     data = rg.sample(size=32, samples=4000, seed=772)
     assert rg.judge(data, {"m": [MAJORITY, second]}, 33).maps["m"].verdict == right
+
+
+@pytest.mark.parametrize("maps", [(rg.Majority(), rg.Average()), (rg.Average(), rg.Majority())])
+def test_real_h_of_any_map_is_read_by_its_signs(critical16, maps):
+    """Whichever map is real: the average has y_h = 2 and its sign, the majority rule, 15/8; the whole battery."""
+    entry = rg.judge(critical16, {"m": list(maps)}, 33).maps["m"]
+    assert entry.verdict == RG_STEP, entry.reason
+    assert "y_h_sign[1]" in entry.estimates("mcrg")

@@ -111,9 +111,8 @@ def verb(run: Callable[P, None]) -> Callable[P, None]:
             with suppress(OSError):  # a terminal that is closed takes no line
                 typer.echo("rgstep: interrupted; nothing was left half-written", err=True)
                 sys.stdout.flush()
-            os._exit(
-                128 + getattr(interrupt, "number", signal.SIGINT)
-            )  # an interpreter that ends while JAX compiles in another thread may crash
+            # an interpreter that ends while JAX compiles in another thread may crash
+            os._exit(128 + getattr(interrupt, "number", signal.SIGINT))
         except Exception as error:
             if os.environ.get("RGSTEP_TRACEBACK"):
                 raise

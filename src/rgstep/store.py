@@ -6,6 +6,8 @@ on reading; a report is a folder. Networks are `.safetensors` files as well, and
 Spins are stored as bits, 128 bytes for a 32×32 configuration. What is not an array (model, origin) is one JSON text
 in the array `meta`.
 
+All of them are zarr stores, too, where the name ends in `.zarr` or is a URL (`zarr_files`).
+
 Configurations of another program are read from a plain `.npy` or `.npz` file, too (`load_configurations`).
 """
 
@@ -96,7 +98,8 @@ def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report
     """Write an ensemble, a network, a stack of networks or a shared kernel into a file, a report into a folder.
 
     Args:
-        path: a file ending in `.npz`, for a network also in `.safetensors`; for a report a folder.
+        path: a file ending in `.npz`, for a network also in `.safetensors`; for a report a folder; for any of them a
+            zarr store, `x.zarr` or a URL of fsspec.
         thing: what to write.
         force: for a report, replace one that is there. A file is replaced anyway.
 
@@ -126,10 +129,10 @@ def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | l
     """Read what `save` wrote, and what else holds networks.
 
     Args:
-        path: a file of `save`; the folder of a report; a folder of checkpoints, whose networks are returned as a list,
-            the first first; an HDF5 archive of the package rbms, of which the last network is returned; or tensors of
-            a network in a file `.safetensors`, `.pt` or `.pth`. What such a file leaves open, whether units are ±1 or
-            0/1 and which way round W is, `rgstep.nets.tensor_files.load_state` takes.
+        path: a file or store of `save`; the folder of a report; a folder of checkpoints, whose networks are returned as
+            a list, the first first; an HDF5 archive of the package rbms, of which the last network is returned; or
+            tensors of a network in a file `.safetensors`, `.pt` or `.pth`. What such a file leaves open, whether units
+            are ±1 or 0/1 and which way round W is, `rgstep.nets.tensor_files.load_state` takes.
 
     Raises:
         InputError: if there is nothing there, or something else, or it is damaged, or can be read in several ways.
