@@ -67,8 +67,17 @@ def test_architecture_names_every_module() -> None:
             assert path.stem in text, path
 
 
-def test_the_table_of_studies_is_that_of_its_numbers():
-    spec = importlib.util.spec_from_file_location("tabulate_studies", ROOT / "docs/tabulate_studies.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert "\n".join(script.table()) in (ROOT / "docs/studies.md").read_text(encoding="utf-8")
+def script(name):
+    """A script of docs/, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("page", "lines"), [("studies", "table"), ("stacks", "tables")])
+def test_tables_of_a_page_are_those_that_its_command_prints(page, lines):
+    text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+    printed = getattr(script(f"tabulate_{page}"), lines)()
+    assert len(printed) > 10
+    assert all(line in text for line in printed)
