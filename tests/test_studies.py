@@ -148,18 +148,18 @@ def test_files_that_are_no_study(tmp_path, text):
 
 def test_a_study_of_real_tasks_is_the_same_in_any_order_and_when_it_was_cut(tmp_path):
     """In one go; and in another order with a stop between: the same values, bit by bit."""
-    plan = plan_of({**TINY, "grid": {"temperature": ["critical", 3.0], "steps": [20, 60], "seed": [0]}})
+    plan = plan_of({**TINY, "grid": {"temperature": [3.0], "steps": [20, 60], "seed": [0]}})
     status = rg.run_study(plan, tmp_path / "a", executor=Inline())
-    assert (status.done, status.total, status.alive, dict(status.failed)) == (4, 4, False, {})
+    assert (status.done, status.total, status.alive, dict(status.failed)) == (2, 2, False, {})
     folder = tmp_path / "b"
     only = plan_of({**TINY, "grid": {"seed": [0], "steps": [20], "temperature": [3.0]}})
     rg.run_study(only, folder, executor=Inline())
-    turned = plan_of({**TINY, "grid": {"seed": [0], "steps": [60, 20], "temperature": [3.0, "critical"]}})
+    turned = plan_of({**TINY, "grid": {"seed": [0], "steps": [60, 20], "temperature": [3.0]}})
     rg.run_study(turned, folder, executor=Inline())
     assert contents(tmp_path / "a") == contents(folder)
     assert not list((folder / "trainings").iterdir())
     values = [part.values["rows"]["mcrg"]["y_h[0]"][0] for part in collect_study(folder).parts]
-    assert len(set(values)) == 4  # they are not one network
+    assert len(set(values)) == 2  # they are not one network
 
 
 def test_a_task_that_is_done_is_not_done_again(tmp_path, no_work, monkeypatch):
@@ -467,7 +467,7 @@ def test_the_command_runs_says_and_collects(tmp_path):
     assert "collect" in wrong.output
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "no such place"])
+@pytest.mark.parametrize("address", [pytest.param("127.0.0.1:1", marks=pytest.mark.slow), "no such place"])
 def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, address):
     pytest.importorskip("distributed")
     with pytest.raises(InputError, match="no scheduler answers"):
