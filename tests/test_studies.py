@@ -239,20 +239,27 @@ def test_damaged_configurations_are_sampled_again(tmp_path):
     assert rg.load(path).unpack().tobytes() == rg.sample(4, 2.0, 50, 1, mode="thin").unpack().tobytes()
 
 
-def test_a_worker_that_is_killed_costs_a_try_of_its_own_job_alone(tmp_path):
-    """Real processes: of two jobs that kill their workers one succeeds at its second try, the other never."""
-    begun = tmp_path / "begun"
-    begun.mkdir()
+def test_a_job_that_kills_its_worker_fails_alone(tmp_path):
+    """Real processes: of three jobs that kill their workers two never end, one does at its second try."""
 
     def was_begun(name):
-        return (begun / name).exists() and not name.startswith("plain")
+        return (tmp_path / name).exists()
 
     with processes(2) as start:
-        one = run.Run(begun, plan_of(RULES), start, None)
-        jobs = ["once", "always", *(f"plain {n}" for n in range(12))]
+        one = run.Run(tmp_path, plan_of(RULES), start, None)
+        jobs = ["once", "always", "always too", *(f"plain {n}" for n in range(12))]
         ended = dict(one.results(dying.job, jobs, was_begun))
     assert isinstance(ended.pop("always"), BrokenProcessPool)
+    assert isinstance(ended.pop("always too"), BrokenProcessPool)
     assert ended == dict.fromkeys(["once", *(f"plain {n}" for n in range(12))])
+
+
+def test_workers_that_die_before_they_begin_are_not_started_for_ever(tmp_path):
+    with processes(2) as start:
+        one = run.Run(tmp_path, plan_of(RULES), start, None)
+        ended = dict(one.results(dying.job, ["always", "always too"], lambda _: False))
+    assert all(isinstance(error, BrokenProcessPool) for error in ended.values())
+    assert len(ended) == 2
 
 
 class Gone(ThreadPoolExecutor):

@@ -322,28 +322,37 @@ class Run:
     ) -> Iterator[tuple[Any, BaseException | None]]:
         """Do all jobs and yield each as it ends, with what its last try raised; bad input is not tried again.
 
-        A worker that dies takes the whole pool of processes with it: all jobs that were given to that pool are given to
-        a new one, and it counts as a try of those alone that had begun.
+        A worker that dies takes the whole pool of processes with it, and which job killed it cannot be told. Jobs of
+        that pool that had not begun are given to a new one; those that had are done at the end, one at a time, so that
+        one that kills its worker again has itself to blame.
 
         Raises:
             InputError: if the executor takes no more jobs.
         """
         tries = [0] * len(jobs)
+        suspects: list[int] = []
         waiting = {self.submit(work, job): n for n, job in enumerate(jobs)}
-        while waiting:
+        while waiting or suspects:
+            alone = not waiting
+            if alone:
+                n = suspects.pop(0)
+                waiting = {self.submit(work, jobs[n]): n}
             ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            begun: set[int] = set()
             if any(isinstance(error_of(future), BrokenProcessPool) for future in ready):
-                ready = set(waiting)  # all of them are broken
-                wait(ready)
+                wait(waiting)  # all of them are broken
+                ready = set(waiting)
                 self.executor = self.start()
+                of_pool = [n for future, n in waiting.items() if isinstance(error_of(future), BrokenProcessPool)]
+                begun = {n for n in of_pool if was_begun(jobs[n])} or set(of_pool)  # it may die before any begins
             again = []
             for future in ready:
                 n, error = waiting.pop(future), error_of(future)
-                tries[n] += not isinstance(error, BrokenProcessPool) or was_begun(jobs[n])
+                tries[n] += alone or not isinstance(error, BrokenProcessPool)
                 if error is None or isinstance(error, InputError) or tries[n] >= TRIES:
                     yield jobs[n], error
                 else:
-                    again.append(n)
+                    (suspects if n in begun else again).append(n)
             waiting |= {self.submit(work, jobs[n]): n for n in again}
 
     def submit(self, work: Callable[[Path, Any], Any], job: Any) -> Future[Any]:
