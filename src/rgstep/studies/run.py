@@ -345,7 +345,7 @@ class Run:
                 self.executor = self.start()
                 of_pool = [n for future, n in waiting.items() if isinstance(error_of(future), BrokenProcessPool)]
                 begun = {n for n in of_pool if was_begun(jobs[n])} or set(of_pool)  # it may die before any begins
-    XX
+            again: list[int] = []
             for future in ready:
                 n, error = waiting.pop(future), error_of(future)
                 tries[n] += alone or not isinstance(error, BrokenProcessPool)
