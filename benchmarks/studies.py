@@ -2,8 +2,8 @@
 
     python benchmarks/studies.py [--seeds N] [--workers N]     default: 54 seeds, 216 tasks; 2 workers
 
-Both runs do every task from nothing, configurations included, with workers of their own. Ideal is the time of one process
-divided by the number of workers. Run it with nothing beside it.
+Both runs do every task from nothing, configurations included, with workers of their own. Ideal is the time of one
+process divided by the number of workers. Run it with nothing beside it.
 """
 
 import argparse
