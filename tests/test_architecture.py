@@ -31,6 +31,7 @@ HOUSE = {
         *(
             "nets",
             "nets.presets",
+            "nets.devices",
             "nets.products",
             "nets.rbm",
             "nets.localisation",
