@@ -5,7 +5,7 @@
 
 Of each process the peak of its anonymous memory, which nothing but itself can free, is read from /proc every 10 ms;
 the peak of all that is resident counts the pages of files that it reads, too, which the system takes back when it needs
-them. L = 32 at T = 4, where chains forget fast: memory does not depend on T. The row `import` is what the libraries take.
+them. L = 32 at T = 4, where chains forget fast: memory does not depend on T. The row `import` is the libraries alone.
 """
 
 import csv
@@ -23,10 +23,12 @@ TABLE, FIGURE = DOCS / "memory.csv", DOCS / "memory.png"
 COLUMNS = ("job", "samples", "anonymous_MB", "resident_MB", "seconds")
 SIZE, TEMPERATURE, STEPS, UNITS = 32, 4.0, 200, 64
 CHEAP = ("coherence", "conditional_law", "mcrg", "drift", "symmetry")
+FEW = ("coherence", "drift", "symmetry")
 JOBS = {
     "import": "libraries alone",
     "sample": "sample",
     "train": f"train, {STEPS} updates",
+    "judge_few": "judge, three rows of 4×4 blocks",
     "judge": "judge, five rows",
     "judge_all": "judge, all rows",
 }
@@ -46,6 +48,9 @@ def do(job, samples, path):
     elif job == "judge":
         ensemble = rg.load(path)
         judge_map(ensemble, "majority", rg.Majority(), 0, reference_on(ensemble, 0), None, CHEAP)
+    elif job == "judge_few":
+        ensemble = rg.load(path)
+        judge_map(ensemble, "majority", rg.Majority(4), 0, reference_on(ensemble, 0), None, FEW)
     elif job == "judge_all":
         rg.judge(rg.load(path), {"majority": rg.Majority()})
 

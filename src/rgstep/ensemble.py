@@ -262,6 +262,7 @@ def pieces(source: Source, start: int = 0, stop: int | None = None) -> Iterator[
     step = max(1, PIECE_SITES // max(1, read(source, 0, 1).size))
     for a in range(start, stop, step):
         yield a, read(source, a, min(a + step, stop))
+        scratch.release()
 
 
 def in_pieces(function: Callable[[np.ndarray], np.ndarray], source: Source) -> np.ndarray:

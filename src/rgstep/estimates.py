@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from rgstep import scratch
+
 SOKAL_WINDOW = 6.0  # in units of τ: what is cut off is e^(−6) of ρ, the noise that is let in grows with the window
-LAGS = 2**19  # at which an autocorrelation is looked at: memory for more is needed by longer series
+LAGS = 2**17  # at which an autocorrelation is looked at, at most: a longer series needs no more memory
 GROUPS = 64  # of samples: an error from G groups is itself known within 1/√(2(G − 1)) = 9 %
 
 
@@ -133,7 +135,11 @@ class Groups:
 
     def means_of(self, values: Callable[[int, int], np.ndarray]) -> np.ndarray:
         """Return `means` of values that are made a group at a time, by a function of its bounds."""
-        return self.over_counts(np.stack([values(a, b).sum(axis=0, dtype=np.float64) for a, b in self.bounds]))
+        sums = []
+        for a, b in self.bounds:
+            sums.append(values(a, b).sum(axis=0, dtype=np.float64))
+            scratch.release()
+        return self.over_counts(np.stack(sums))
 
     def over_counts(self, sums: np.ndarray) -> np.ndarray:
         """Return the mean over the samples of each set, from the sums over each group, `(group, …)`."""
@@ -174,14 +180,14 @@ def binder(m2: np.ndarray, m4: np.ndarray) -> np.ndarray:
     return 1 - ratio(m4, 3 * m2**2)
 
 
-def autocovariance(x: np.ndarray, mean: float, lags: int = LAGS) -> np.ndarray:
-    """Return C(t) = ⟨(x_i − mean)(x_{i+t} − mean)⟩ over all chains `(chain, reading)`, for t below `lags`.
+def autocovariance(x: np.ndarray, mean: float, lags: int | None = None) -> np.ndarray:
+    """Return C(t) = ⟨(x_i − mean)(x_{i+t} − mean)⟩ over all chains `(chain, reading)`, for t below `lags`, or `LAGS`.
 
     Several chains are transformed together. One of more than `lags` readings is cut into parts of so many, each against
     itself and the part after it: room for one part is needed, whatever the length.
     """
     chains, length = x.shape
-    lags = min(lags, length)
+    lags = min(lags or LAGS, length)
     together, total = max(1, LAGS // length), np.zeros(lags)
     for first in range(0, chains, together):
         power: np.ndarray | float = 0.0

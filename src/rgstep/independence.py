@@ -40,7 +40,7 @@ ALONG = {"m": "m", "m2": "m²", "e": "e"}
 FLIP = "spins * rng.choice([-1, 1], len(spins))[:, None, None]"
 UNIQUE = "spins[np.sort(np.unique(spins, axis=0, return_index=True)[1])]"
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of SplitMix64
-SORTED = 2**21  # keys that are sorted together
+SORTED = 2**19  # keys that are sorted together
 STEP = 0x9E3779B97F4A7C15  # of SplitMix64
 
 

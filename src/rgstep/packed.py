@@ -119,6 +119,7 @@ class PackedSpins:
         step = per_piece(self.size, PIECE_SITES)
         for start in range(0, len(self), step):
             yield start, min(start + step, len(self))
+            scratch.release()
 
     def energies(self) -> Field:
         """Return the energy per site of each configuration in units of J, float64 `(sample,)`.

@@ -176,8 +176,8 @@ def whole(array: Any) -> np.ndarray:  # of zarr
     """Return an array of a store, read a chunk at a time where it is long."""
     if not scratch.on_disk(array.shape, array.dtype):
         return np.asarray(array[...])
-    step = array.chunks[0]
-    return scratch.joined((np.asarray(array[a : a + step]) for a in range(0, len(array), step)), len(array))
+    step, rows = array.chunks[0], array.shape[0]
+    return scratch.joined((np.asarray(array[a : a + step]) for a in range(0, rows, step)), rows)
 
 
 def require_plain_files(place: str | Path) -> None:

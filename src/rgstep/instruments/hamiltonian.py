@@ -70,6 +70,7 @@ SMALLEST_EIGENVALUE = 1e-11  # of the Hessian over its largest: below, the coupl
 ABOVE_NOISE = 4.0  # standard errors: a sum or length of couplings below that may be noise, and divides nothing
 FLIPS_EXPECTED = 20  # of a site that never flips, by the typical one: so that it is no accident
 LARGEST_COUNTED = 8  # units whose states are counted, 256
+PAIRED = 2**24  # values of h, at most, from which the couplings of all pairs are fitted: 0.4 GB as it works
 SAMPLES_A_UNIT = 10  # fewer do not determine the couplings of all pairs
 TRUNCATED = ("nn", "nnn")  # kinds whose truncation is quoted; the others' are in the arrays
 COINCIDE = "(2,0), (2,1) and (2,2) are met by their own images, each counted"
@@ -491,13 +492,16 @@ def of_pairs(h: Samples) -> tuple[dict[str, Quantity], dict[str, np.ndarray], st
     if varying < 2 or varying > pairwise.LARGEST_UNITS or len(h) < SAMPLES_A_UNIT * varying:
         need = f"needs 2 to {pairwise.LARGEST_UNITS} units that vary and {SAMPLES_A_UNIT} samples for each"
         return {}, {}, f"no couplings of all pairs of units: {need}, here {varying} and {len(h)}"
-    pairs = pairwise.pairwise(flat)
+    every = -(-flat.size // PAIRED)
+    pairs = pairwise.pairwise(flat[::every])
     quantities = {
         "J_rms": Quantity(pairs.estimate_of_halves(pairwise.strength)),
         "J_partners": Quantity(pairs.estimate_of_halves(pairwise.partners)),
     }
     arrays = {"J": pairs.J.astype(np.float32), "J_units": pairs.units}
     remark = "J between all pairs of units by pseudolikelihood"
+    if every > 1:
+        remark += f", from every {every}th configuration"
     if len(pairs.constant):
         remark += f", without those of which {constant_ones(pairs.constant, flat.shape[1])}"
     if not pairs.converged:

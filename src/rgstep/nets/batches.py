@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 
 from rgstep import scratch
-from rgstep.ensemble import Ensemble
+from rgstep.ensemble import Ensemble, in_pieces
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.packed import SPINS_OF_BYTE
 from rgstep.samplers.stream import IsingStream
@@ -48,7 +48,10 @@ class BatchSource(Protocol):
 
 def digest(bits: Bits, visible: int) -> str:
     """Return a hash of packed configurations, as the record of a network has that of its training set."""
-    return blake2b(np.ascontiguousarray(bits).reshape(-1).data, digest_size=16, key=str(visible).encode()).hexdigest()
+    hashed = blake2b(digest_size=16, key=str(visible).encode())
+    for a, b in scratch.ranges(len(bits), bits.shape[1]):
+        hashed.update(np.ascontiguousarray(bits[a:b]).tobytes())
+    return hashed.hexdigest()
 
 
 class FixedSet:
@@ -148,7 +151,7 @@ def as_bits(data: Ensemble | ArrayLike) -> tuple[Bits, int]:
     if isinstance(data, Ensemble):
         return data.packed.bits, data.system.size**2
     v = as_vectors(as_spins(data, "data"))  # of any number of sites, not only of a square
-    return np.packbits(v > 0, axis=1), v.shape[1]
+    return in_pieces(lambda part: np.packbits(part > 0, axis=1), v), v.shape[1]
 
 
 def spins_of_bits(bits: jax.Array, visible: int) -> jax.Array:

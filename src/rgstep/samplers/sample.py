@@ -211,6 +211,7 @@ class Reporter:
     def add(self, samples: int) -> None:
         """Report that so many more are done."""
         self.count = min(self.request.samples, self.count + samples)
+        scratch.release()
         if self.progress:
             self.progress(self.stage, self.count, self.request.samples, self.note)
 
