@@ -32,7 +32,7 @@ JOBS = {
     "judge": "judge, five rows",
     "judge_all": "judge, all rows",
 }
-LONGEST = 900.0  # seconds that the next point may take by the last one, or it is left out
+MOST = {"judge": 10**6, "judge_all": 10**5}  # samples: more would take too long on two shared cores
 MEGA = 1e6
 
 
@@ -98,22 +98,18 @@ def write(found):
 
 
 def measure(counts):
-    """Measure what is missing, the smallest first, and what would not take too long by the point before."""
+    """Measure what is missing."""
     folder = Path(tempfile.gettempdir()) / "rgstep-memory"
     folder.mkdir(exist_ok=True)
     for samples in counts:
         path = folder / f"{samples}.npz"
         for job in JOBS:
-            before = [(n, numbers[2]) for (j, n), numbers in table().items() if j == job and n < samples]
-            expected = max((seconds * samples / n for n, seconds in before if n >= samples / 10), default=0.0)
-            done = (job, samples) in table() or (job == "import" and before)
-            if (done and (job != "sample" or path.exists())) or (job == "import" and samples != counts[0]):
-                continue
-            if expected > LONGEST or (job not in ("import", "sample") and not path.exists()):
-                sys.stdout.write(f"{job} of {samples}: left out, some {expected:.0f} s\n")
+            point = job, 0 if job == "import" else samples
+            needed = job == "sample" and not path.exists()
+            if (point in table() and not needed) or samples > MOST.get(job, samples):
                 continue
             numbers = measured(job, samples, path)
-            write({**table(), (job, 0 if job == "import" else samples): numbers})
+            write({**table(), point: numbers})
             sys.stdout.write(f"{job} of {samples}: {numbers[0]:.0f} MB, {numbers[1]:.0f} MB, {numbers[2]:.1f} s\n")
             sys.stdout.flush()
 

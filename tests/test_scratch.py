@@ -21,16 +21,7 @@ from rgstep.samplers import chains
 from rgstep.streams import stream
 
 EVERYWHERE = 2**40  # bytes: nothing lies on disk
-ROWS = (
-    "sampling",
-    "coherence",
-    "conditional_law",
-    "mcrg",
-    "drift",
-    "symmetry",
-    "conditional_entropy",
-    "hidden_hamiltonian",
-)
+ROWS = ("sampling", "coherence", "conditional_law", "mcrg", "drift", "symmetry", "conditional_entropy", "information")
 
 
 @pytest.fixture

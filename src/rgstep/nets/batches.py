@@ -85,6 +85,7 @@ class FixedSet:
             return self.data, rows
         some = np.zeros((len(self.seeds) * BATCHES_IN_CHUNK * self.size, self.sample.shape[1]), np.uint8)  # one shape
         some[: rows.size] = self.sample[rows.reshape(-1)]
+        scratch.release()
         return jnp.asarray(some), np.arange(rows.size, dtype=np.int32).reshape(rows.shape)
 
     def _order(self, seed: int, epoch: int) -> np.ndarray:
