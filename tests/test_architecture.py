@@ -18,8 +18,8 @@ SOURCE = Path(rgstep.__file__).parent
 HOUSE = {
     1: ("arguments", "types"),
     2: (
-        *("lattice", "packed", "estimates", "streams", "drawing", "memory", "locks", "schema", "files", "folders"),
-        *("zarr_files", "progress", "compiled", "parts"),
+        *("memory", "scratch", "lattice", "packed", "estimates", "streams", "drawing", "locks", "schema", "files"),
+        *("folders", "zarr_files", "progress", "compiled", "parts"),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
