@@ -68,6 +68,7 @@ class Grain(NamedTuple):
     weights: float
 
 
+EXACT = Grain(0.0, 0.0, 0.0)  # as finely as 15 bits can
 FINE = Grain(0.001, 0.1, 0.125)
 OF_PAGES = (  # with how many units of a map there are where there is no room for all; the first that serve are taken
     (Grain(0.001, 0.1, 1.25), (64, 49, 36, 25, 20, 16)),
@@ -198,7 +199,7 @@ def page_explorer(report: Report, letters: int | None = PAGE_LETTERS) -> Explore
     if not found:
         return None
     example = [
-        {**encoded(pictures, pictures.units, FINE), **of_spins(pictures.arrays)} for pictures in worked_example()
+        {**encoded(pictures, pictures.units, EXACT), **of_spins(pictures.arrays)} for pictures in worked_example()
     ]
     common = {
         "size": len(found[0].arrays["vh"][0]),
@@ -327,10 +328,19 @@ def rank(pictures: Pictures) -> int:
     return 1 if family(pictures.name) == "majority" else 2 if family(pictures.name) == UNTRAINED else 3
 
 
+def chosen_units(pictures: Pictures, shown: int) -> np.ndarray:
+    """Return which units are shown where not all are: a corner of the lattice of h, of a network the first."""
+    side, part = math.isqrt(pictures.units), math.isqrt(shown)
+    if shown == pictures.units or pictures.network or side**2 != pictures.units:
+        return np.arange(shown)
+    return np.concatenate([row * side + np.arange(part) for row in range(part)])
+
+
 def encoded(pictures: Pictures, shown: int, grain: Grain) -> dict[str, Any]:
-    """Return what the page is told of a map, of its first `shown` units."""
+    """Return what the page is told of a map, of so many of its units."""
+    units = chosen_units(pictures, shown)
     arrays = {
-        key: values[:shown] if key.startswith(("unit_", "vh")) or key in ("beta", "weights") else values
+        key: values[units] if key.startswith(("unit_", "vh")) or key in ("beta", "weights") else values
         for key, values in pictures.arrays.items()
     }
     vh = np.nan_to_num(np.asarray(arrays["vh"], np.float64))
@@ -346,7 +356,8 @@ def encoded(pictures: Pictures, shown: int, grain: Grain) -> dict[str, Any]:
         "verdict": entry.verdict,
         "untrained": pictures.untrained,
         "units": pictures.units,
-        "shown": shown,
+        "shown": len(units),
+        "which": None if units[-1] == len(units) - 1 else units.tolist(),
         "size": vh.shape[1],
         "step": step,
         "roughness": round(roughness, 3),

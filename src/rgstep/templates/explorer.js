@@ -5,7 +5,6 @@ function rgstepExplorer(root, text) {
   if (typeof DecompressionStream === "undefined") return; // the static pictures are there
   const data = JSON.parse(text);
   const sets = [...data.maps, ...data.example];
-  const VH = "⟨v h⟩";
   const MODES = {
     raw: ["plain", "⟨v h⟩ as measured"],
     connected: ["connected", "⟨v h⟩ − ⟨v⟩⟨h⟩"],
@@ -20,8 +19,10 @@ function rgstepExplorer(root, text) {
     corr: "|correlation with M|, largest first",
     dead: "dead units first",
   };
+  const first = Math.max(0, data.maps.findIndex((set) => set.kind !== "control"));
+  const ruled = data.maps.findIndex((set) => set.name === "majority" && set.level === 1);
   const state = {
-    maps: [0, -1], units: [0, 0], site: 0, mode: "raw", errors: false, scale: "common", sort: "index", example: 0,
+    maps: [first, ruled === first ? -1 : ruled], units: [0, 0], site: 0, mode: "raw", errors: false, scale: "common", sort: "index", example: 0,
   };
   let turn = 0; // of redraws: what is decoded late for an older one is dropped
 
@@ -213,7 +214,7 @@ function rgstepExplorer(root, text) {
   }
   function shown(map, unit, site) {
     const value = field(map, state.mode)[unit * map.sites + site];
-    if (!state.errors || state.mode === "weights") return value;
+    if (!state.errors || state.mode === "weights" || map.set.kind === "example") return value;
     const error = errorOf(map, state.mode, unit, site);
     return error > 0 ? value / error : 0;
   }
@@ -275,7 +276,7 @@ function rgstepExplorer(root, text) {
     }, canvas, chosen, cursor);
     const heading = make("figcaption", {});
     const node = make("figure", { class: "rgx-figure", "data-board": name }, heading, box, readout);
-    const self = { node, box, canvas, readout, rows: 1, columns: 1, cells: 1, at: 0, picked: -1, keys: false };
+    const self = { node, box, canvas, readout, rows: 1, columns: 1, cells: 1, at: 0 };
     const place = (mark, cell) => {
       mark.style.width = `${100 / self.columns}%`;
       mark.style.height = `${100 / self.rows}%`;
@@ -292,12 +293,12 @@ function rgstepExplorer(root, text) {
       Object.assign(self, { rows, columns, cells });
       heading.textContent = words;
       box.setAttribute("aria-label", label);
-      self.go(Math.min(self.at, cells - 1), false);
     };
     self.choose = (cell) => {
-      self.picked = cell;
       chosen.hidden = cell < 0;
-      if (cell >= 0) place(chosen, cell);
+      if (cell < 0) return;
+      place(chosen, cell);
+      self.go(cell, false);
     };
     const under = (event) => {
       const area = canvas.getBoundingClientRect();
@@ -342,6 +343,7 @@ function rgstepExplorer(root, text) {
       }
     }
     context.putImageData(image, 0, 0);
+    self.box.classList.toggle("rgx-fine", width > 300); // drawn smaller than it is: smoothed, or lines come and go
   }
   function thumbnails(self, map, units, most) {
     const columns = Math.ceil(Math.sqrt(units.length)), rows = Math.ceil(units.length / columns), cell = map.size + 2;
@@ -356,10 +358,14 @@ function rgstepExplorer(root, text) {
 
   // --- one map: all units, one unit, one site, its numbers, and a configuration beside its h
 
+  const nameOf = (map, unit) => (map.set.which ? map.set.which[unit] : unit) + 1;
+  const ownOf = (map, unit) => (map.set.which ? map.set.which.indexOf(unit) : unit < map.shown ? unit : -1);
   const site = (map, i) => `row ${Math.floor(i / map.size) + 1}, column ${(i % map.size) + 1}`;
+  const isExample = (map) => map.set.kind === "example"; // two configurations: errors would mean nothing
   function value(map, unit, i) {
     const number = field(map, state.mode)[unit * map.sites + i], error = errorOf(map, state.mode, unit, i);
-    if (state.mode === "weights" && map.fields.weights) return `${plain(number, 3)}, rounded to ${map.set.weightStep.toPrecision(2)}`;
+    if (state.mode === "weights" && map.fields.weights) return `${plain(number, 3)} ± ${(map.set.weightStep / 2).toPrecision(1)} by rounding`;
+    if (isExample(map)) return plain(number, 2);
     const known = error > 0 ? ` (${plain(number / error, 1)} standard errors)` : "";
     return `${withError(number, error)}${known}`;
   }
@@ -378,8 +384,8 @@ function rgstepExplorer(root, text) {
       pick: (cell) => change(() => (state.site = cell)),
     });
     const who = board("site", {
-      move: (cell) => (self.map && cell < self.map.shown ? `unit ${cell + 1}: ${value(self.map, cell, self.site)}` : "not in this page"),
-      pick: (cell) => change(() => (state.units[slot] = Math.min(cell, self.map.shown - 1))),
+      move: (cell) => (self.map && cell < self.map.shown ? `unit ${nameOf(self.map, cell)}: ${value(self.map, cell, self.site)}` : ""),
+      pick: (cell) => change(() => (state.units[slot] = cell)),
     });
     const spins = board("v", {
       move: (cell) => (self.map && self.map.v ? `${site(self.map, cell)}: v = ${minus(self.map.v[self.example * self.map.sites + cell])}` : ""),
@@ -387,7 +393,7 @@ function rgstepExplorer(root, text) {
     });
     const hidden = board("h", {
       move: (cell) => (self.map && self.map.h ? `unit ${cell + 1}: h = ${plain(self.map.h[self.example * self.map.set.units + cell], 2)}` : ""),
-      pick: (cell) => change(() => (state.units[slot] = Math.min(cell, self.map.shown - 1))),
+      pick: (cell) => change(() => (state.units[slot] = Math.max(ownOf(self.map, cell), 0))),
     });
     const another = make("button", { type: "button", onclick: () => change(() => (state.example += 1)) }, "another configuration");
     self.beside = make("details", { class: "rgx-example" }, make("summary", {}, "one configuration v beside its h"),
@@ -414,14 +420,13 @@ function rgstepExplorer(root, text) {
       all.show(...grid, map.shown, `${part} units`, `${part} units of ${title(map.set)}; arrows move, Enter chooses a unit`);
       all.choose(self.order.indexOf(self.unit));
       draw(one, map.size, map.size, (x, y) => shown(map, self.unit, y * map.size + x), every);
-      one.show(map.size, map.size, map.sites, `unit ${self.unit + 1}, ${what}`, `picture of unit ${self.unit + 1}, ${what}; arrows move, Enter chooses a site`);
+      one.show(map.size, map.size, map.sites, `unit ${nameOf(map, self.unit)}, ${what}`, `picture of unit ${nameOf(map, self.unit)}, ${what}; arrows move, Enter chooses a site`);
       one.choose(self.site);
-      const rows = Math.ceil(map.set.units / map.side);
-      const known2 = (u) => (u < map.set.units ? (u < map.shown ? shown(map, u, self.site) : NaN) : undefined);
+      const side = Math.ceil(Math.sqrt(map.shown)), rows = Math.ceil(map.shown / side);
       let far = 0;
       for (let u = 0; u < map.shown; u += 1) far = Math.max(far, Math.abs(shown(map, u, self.site)));
-      draw(who, map.side, rows, (x, y) => known2(y * map.side + x), own ? far || 1 : common);
-      who.show(rows, map.side, map.set.units, `who knows the site in ${site(map, self.site)}`, `the site in ${site(map, self.site)} as all units see it; arrows move, Enter chooses a unit`);
+      draw(who, side, rows, (x, y) => (y * side + x < map.shown ? shown(map, y * side + x, self.site) : undefined), own ? far || 1 : common);
+      who.show(rows, side, map.shown, `${site(map, self.site)}: who knows it`, `the site in ${site(map, self.site)} as ${part} units see it; arrows move, Enter chooses a unit`);
       who.choose(self.unit);
       legend.children[0].textContent = minus((-every).toPrecision(2));
       legend.children[2].textContent = every.toPrecision(2);
@@ -441,7 +446,7 @@ function rgstepExplorer(root, text) {
       if (map.radius && !Number.isNaN(map.radius[u])) rows.push(["radius of β²", `${plain(map.radius[u], 2)} sites; ${plain(100 * map.core[u], 0)} % near its place`]);
       if (dead(map, u)) rows.push(["dead", "h never changes"]);
       else if (faint(map, u)) rows.push(["β", "does not stand out of the noise"]);
-      if (state.mode !== "weights" && map.set.kind !== "example") {
+      if (state.mode !== "weights" && !isExample(map)) {
         const mode = available(map, state.mode) ? state.mode : "raw", r = strength(map, u, mode);
         const so = r > 2 ? "above noise" : r > 1.4 ? "hardly above noise" : "no more than noise";
         rows.push(["strength", `${plain(r, 1)} standard errors, rms over the sites; noise alone has 1: ${so}`]);
@@ -451,8 +456,9 @@ function rgstepExplorer(root, text) {
       if (!available(map, state.mode)) words.push(`${MODES[state.mode][0]}: not known of this map, plain pictures are shown.`);
       if (state.mode === "beta" && available(map, "beta")) words.push("β is found here from ⟨v h⟩; the report's numbers of tiles come from a β with less noise.");
       if (map.shown < map.set.units) words.push(`This page has room for ${map.shown} of its ${map.set.units} units; rgstep.explore(report) shows all.`);
-      words.push(`⟨v h⟩ is rounded to ±${(map.set.step / 2).toPrecision(1)}; errors are jackknife errors, smoothed over each picture` +
-        `${map.set.kind === "example" ? "" : ` (they differ from the report's by ${plain(100 * map.set.roughness, 0)} %, rms)`}.`);
+      words.push(isExample(map) ? "Two configurations have no errors worth the name." :
+        `⟨v h⟩ is rounded to ±${(map.set.step / 2).toPrecision(1)}; errors are the report's jackknife errors, smoothed over each picture ` +
+        `(they differ by ${plain(100 * map.set.roughness, 0)} %, rms).`);
       note.textContent = words.join(" ");
     }
     function besides(map) {
@@ -463,14 +469,14 @@ function rgstepExplorer(root, text) {
       const most = Math.max(...h.map(Math.abs), 1e-9);
       draw(hidden, map.side, Math.ceil(units / map.side), (x, y) => (y * map.side + x < units ? h[y * map.side + x] : undefined), 1.6 * most);
       hidden.show(Math.ceil(units / map.side), map.side, units, "its h, unit by unit", "the hidden variables of the configuration");
-      hidden.choose(self.unit);
+      hidden.choose(nameOf(map, self.unit) - 1);
       another.hidden = map.examples < 2;
     }
     return self;
   }
   function aboutUnit(map, unit) {
     const corr = map.corr ? `, correlation with M ${plain(map.corr[unit], 2)}` : "";
-    return `unit ${unit + 1}: contrast ${plain(map.look.contrast[unit], 3)}, extent ${plain(map.look.extent[unit], 0)} sites${corr}`;
+    return `unit ${nameOf(map, unit)}: contrast ${plain(map.look.contrast[unit], 3)}, extent ${plain(map.look.extent[unit], 0)} sites${corr}`;
   }
 
   // --- what is asked for
@@ -488,8 +494,8 @@ function rgstepExplorer(root, text) {
       make("optgroup", { label: "worked example" }, ...one(data.example, data.maps.length))];
     return none ? [option("-1", "none"), ...groups] : groups;
   }
-  const [mapA, selectA] = chooser("map", mapOptions(false), "0", (v) => (state.maps[0] = Number(v)));
-  const [mapB, selectB] = chooser("beside", mapOptions(true), "-1", (v) => (state.maps[1] = Number(v)));
+  const [mapA, selectA] = chooser("map", mapOptions(false), String(state.maps[0]), (v) => (state.maps[0] = Number(v)));
+  const [mapB, selectB] = chooser("beside", mapOptions(true), String(state.maps[1]), (v) => (state.maps[1] = Number(v)));
   const [mode, selectMode] = chooser("show", Object.entries(MODES).map(([key, [name]]) => option(key, name)), "raw", (v) => (state.mode = v));
   const [scale, selectScale] = chooser("colours", [option("common", "one scale for all"), option("own", "each its own scale")], "common", (v) => (state.scale = v));
   const [sort, selectSort] = chooser("sort units by", Object.entries(SORTS).map(([key, name]) => option(key, name)), "index", (v) => (state.sort = v));
@@ -545,15 +551,15 @@ function rgstepExplorer(root, text) {
     return `(${terms.join(" + ")})/${map.examples} = ${plain(sum / map.examples, 1).replace(/[.]0$/, "")}`;
   }
   function exampleTour() {
-    const first = data.maps.length, ruled = first + 1, majority = find((set) => set.name === "majority");
+    const example = data.maps.length, blocks = example + 1, majority = ruled;
     const trained = data.maps.findIndex(isTrained);
     const steps = [
-      { set: { ...fresh, maps: [first, -1] }, open: true, say: async () => "Two configurations of 4×4 spins, and for each of them four coarse variables h. That is the whole table of the example in the post; below is the first configuration beside its h." },
-      { set: { ...fresh, maps: [first, -1] }, say: async () => `Take spin 1 and unit 1, multiply, and average over the two configurations: ⟨v₁ h₁⟩ = ${product(await load(first), 0, 0)}. It is the chosen cell in the upper left corner.` },
-      { set: { ...fresh, maps: [first, -1], units: [3, 0], site: 15 }, say: async () => `Spin 16 and unit 4: ⟨v₁₆ h₄⟩ = ${product(await load(first), 3, 15)}. They agree in one configuration and differ in the other.` },
-      { set: { ...fresh, maps: [first, -1], units: [1, 0] }, say: async () => "All sixteen numbers of one unit make its picture: the lattice as that unit sees it. Choose other units in the picture of all units." },
-      { set: { ...fresh, maps: [first, -1], site: 4 }, say: async () => "The same table read the other way: one site, and how much each of the four units knows of it." },
-      { set: { ...fresh, maps: [first, ruled] }, say: async () => "Beside it, on the same colours, what the majority rule makes of the same two configurations: its h is the sign of each 2×2 block. Two configurations are few: chance agreement is everywhere." },
+      { set: { ...fresh, maps: [example, -1] }, open: true, say: async () => "Two configurations of 4×4 spins, and for each of them four coarse variables h. That is the whole table of the example in the post; below is the first configuration beside its h." },
+      { set: { ...fresh, maps: [example, -1] }, say: async () => `Take spin 1 and unit 1, multiply, and average over the two configurations: ⟨v₁ h₁⟩ = ${product(await load(example), 0, 0)}. It is the chosen cell in the upper left corner.` },
+      { set: { ...fresh, maps: [example, -1], units: [3, 0], site: 15 }, say: async () => `Spin 16 and unit 4: ⟨v₁₆ h₄⟩ = ${product(await load(example), 3, 15)}. They agree in one configuration and differ in the other.` },
+      { set: { ...fresh, maps: [example, -1], units: [1, 0] }, say: async () => "All sixteen numbers of one unit make its picture: the lattice as that unit sees it. Choose other units in the picture of all units." },
+      { set: { ...fresh, maps: [example, -1], site: 4 }, say: async () => "The same table read the other way: one site, and how much each of the four units knows of it." },
+      { set: { ...fresh, maps: [example, blocks] }, say: async () => "Beside it, on the same colours, what the majority rule makes of the same two configurations: its h is the sign of each 2×2 block. Two configurations are few: chance agreement is everywhere." },
     ];
     if (majority >= 0) steps.push({ set: { ...fresh, maps: [majority, -1] }, say: async () => `Now ${data.samples} configurations of ${data.size}×${data.size} spins at this temperature. Each unit of the majority rule is a blob about its own block, and the tail about it is the correlation of the spins.` });
     if (trained >= 0) steps.push({ set: { ...fresh, maps: [trained, majority >= 0 ? majority : -1] }, say: async () => `And a trained network, ${data.maps[trained].name}, on the same scale: does any of its units look like a block? Sort by contrast or extent, subtract the means, and look at the untrained network too.` });
@@ -587,7 +593,6 @@ function rgstepExplorer(root, text) {
       next.disabled = at === steps.length - 1;
       words.textContent = `${name}, ${at + 1} of ${steps.length}. ${await step.say()}`;
       await change(() => Object.assign(state, structuredClone(step.set)));
-      for (const one of cards) one.boards.one.go(Math.min(state.site, one.boards.one.cells - 1), false);
       cards[0].beside.open = Boolean(step.open);
       guide.dataset.step = String(at + 1);
     }
@@ -652,7 +657,7 @@ function rgstepExplorer(root, text) {
   }
   root.replaceChildren(
     make("h3", {}, "Touch the pictures"),
-    make("p", { class: "rgx-note" }, `Each unit of h has a picture, ${VH} over the lattice. Point, touch or use the arrow keys to read values; click or press Enter to choose a unit or a site.`),
+    make("p", { class: "rgx-note" }, `Each unit of h has a picture, ⟨v h⟩ over the lattice. Point, touch or use the arrow keys to read values; click or press Enter to choose a unit or a site.`),
     make("div", { class: "rgx-buttons" }, ...tours), guide, blind,
     make("div", { class: "rgx-tools", role: "group", "aria-label": "what is shown" }, mapA, mapB, mode, errors, scale, sort),
     meaning, board_, said,
