@@ -70,7 +70,7 @@ HOUSE = {
     8: ("report_schema", "report", "claims", "fate", "battery", "store", "classifier", "temperatures", "flows"),
     9: (
         *("studies.plan", "studies.measure", "studies.engines", "studies.run", "studies.collect", "studies"),
-        *("page", "jobs", "commands"),
+        *("explorer", "page", "jobs", "commands"),
         "experiments.base",
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
         *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),
