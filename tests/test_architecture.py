@@ -19,7 +19,7 @@ HOUSE = {
     1: ("arguments", "types"),
     2: (
         *("lattice", "packed", "estimates", "streams", "drawing", "memory", "locks", "schema", "files", "folders"),
-        *("zarr_files", "progress", "compiled", "parts"),
+        *("zarr_files", "hdf5", "progress", "compiled", "parts", "spin_text", "foreign"),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
