@@ -40,6 +40,9 @@ Steps = Annotated[int | None, typer.Option(help="Updates of a training, instead 
 Hidden = Annotated[int | None, typer.Option(help="Hidden units of a network, instead of one per block.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no table.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Array = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The array of the file, where several hold configurations.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace results that are there already.")]
 
 
@@ -149,13 +152,17 @@ def compare(
     size: Annotated[int | None, typer.Option(help="Lattice side L, even, 4 to 1024; 32 by default.")] = None,
     temperature: GivenTemperature = None,
     samples: Annotated[int | None, typer.Option(help="Number of independent configurations; 20000 by default.")] = None,
-    configurations: Annotated[
+    data: Annotated[
         Path | None,
         typer.Option(
-            help="A file of given configurations, by 'rgstep sample' or a .npy or .npz of another program, instead of "
-            "sampled ones; size and samples are then those of the file."
+            "--data",
+            "--configurations",
+            metavar="FILE[:ARRAY]",
+            help="Given configurations instead of sampled ones: a file by 'rgstep sample', or .npy, .npz, .mat, .h5 or "
+            "text of another program; size and samples are then those of the file.",
         ),
     ] = None,
+    array: Array = None,
     block: Annotated[int, typer.Option(help="Side of the blocks; it must divide L.")] = 2,
     seed: Seed = 0,
     maps: Annotated[
@@ -194,10 +201,11 @@ def compare(
             size=size,
             temperature=None if temperature is None else parse_temperature(temperature),
             samples=samples,
-            configurations=configurations,
+            data=data,
+            array=array,
             block=block,
             seed=seed,
-            **({"maps": maps} if maps else {}),
+            maps=maps or None,
             seeds=seeds,
             hidden=hidden,
             steps=steps,
@@ -256,7 +264,11 @@ def sample(
 @verb
 def train(
     data: Annotated[
-        Path, typer.Argument(help="Configurations by 'rgstep sample', or a .npy or .npz of another program.")
+        Path,
+        typer.Argument(
+            metavar="FILE[:ARRAY]",
+            help="Configurations by 'rgstep sample', or .npy, .npz, .mat, .h5 or text of another program.",
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="File to write, ending in .npz.")],
     preset: Annotated[
@@ -349,8 +361,8 @@ def exponents(
     data: Annotated[
         list[Path],
         typer.Argument(
-            help="Configurations (.npz by 'rgstep sample', or .npz, .npy of another program), tables (.csv with the "
-            "columns L, T, quantity, value, error), or folders of such files; several sizes."
+            help="Configurations (.npz by 'rgstep sample', or .npz, .npy, .mat, .h5, .txt of another program), tables "
+            "(.csv with the columns L, T, quantity, value, error), or folders of such files; several sizes."
         ),
     ],
     quantity: Annotated[

@@ -46,7 +46,7 @@ from rgstep.types import Progress
 
 STUDIES = Path("runs/studies")
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
-TABLE, CONFIGURATION_FILES = ".csv", (".npz", ".npy")  # that a folder is searched for
+TABLE, CONFIGURATION_FILES = ".csv", (".npz", ".npy", ".mat", ".h5", ".hdf5", ".txt")  # that a folder is searched for
 
 
 def parse_temperature(text: str) -> float:
@@ -287,7 +287,7 @@ def exponents_of_files(
     """Return the exponents of finite-size scaling from files of configurations, tables, or folders of both.
 
     Args:
-        paths: files of configurations, `.npz` or `.npy`; tables, `.csv`; folders with such files.
+        paths: files of configurations, of any kind that is read; tables, `.csv`; folders with such files.
         quantity: what the values of a table without a column quantity are.
         temperature: of the power laws; of configurations whose file does not say it, too.
         window: the smallest and the largest size to fit, as "8:64".
@@ -307,7 +307,8 @@ def files_of_sizes(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         inside = sorted(p for p in path.iterdir() if p.suffix in (*CONFIGURATION_FILES, TABLE)) if path.is_dir() else []
         if path.is_dir() and not inside:
-            message = f"folder {str(path)!r} has no files .npz, .npy or .csv: expected configurations or tables"
+            kinds = ", ".join(CONFIGURATION_FILES)
+            message = f"folder {str(path)!r} has no files {kinds} or {TABLE}: expected configurations or tables"
             raise InputError(message)
         found += inside or [path]
     return found

@@ -304,7 +304,7 @@ def require_two_values(name: str, key: str, array: np.ndarray) -> None:
         return
     held = f"type {array.dtype}"
     if array.dtype.kind in "biuf" and array.size:
-        values = np.unique(array[:4096])
+        values = np.unique(np.ravel(array)[: 2**20])
         held = ", ".join(f"{x:.4g}" for x in values[:4]) + (", …" if len(values) > 4 else "")
     message = f"file {name!r}, array {key!r} holds {held}: expected spins, ±1 or 0/1 alone"
     raise InputError(message)

@@ -61,6 +61,7 @@ from rgstep.samplers.stream import IsingStream
 from rgstep.stack import BLOCK, Stack, fitting, nulls, train_stack
 from rgstep.store import (
     NETWORK_FILES,
+    PLACE,
     load_configurations,
     load_network,
     load_trained,
@@ -144,7 +145,9 @@ class Comparison:
     size=optional(even_side),
     temperature=optional(TEMPERATURE),
     samples=optional(COUNT),
-    configurations=optional(PATH),
+    data=optional(PLACE),
+    array=optional(read_text),
+    configurations=optional(PLACE),
     force=FLAG,
     command=read_text,
     progress=PROGRESS,
@@ -155,7 +158,8 @@ def compare(
     size: int | None = None,
     temperature: float | None = None,
     samples: int | None = None,
-    configurations: str | Path | None = None,
+    data: str | Path | None = None,
+    array: str | None = None,
     block: int = 2,
     seed: int = 0,
     maps: Sequence[str] | None = None,
@@ -167,6 +171,7 @@ def compare(
     force: bool = False,
     command: str = "rgstep.compare",
     progress: Progress | None = None,
+    configurations: str | Path | None = None,
 ) -> Report:
     """Do the whole job and write `report.html`, `report.json`, `figures/` and `data/` into a folder.
 
@@ -175,8 +180,10 @@ def compare(
         size: the lattice side L; 32 by default.
         temperature: in units of J/k_B; T_c by default.
         samples: number of independent configurations; 20,000 by default.
-        configurations: a file of given ones in place of sampled ones, by `save` or by another program
-            (`store.load_configurations`). Size, samples and temperature are then those of the file.
+        data: a file of given configurations in place of sampled ones, by `save` or by another program
+            (`store.load_configurations`; "FILE.npz:name" names an array). Size, samples and temperature are then those
+            of the file.
+        array: the name of the array in it, where several hold configurations.
         block: side of the blocks.
         seed: of everything random.
         maps: what is judged beside the controls; see `Comparison`. By default networks of the presets `default` and
@@ -189,11 +196,13 @@ def compare(
         force: replace results that are there.
         command: recorded as what was run.
         progress: called as the work goes on.
+        configurations: the old name of `data`.
 
     Raises:
         InputError: for anything wrong with the request, before the work starts where it can be known.
     """
-    given = None if configurations is None else given_configurations(Path(configurations), size, temperature, samples)
+    file = one_file(data, configurations, array)
+    given = None if file is None else given_configurations(file, size, temperature, samples, array)
     side, T, number = described(given, size, temperature, samples)
     choice = (seeds, hidden, steps, controls, decoy, given is not None)
     chosen = default_maps(side, T, block) if maps is None else maps
@@ -207,9 +216,22 @@ def default_maps(size: int, temperature: float, block: int) -> Sequence[str]:
     return (*DEFAULT_MAPS, LOCALISED) if belongs else DEFAULT_MAPS
 
 
-def given_configurations(path: Path, size: int | None, temperature: float | None, samples: int | None) -> Ensemble:
+def one_file(data: str | Path | None, old: str | Path | None, array: str | None) -> str | Path | None:
+    """Return the file of given configurations, by either of its names; raises `InputError` where they contradict."""
+    if data is not None and old is not None:
+        message = f"data = {str(data)!r} and configurations = {str(old)!r}: these are one setting, give data alone"
+        raise InputError(message)
+    if data is None and old is None and array is not None:
+        message = f"array = {array!r} without a file: give its configurations with --data FILE (data=…)"
+        raise InputError(message)
+    return old if data is None else data
+
+
+def given_configurations(
+    path: str | Path, size: int | None, temperature: float | None, samples: int | None, array: str | None = None
+) -> Ensemble:
     """Read a user's configurations, or raise `InputError` where size or number are asked for and others."""
-    ensemble = load_configurations(path, temperature)
+    ensemble = load_configurations(path, temperature, array=array, size=size)
     for name, asked, found in (("size", size, ensemble.system.size), ("samples", samples, len(ensemble))):
         if asked is not None and asked != found:
             message = f"{name} = {asked}: the configurations in {str(path)!r} have {found}; leave it out"
