@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Size = Annotated[int, typer.Option(help="Lattice side L, even, 4 to 1024.")]
@@ -47,6 +48,24 @@ Force = Annotated[bool, typer.Option("--force", help="Replace results that are t
 
 
 P = ParamSpec("P")
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and leave, if it is asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"rgstep {version('rgstep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    _: Annotated[
+        bool, typer.Option("--version", "-V", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Is this coarse graining a renormalization-group step? Block spins and networks, measured alike."""
 
 
 @contextmanager
@@ -555,15 +574,16 @@ def print_json(value: object) -> None:
 
 
 def show(report: "Report", folder: Path) -> None:
-    """Print the table of a report and where its page is."""
+    """Print the table of a report, the sentences of its page, and the file to open."""
     from rich.console import Console
 
     from rgstep.report import WIDTH
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    console.print(*report.tables(console.width))
-    typer.echo(report.reasons())
-    typer.echo(f"report: {folder / 'report.html'}")
+    report.show(Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False))
+    typer.echo(f"\nopen: {folder / 'report.html'}")
+
+
+NO_VARIABLE = " (env var: 'None')"  # what click adds to the name of an option that no variable sets
 
 
 def main() -> None:
@@ -573,7 +593,7 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # what typer raises for usage, wherever it keeps the class
             raise
-        line = " ".join(str(error.format_message()).split())
+        line = " ".join(str(error.format_message()).replace(NO_VARIABLE, "").split()).removesuffix(".")
         if line:  # nothing typed has shown the help already
             shown = " ".join(["rgstep", *verb_typed(), "--help"])
             typer.echo(f"rgstep: {line} ({shown} shows what there is)", err=True)

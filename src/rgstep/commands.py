@@ -25,6 +25,7 @@ from rgstep.nets.presets import PRESETS
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import load_checkpoints, train_rbm
 from rgstep.page import write_page
+from rgstep.progress import renamed
 from rgstep.report import Report, load_report
 from rgstep.samplers.sample import HOUR, sample
 from rgstep.samplers.stream import IsingStream
@@ -369,7 +370,13 @@ def flow_of_file(
             kind_of_name = "start"
             raise unknown_name(kind_of_name, start, STARTS)
         starts = [load_configurations(start, temperature)]
-    return Flows([flow(coarse, one, kind=kind, seed=seed, progress=progress, **how) for one in starts])
+    return Flows([flow(coarse, one, kind=kind, seed=seed, progress=from_start(progress, one), **how) for one in starts])
+
+
+def from_start(progress: Progress | None, start: Any) -> Progress | None:  # a name of `STARTS`, or an ensemble
+    """Return a progress whose stages say where a flow starts."""
+    where = start if isinstance(start, str) else "a file"
+    return renamed(progress, lambda stage: f"{stage} from {where}")
 
 
 @dataclass(frozen=True)

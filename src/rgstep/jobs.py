@@ -478,16 +478,16 @@ def trained(preset: str, comparison: Comparison, ensemble: Ensemble, progress: P
     for s in range(comparison.seeds):
         suffix = "" if s == 0 else f"~{s + 1}"
         data = fresh(comparison, s) if preset == ON_FRESH and not comparison.given else ensemble
-        networks[PREFIX + preset + suffix] = train_rbm(
-            data, units, seed + s, preset=preset, steps=steps, progress=labelled(progress, suffix)
-        )
+        name = PREFIX + preset + suffix
+        networks[name] = train_rbm(data, units, seed + s, preset=preset, steps=steps, progress=labelled(progress, name))
     if comparison.decoy:
-        stage_of = labelled(progress, "with decoys")
+        stage_of = labelled(progress, f"{PREFIX}{preset} with decoys")
         test = decoy_test(ensemble, units, seed, preset=preset, steps=steps, progress=stage_of)
         networks = {name: with_decoy(rbm, test) for name, rbm in networks.items()}
     for control in comparison.controls:
-        networks[f"{PREFIX}{preset}@{control}"] = trained_on(
-            control, ensemble, units, seed, preset=preset, steps=steps, progress=labelled(progress, f"on {control}")
+        name = f"{PREFIX}{preset}@{control}"
+        networks[name] = trained_on(
+            control, ensemble, units, seed, preset=preset, steps=steps, progress=labelled(progress, name)
         )
     return networks
 
@@ -500,9 +500,10 @@ def trained_stacks(
     for s in range(comparison.seeds):
         suffix = "" if s == 0 else f"~{s + 1}"
         data = fresh(comparison, s) if preset == ON_FRESH and not comparison.given else ensemble
-        stage, seed = labelled(progress, suffix), comparison.seed + s
+        stage, seed = labelled(progress, name + suffix), comparison.seed + s
         stacks[name + suffix] = train_stack(data, seed=seed, preset=preset, steps=comparison.steps, progress=stage)
-    beside = nulls(stacks[name], ensemble, comparison.seed, steps=comparison.steps, progress=labelled(progress, "null"))
+    stage = labelled(progress, f"{name}, its nulls")
+    beside = nulls(stacks[name], ensemble, comparison.seed, steps=comparison.steps, progress=stage)
     return {**stacks, **{f"{name}@{null}": stack for null, stack in beside.items()}}
 
 
@@ -524,19 +525,18 @@ def assessed(maps: Mapping[str, object], comparison: Comparison, progress: Progr
     if not networks:
         return dict(maps)
     seed, law = comparison.seed, (comparison.size, comparison.temperature)
-    held_out = sample(*law, HELD_OUT, seed + HELD_OUT_SEED, mode="thin", progress=progress)
-    found = {
-        name: with_assessment(
-            rbm, assess(rbm, held_out, seed, temperatures=TEMPERATURES, seconds=SECONDS, progress=progress)
-        )
-        for name, rbm in networks.items()
-    }
+    stage = labelled(progress, "to assess networks")
+    held_out = sample(*law, HELD_OUT, seed + HELD_OUT_SEED, mode="thin", progress=stage)
+    how: dict[str, Any] = {"temperatures": TEMPERATURES, "seconds": SECONDS}
+    found = {}
+    for name, rbm in networks.items():
+        found[name] = with_assessment(rbm, assess(rbm, held_out, seed, **how, progress=labelled(progress, name)))
     return {**maps, **found}
 
 
-def labelled(progress: Progress | None, suffix: str) -> Progress | None:
-    """Return a progress whose stages end in a suffix, so that each seed has its own bar."""
-    return renamed(progress, lambda stage: f"{stage} {suffix}".rstrip())
+def labelled(progress: Progress | None, name: str) -> Progress | None:
+    """Return a progress whose stages begin with the map that they work on, so that each has bars of its own."""
+    return renamed(progress, lambda stage: f"{name}: {stage}")
 
 
 def save_inputs(folder: Path, ensemble: Ensemble, maps: Mapping[str, Any]) -> None:
