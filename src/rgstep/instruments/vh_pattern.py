@@ -45,8 +45,8 @@ MOST_COMPARED = 7  # judged maps in the figure beside block spins and the untrai
 FEW = 4  # pictures along a side there
 OF_COMPARISON = (
     "⟨v_i h_a⟩ of block spins, of {} and of an untrained network, on one colour scale: sixteen units each, evenly over "
-    "the coarse lattice, each picture the whole lattice of spins. To be seen: a unit of an RG step has one spot, at its "
-    "own place; an untrained network has clouds. {}"
+    "the coarse lattice, each picture the whole lattice of spins. To be seen: a unit of an RG step has one spot, at "
+    "its own place; an untrained network has clouds. {}"
 )
 OF_PICTURES = (
     "⟨v_i h_a⟩ of {}, {} units, each picture at the place of its unit on the coarse lattice. {} Left: plain, on the "
