@@ -88,8 +88,10 @@ def of_block_spins(report: Report) -> Finding | None:
     Supported if nine units of ten read one neighbourhood, and no more than one of ten sits where another sits.
     """
     name = control(report.maps, RG)
-    found = report.maps[name].estimates("vh_pattern") if name in report.maps else {}
-    if name is None or not {"local_units", "crowded_units"} <= found.keys():
+    if name is None:
+        return None
+    found = report.maps[name].estimates("vh_pattern")
+    if not {"local_units", "crowded_units"} <= found.keys():
         return None
     local, crowded = (found[q].estimate for q in ("local_units", "crowded_units"))
     holds = [float(local.value) >= 0.9, float(crowded.value) <= 0.1]

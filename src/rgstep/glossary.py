@@ -119,12 +119,12 @@ NUMBERS: Mapping[str, Number] = MappingProxyType(
             "h does not follow the magnetisation of its own configuration",
         ),
         "noise_ratio_rows": Number(
-            "noise of h on the longest wave along rows to that of its mean",
+            "noise of h, longest wave to mean, along rows",
             "Independent local units add the same noise to all long waves, a ratio of 1.",
             "the noise in h is not that of independent local units",
         ),
         "noise_ratio_columns": Number(
-            "noise of h on the longest wave along columns to that of its mean",
+            "noise of h, longest wave to mean, along columns",
             "Independent local units add the same noise to all long waves, a ratio of 1.",
             "the noise in h is not that of independent local units",
         ),
