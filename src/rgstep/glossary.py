@@ -44,7 +44,7 @@ SYMBOLS: Mapping[str, str] = MappingProxyType(
         "W": "weights of a network, W_ia between spin i and unit a",
         "β": "what a unit takes of each spin itself, C⁻¹⟨v h⟩ with C the correlations of the spins",
         "core": "share of a unit's β² within two coarse spacings of its centre; ¾ or more is a local unit",
-        "ω_1": "what h lacks of the longest wave of its own v, times l^(7/4); the same at every size if units are local",
+        "ω_1": "what h lacks of the longest wave of its v, times l^(7/4); the same at every size if units are local",
         "ν": "noise that a map adds to the field of v; the same on all long waves if units are local",
         "δ": "relative deviation of h's two-point function from that of the critical point on a torus; 0 far above "
         "the lattice spacing for every local map",
@@ -119,12 +119,12 @@ NUMBERS: Mapping[str, Number] = MappingProxyType(
             "h does not follow the magnetisation of its own configuration",
         ),
         "noise_ratio_rows": Number(
-            "noise of h on the longest wave along rows to that of its mean",
+            "noise of h, longest wave to mean, along rows",
             "Independent local units add the same noise to all long waves, a ratio of 1.",
             "the noise in h is not that of independent local units",
         ),
         "noise_ratio_columns": Number(
-            "noise of h on the longest wave along columns to that of its mean",
+            "noise of h, longest wave to mean, along columns",
             "Independent local units add the same noise to all long waves, a ratio of 1.",
             "the noise in h is not that of independent local units",
         ),

@@ -31,7 +31,6 @@ from rgstep.arguments import (
     unknown_name,
 )
 from rgstep.battery import judge
-from rgstep.claims import family
 from rgstep.controls import (
     HAND_MADE,
     SHOWN,
@@ -56,6 +55,7 @@ from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
 from rgstep.progress import renamed
 from rgstep.report import Report, files_without_manifest
+from rgstep.roles import family
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.stack import BLOCK, Stack, fitting, nulls, train_stack

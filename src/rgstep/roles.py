@@ -57,3 +57,8 @@ def judged(maps: Maps) -> dict[str, MapReport]:
 def controls(maps: Maps) -> dict[str, MapReport]:
     """Return the maps whose answer is known, in their order."""
     return {name: entry for name, entry in maps.items() if entry.kind == CONTROL}
+
+
+def coloured(maps: Maps) -> list[str]:
+    """Return the maps that have a colour of their own in figures: all but the untrained networks, which look alike."""
+    return [name for name, entry in maps.items() if not is_null(entry)]

@@ -128,7 +128,7 @@ class Carrier:
         to = self.high if self.high - value < value - self.low else self.low
         inside, outside = ("at most", "above") if to == self.high else ("at least", "below")
         limit = inside if self.sigmas > 0 else outside
-        return f"{self.name} from {self.value} to {limit} {edge(self.quantity, to)}"
+        return f"{self.name} from {rough(self.quantity, value)} to {limit} {edge(self.quantity, to)}"
 
 
 @dataclass(frozen=True)
@@ -448,6 +448,11 @@ def shown(quantity: str, estimate: Estimate) -> str:
         return str(estimate).replace("-", "−")
     percent = Estimate(100 * float(estimate.value), 100 * float(estimate.error))
     return f"{percent} %".replace("-", "−")
+
+
+def rough(quantity: str, value: float) -> str:
+    """Return a value in three digits, without its error."""
+    return f"{100 * value:.3g} %" if said_of(quantity).share else f"{value:.3g}".replace("-", "−")
 
 
 def edge(quantity: str, end: float) -> str:
