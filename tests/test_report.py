@@ -60,7 +60,7 @@ def report4(critical4):
         "rbm_untrained": rg.untrained_rbm(16, 4),
         "rbm_mine": tiny_rbm(critical4),
         "function": lambda v: v.reshape(len(v), -1)[:, :3],
-        "every site": lambda v: v,
+        "every site": lambda v: v + 0.2 * np.roll(v, 1, axis=1),
     }
     return rg.judge(critical4, maps, seed=3)
 
@@ -294,8 +294,9 @@ def test_tables_show_what_is_judged(critical8):
     assert list(headline("vh_pattern", report.maps["majority"].diagnostics["vh_pattern"])) == ["core"]
     text = str(report)
     for name, entry in report.maps.items():
-        assert f"{name}: {entry.verdict}; {entry.reason}" in text
-        assert f"fate: {entry.fate or 'none'}, {entry.fate_reason}" in text
+        assert f"{name}: {entry.verdict}; {entry.reason}" in report.reasons()
+        assert f"fate: {entry.fate or 'none'}, {entry.fate_reason}" in report.reasons()
+    assert report.sentences().splitlines()[0] in " ".join(text.split())
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 400])
