@@ -275,8 +275,8 @@ def load_report(directory: str | Path) -> Report:
         path = folder / arrays_of(name)
         if not path.is_file():
             message = (
-                f"report {str(directory)!r} is not whole: {arrays_of(name)!r} is missing, the arrays of map {name!r}; copy "
-                "the whole folder, or make the report again"
+                f"report {str(directory)!r} is not whole: {arrays_of(name)!r} is missing, the arrays of map {name!r}; "
+                "copy the whole folder, or make the report again"
             )
             raise InputError(message)
         with reading(path, "is damaged"):
