@@ -344,7 +344,7 @@ def test_a_report_that_is_not_whole_names_the_file(report4, tmp_path):
 
 def test_a_report_of_a_later_version_says_what_made_it(tmp_path):
     (tmp_path / "report.json").write_text(json.dumps({"schema": 9, "origin": {"version": "7.1"}, "maps": {}}))
-    with pytest.raises(rg.InputError, match="has schema 9, made by rgstep '7.1': this version reads 1 to 3"):
+    with pytest.raises(rg.InputError, match=r"has schema 9, made by rgstep '7\.1': this version reads 1 to 3"):
         load_report(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """What the terminal shows: bars and their names, the version, usage, and what is not loaded for it."""
 
+import io
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ def shown(monkeypatch):
 
     class Kept(progress.Bars):
         def __init__(self, *columns, console):
-            super().__init__(*columns, console=Console(file=open("/dev/null", "w"), width=100))  # noqa: SIM115
+            super().__init__(*columns, console=Console(file=io.StringIO(), width=100))
             made.append(self)
 
     monkeypatch.setattr(progress, "Bars", Kept)

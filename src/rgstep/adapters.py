@@ -137,7 +137,7 @@ class Output:
 
 
 def several(answer: object, samples: int) -> bool:
-    """Whether an answer is a mapping, a tuple of arrays or a list of arrays, and not one array or a list of its rows."""
+    """Whether an answer is a mapping, a tuple or a list of arrays, and not one array or a list of its rows."""
     if isinstance(answer, list) and len(answer) != samples:
         return any(len(getattr(part, "shape", ())) > 1 and part.shape[0] == samples for part in answer)
     return isinstance(answer, Mapping) or (isinstance(answer, tuple) and any(hasattr(x, "shape") for x in answer))
