@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import closed_forms
@@ -14,7 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
+from rich.errors import MarkupError
+from rich.table import Table
 
 import rgstep as rg
 from rgstep import patterns
@@ -23,7 +27,7 @@ from rgstep.files import write_arrays
 from rgstep.folders import check_output, output_folder
 from rgstep.instruments import INSTRUMENTS
 from rgstep.instruments.training import ising_pseudo_likelihood
-from rgstep.report import IN_TABLE, Report, headline, load_report
+from rgstep.report import IN_TABLE, WIDTH, Report, headline, load_report
 from rgstep.results import Diagnostic, MapReport, Quantity
 
 COUPLING = 1 / rg.CRITICAL_TEMPERATURE
@@ -60,7 +64,7 @@ def report4(critical4):
         "rbm_untrained": rg.untrained_rbm(16, 4),
         "rbm_mine": tiny_rbm(critical4),
         "function": lambda v: v.reshape(len(v), -1)[:, :3],
-        "every site": lambda v: v,
+        "every site": lambda v: v + 0.2 * np.roll(v, 1, axis=1),
     }
     return rg.judge(critical4, maps, seed=3)
 
@@ -285,6 +289,65 @@ def test_the_table_names_every_map(report4, critical4):
         assert name in str(report4).replace("\n", " ")
 
 
+NAMES = ["net[adam]", "[/red]", "a/b", 'q"q', "two\nlines", "\x1b[31mred", "😀 日本語", "x" * 60]
+
+
+def test_names_are_text_everywhere(report4, tmp_path):
+    """None is taken for markup or sent to the terminal as it is, each has its file, and all are read back."""
+    entry = report4.maps["majority"]
+    report = Report(report4.origin, {name: replace(entry, kind="judged") for name in NAMES})
+    text = str(report)
+    for name in NAMES[:4]:
+        assert name in text
+    assert r"two\nlines" in text
+    assert r"\x1b[31mred" in text
+    assert "\x1b" not in text
+    assert max(cell_len(line) for line in text.splitlines()) <= WIDTH
+    report.save(tmp_path / "out")
+    assert list(load_report(tmp_path / "out").maps) == NAMES
+    stored = [path.name for path in (tmp_path / "out" / "data" / "maps").iterdir()]
+    assert len(stored) == len(NAMES)
+    assert all(name.isascii() and name.isprintable() and "/" not in name for name in stored)
+
+
+def test_a_table_that_takes_names_for_markup_fails(report4):
+    """The twin: what was done before."""
+    table = Table("map")
+    for name in NAMES[:2]:
+        table.add_row(name)
+    out = Console(file=io.StringIO(), width=80)
+    with pytest.raises(MarkupError):
+        out.print(table)
+
+
+def test_a_printed_report_has_80_columns_and_the_sentences(report4):
+    lines = str(report4).splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    for said in report4.sentences().split("\n\n"):
+        assert said in text
+    first = next(line for line in lines if line.startswith(" rbm_mine"))
+    assert first.split()[1] == report4.maps["rbm_mine"].verdict.split()[0]  # beside the name
+
+
+def test_a_report_that_is_not_whole_names_the_file(report4, tmp_path):
+    Report(report4.origin, {name: report4.maps[name] for name in ("majority", "average")}).save(tmp_path / "out")
+    load_report(tmp_path / "out")  # the twin
+    (tmp_path / "out" / "data" / "maps" / "average.npz").unlink()
+    with pytest.raises(rg.InputError, match=r"out' is not whole: 'data/maps/average\.npz' is missing") as caught:
+        load_report(tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "out" / "report.json").unlink()
+    with pytest.raises(rg.InputError, match=r"no report in .*: report\.json is missing"):
+        load_report(tmp_path / "out")
+
+
+def test_a_report_of_a_later_version_says_what_made_it(tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps({"schema": 9, "origin": {"version": "7.1"}, "maps": {}}))
+    with pytest.raises(rg.InputError, match=r"has schema 9, made by rgstep '7\.1': this version reads 1 to 3"):
+        load_report(tmp_path)
+
+
 def test_tables_show_what_is_judged(critical8):
     """Of real h the exponents of its sign; of ±1 its own."""
     report = rg.judge(critical8, {"average": rg.Average(), "majority": rg.Majority()})
@@ -294,8 +357,9 @@ def test_tables_show_what_is_judged(critical8):
     assert list(headline("vh_pattern", report.maps["majority"].diagnostics["vh_pattern"])) == ["core"]
     text = str(report)
     for name, entry in report.maps.items():
-        assert f"{name}: {entry.verdict}; {entry.reason}" in text
-        assert f"fate: {entry.fate or 'none'}, {entry.fate_reason}" in text
+        assert f"{name}: {entry.verdict}; {entry.reason}" in report.reasons()
+        assert f"fate: {entry.fate or 'none'}, {entry.fate_reason}" in report.reasons()
+    assert report.sentences().splitlines()[0] in " ".join(text.split())
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 400])

@@ -1,3 +1,4 @@
+from .adapters import Output as Output
 from .arguments import InputError as InputError
 from .battery import judge as judge
 from .blocking import Average as Average

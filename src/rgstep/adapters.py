@@ -1,15 +1,22 @@
 """A user's own map as a coarse graining: any object with `mean_h` and `sample_h`, or any function v → h.
 
 A function gets float32 configurations `(sample, row, column)` of ±1 and returns h, `(sample, unit)` or `(sample, row,
-column)`, as an array of NumPy, JAX or PyTorch; a PyTorch module is called without gradients and in evaluation mode. A
-function's h counts as deterministic: E[h | v] and a draw from p(h | v) are the same.
+column)`, as an array of NumPy, JAX or PyTorch. A function's h counts as deterministic: E[h | v] and a draw from
+p(h | v) are the same. Encoders are taken as they are:
+
+    a PyTorch module     called without gradients and in evaluation mode, with (sample, L, L), with a channel axis,
+                         (sample, 1, L, L), or with (sample, L²): the first that it takes
+    scikit-learn         an object with `transform`, called with (sample, L²)
+    several outputs      `Output(encoder, 1)` is the second of a tuple; without it one line says which there are
 
 Every map that is measured passes through `Checked`, so that a wrong shape or a NaN is one clear error.
 """
 
 import importlib.util
+import math
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,31 +32,147 @@ class Function:
     """A function v → h as a coarse graining without noise."""
 
     function: Callable[[Any], Any]  # the user's: arrays of any library
+    layouts: list[str] = field(default_factory=list)  # of `LAYOUTS`, the one that a module took, once it is known
 
-    def mean_h(self, v: Samples) -> np.ndarray:
+    def mean_h(self, v: Samples) -> Any:
         """Return h as the function gives it for float32 configurations."""
         values = v.astype(np.float32)
         torch = sys.modules.get("torch")
         if torch is None or not isinstance(self.function, torch.nn.Module):
-            return to_numpy(self.function(values))
-        return call_module(torch, self.function, values)
+            answer = self.function(values)
+        else:
+            answer = call_module(torch, self.function, values, self.layouts)
+        return answer if several(answer, len(v)) else to_numpy(answer)
+
+    def sample_h(self, v: Samples, rng: Rng) -> Any:
+        """Return h: nothing is random."""
+        return self.mean_h(v)
+
+
+LAYOUTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {  # how a module may want the configurations
+    "lattice": lambda v: v,
+    "channel": lambda v: v[:, None],
+    "vector": lambda v: v.reshape(len(v), -1),
+}
+WITH_CHANNELS = ("Conv2d", "LazyConv2d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d")  # parts that read such an axis
+
+
+def call_module(torch: Any, module: Any, values: np.ndarray, layouts: list[str]) -> Any:
+    """Call a PyTorch module without gradients, every part of it in evaluation mode, and put its flags back.
+
+    It gets the configurations in the first layout that it takes without an error, which is noted in `layouts`. With a
+    convolution in it a channel axis comes first: without one PyTorch would take the samples for channels.
+    """
+    flags = [(part, part.training) for part in module.modules()]
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))  # its device and type
+    convolves = any(type(part).__name__ in WITH_CHANNELS for part, _ in flags)
+    order = layouts or (["channel", "lattice", "vector"] if convolves else ["lattice", "channel", "vector"])
+    problem: Exception | None = None
+    try:
+        module.eval()
+        for layout in order:
+            try:
+                with torch.no_grad():
+                    answer = module(torch.from_numpy(LAYOUTS[layout](values)).to(like))
+            except Exception as error:
+                problem = problem or error
+                continue
+            layouts[:] = [layout]
+            return answer
+    finally:
+        for part, training in flags:
+            part.training = training
+    raise problem or RuntimeError
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Transformer:
+    """An object with `transform`, as scikit-learn has them, as a coarse graining without noise."""
+
+    model: Any  # scikit-learn's, or alike
+
+    def mean_h(self, v: Samples) -> np.ndarray:
+        """Return h as the model makes it of ±1, `(sample, L²)` in float64."""
+        h = self.model.transform(v.reshape(len(v), -1).astype(np.float64))
+        return to_numpy(h.toarray() if hasattr(h, "toarray") else h)
 
     def sample_h(self, v: Samples, rng: Rng) -> np.ndarray:
         """Return h: nothing is random."""
         return self.mean_h(v)
 
 
-def call_module(torch: Any, module: Any, values: np.ndarray) -> np.ndarray:
-    """Call a PyTorch module without gradients, every part of it in evaluation mode, and put its flags back."""
-    flags = [(part, part.training) for part in module.modules()]
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))  # its device and type
-    try:
-        module.eval()
-        with torch.no_grad():
-            return to_numpy(module(torch.from_numpy(values).to(like)))
-    finally:
-        for part, training in flags:
-            part.training = training
+@dataclass(frozen=True, eq=False, slots=True)
+class Output:
+    """One of several things that a map returns: `Output(vae, 1)` the second of a tuple, `Output(net, "z")` by its key.
+
+    Attributes:
+        encoder: the map, a function or a PyTorch module that returns a tuple, a list of arrays or a mapping.
+        which: number from 0, or key, or the name of an attribute.
+    """
+
+    encoder: Any  # the user's
+    which: int | str
+    inner: Function = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the map callable as all are."""
+        if not callable(self.encoder):
+            message = f"encoder is a {type(self.encoder).__name__}: expected a function or a module of several outputs"
+            raise InputError(message)
+        object.__setattr__(self, "inner", Function(self.encoder))
+
+    def mean_h(self, v: Samples) -> np.ndarray:
+        """Return the chosen output."""
+        answer, key = self.inner.mean_h(v), str(self.which)
+        parts = parts_of(answer) if several(answer, len(v)) else {}
+        if key not in parts:
+            held = listed(parts) if parts else f"one array of shape {np.shape(answer)}"
+            message = f"output {self.which!r} is asked for, and the map returns {held}"
+            raise InputError(message)
+        return to_numpy(parts[key])
+
+    def sample_h(self, v: Samples, rng: Rng) -> np.ndarray:
+        """Return the chosen output: nothing counts as random."""
+        return self.mean_h(v)
+
+
+def several(answer: object, samples: int) -> bool:
+    """Whether an answer is a mapping, a tuple or a list of arrays, and not one array or a list of its rows."""
+    if isinstance(answer, list) and len(answer) != samples:
+        return any(len(getattr(part, "shape", ())) > 1 and part.shape[0] == samples for part in answer)
+    return isinstance(answer, Mapping) or (isinstance(answer, tuple) and any(hasattr(x, "shape") for x in answer))
+
+
+def parts_of(answer: Any) -> dict[str, Any]:
+    """Return the outputs in an answer by number or key, and in a named tuple by both."""
+    if isinstance(answer, Mapping):
+        return {str(key): part for key, part in answer.items()}
+    numbered = {str(i): part for i, part in enumerate(answer)}
+    return {**numbered, **(answer._asdict() if hasattr(answer, "_asdict") else {})}
+
+
+def listed(parts: Mapping[str, Any]) -> str:
+    """Return what outputs there are, in a line: "[0] (12, 16, 16), [1] (12, 64)"."""
+    return ", ".join(
+        f"[{key}] {tuple(getattr(part, 'shape', ())) or type(part).__name__}" for key, part in parts.items()
+    )
+
+
+def require_one(answer: object, v: Samples, name: str) -> None:
+    """Raise `InputError` if an answer has several outputs, with those that could be h."""
+    if not several(answer, len(v)):
+        return
+    parts = parts_of(answer)
+    shapes = {key: tuple(getattr(part, "shape", ())) for key, part in parts.items()}
+    could = [key for key, shape in shapes.items() if len(shape) > 1 and shape[0] == len(v) and shape[1:] != v.shape[1:]]
+    key = next((key for key in could if math.prod(shapes[key]) < v.size), next(iter(could or parts), "0"))
+    which = key if key.isdecimal() else repr(key)
+    message = (
+        f"map {name!r} returned {len(parts)} outputs, {listed(parts)}: h must be one; say which, as in "
+        f"rgstep.Output({name.partition('[')[0]}, {which}) or --map file.py:{name.partition('[')[0]}[{key}] "
+        "(of a variational autoencoder the mean)"
+    )
+    raise InputError(message)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -80,7 +203,8 @@ class Checked:
         """Call the map, turning whatever it raises into one line that names the map."""
         try:
             answer = method(protected(v), *rest)
-            h = to_numpy(answer)
+            require_one(answer, v, self.name)
+            h = one_channel(to_numpy(answer))
         except InputError:
             raise
         except (Exception, SystemExit) as error:
@@ -96,6 +220,13 @@ class Checked:
             raise InputError(message)
         found = checked(h, len(v), f"map {self.name!r} returned")
         return require_shape(found, self.shapes.setdefault((method.__name__, v.shape[1:]), found.shape[1:]), self.name)
+
+
+def one_channel(h: np.ndarray) -> np.ndarray:
+    """Return h without the axis of its one channel, `(sample, 1, l, l)`; of channels of one site, as units."""
+    if h.ndim != 4:
+        return h
+    return h[:, 0] if h.shape[1] == 1 else h[:, :, 0, 0] if h.shape[2:] == (1, 1) else h
 
 
 def protected(v: Samples) -> Samples:
@@ -149,13 +280,14 @@ def by_channel(value: object, v: Samples) -> Sequence[object]:
     A map that raises has none: `Checked` says what is wrong when it is asked in earnest.
     """
     if is_array(value):
-        h = to_numpy(value)
+        h = one_channel(to_numpy(value))
         return list(np.moveaxis(h, 1, 0)) if h.ndim == 4 else []
-    if isinstance(value, type) or not (isinstance(value, CoarseGraining) or callable(value)):
+    inner = wrapped(value)
+    if inner is None:
         return []
-    inner = value if isinstance(value, CoarseGraining) else Function(value)
     try:
-        shape = to_numpy(inner.mean_h(v)).shape
+        answer = inner.mean_h(v)
+        shape = () if several(answer, len(v)) else one_channel(to_numpy(answer)).shape
     except (Exception, SystemExit):
         return []
     return [Channel(inner, c) for c in range(shape[1])] if len(shape) == 4 else []
@@ -170,20 +302,36 @@ def as_map(value: object, name: str) -> CoarseGraining:
     if isinstance(value, Checked | Recorded):
         return value
     if is_array(value):
-        h = to_numpy(value)
+        h = one_channel(to_numpy(value))
         return Recorded(checked(h, len(h) if h.ndim else 0, f"map {name!r} is an array and has"), name)
     if isinstance(value, type):
         message = f"map {name!r} is the class {value.__name__}: give an instance, {value.__name__}()"
         raise InputError(message)
-    if isinstance(value, CoarseGraining):
-        return Checked(value, name)
-    if callable(value):
-        return Checked(Function(value), name)
+    if all(hasattr(value, part) for part in BERNOULLI):
+        message = f"map {name!r} is a {type(value).__name__} of 0/1 units: give {FROM_BERNOULLI}, which asks it as such"
+        raise InputError(message)
+    if (inner := wrapped(value)) is not None:
+        return Checked(inner, name)
     message = (
         f"map {name!r} is a {type(value).__name__}: expected an object with mean_h(v) and sample_h(v, rng), "
-        f"a function v -> h, or an array of h, one for each configuration"
+        f"a function v -> h, an object with transform(x), or an array of h, one for each configuration"
     )
     raise InputError(message)
+
+
+BERNOULLI = ("components_", "intercept_visible_", "intercept_hidden_")  # what a BernoulliRBM of scikit-learn has
+FROM_BERNOULLI = "rgstep.nets.conversion.rbm_from_sklearn(model)"
+
+
+def wrapped(value: object) -> CoarseGraining | None:
+    """Return what a user gave as a coarse graining, unchecked; None if it is none."""
+    if isinstance(value, type):
+        return None
+    if isinstance(value, CoarseGraining):
+        return value
+    if callable(value):
+        return Function(value)
+    return Transformer(value) if callable(getattr(value, "transform", None)) else None
 
 
 def given(coarse: CoarseGraining) -> CoarseGraining:
@@ -250,11 +398,13 @@ def place(error: BaseException) -> str:
 
 
 def load_map(reference: str) -> object:
-    """Return the object that `file.py:object` names, by running the file.
+    """Return the object that `file.py:object` names, by running the file; of `file.py:object[1]` one of its outputs.
 
     Raises:
         InputError: if the file cannot be found or run, or has no such object.
     """
+    if match := re.fullmatch(r"(.+:\w+)\[(\w+)\]", reference):
+        return Output(load_map(match[1]), match[2])
     path_text, _, attribute = reference.rpartition(":")
     path = Path(path_text)
     if path.suffix != ".py" or not attribute:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from rgstep import results
 from rgstep.adapters import as_maps, by_channel
-from rgstep.arguments import PROGRESS, SEED, checked, mapping
+from rgstep.arguments import PROGRESS, SEED, InputError, checked, mapping
 from rgstep.blocking import Majority
 from rgstep.controls import is_control
 from rgstep.ensemble import ENSEMBLE, Ensemble
@@ -17,6 +17,7 @@ from rgstep.estimates import Estimate
 from rgstep.fate import Fate, fate
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
+from rgstep.instruments.draws import require_coarse
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.rbm import RBM
 from rgstep.report import Report
@@ -24,6 +25,7 @@ from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Rows, Sca
 from rgstep.types import Progress
 
 ONE_STEP = "by one step alone, what a second would make is not known"
+LOOKED_AT = 64  # configurations that tell whether h is v itself
 PLACINGS = 3  # of the units of a network, for the errors of places
 NO_MAP = "not measured: it needs the map, asked for h of other configurations, and an array of h was given"
 MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
@@ -84,11 +86,19 @@ def reference_on(ensemble: Ensemble, seed: int) -> Callable[[int], Rows]:
 
 
 def one_by_one(ensemble: Ensemble, maps: Mapping[str, object]) -> dict[str, object]:
-    """Return the maps by name, one whose h has channels as one map for each: mine[0], mine[1], …."""
+    """Return the maps by name, one whose h has channels as one map for each: mine[0], mine[1], ….
+
+    Raises:
+        InputError: where another map has the name of a channel.
+    """
     found: dict[str, object] = {}
     for name, given in maps.items():
         channels = by_channel(given, ensemble.unpack(0, 2))
-        found |= {f"{name}[{c}]": channel for c, channel in enumerate(channels)} if channels else {name: given}
+        own = {f"{name}[{c}]": channel for c, channel in enumerate(channels)} if channels else {name: given}
+        if taken := sorted(own.keys() & (found.keys() | (maps.keys() - {name}))):
+            message = f"map {name!r} has channels, and one is called {taken[0]!r} as another map is: rename one of them"
+            raise InputError(message)
+        found |= own
     return found
 
 
@@ -103,6 +113,7 @@ def judge_map(
 ) -> MapReport:
     """Run the battery, or some of its rows, on one map, apply the criteria and state the verdict."""
     subject = prepare(ensemble, as_maps(given, name), given, name, seed, progress)
+    require_coarse(ensemble.unpack(0, LOOKED_AT), subject.first.hidden[:LOOKED_AT], name)
     found = measured(subject, rows_measured, progress)
     arrays = {row: dict(more) for row, (_, more) in found.items() if more}
     rows, verdict = judged({row: diagnostic for row, (diagnostic, _) in found.items()}, subject, reference)

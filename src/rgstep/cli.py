@@ -50,13 +50,14 @@ Force = Annotated[bool, typer.Option("--force", help="Replace results that are t
 P = ParamSpec("P")
 
 
-def print_version(asked: bool) -> None:
+def print_version(asked: bool) -> bool:
     """Print the version and leave, if it is asked for."""
     if asked:
         from importlib.metadata import version
 
         typer.echo(f"rgstep {version('rgstep')}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -273,6 +273,12 @@ def load_report(directory: str | Path) -> Report:
     maps = {}
     for name, entry in text["maps"].items():
         path = folder / arrays_of(name)
+        if not path.is_file():
+            message = (
+                f"report {str(directory)!r} is not whole: {arrays_of(name)!r} is missing, the arrays of map {name!r}; "
+                "copy the whole folder, or make the report again"
+            )
+            raise InputError(message)
         with reading(path, "is damaged"):
             arrays, intact = read_sealed(path)
             if text["schema"] not in WITHOUT_CHECKSUM and not intact:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rgstep import schema
-from rgstep.arguments import PLAIN, InputError, broken, mapping, one_of, optional, real, whole
+from rgstep.arguments import PLAIN, InputError, broken, mapping, one_of, optional, real, shown, whole
 from rgstep.files import reading
 from rgstep.instruments import INSTRUMENTS
 from rgstep.results import FATES, FEATURES, LOCAL, NOT_JUDGED, RG_STEP, UNDECIDED
@@ -54,7 +54,9 @@ def checked_document(path: str | Path, text: str) -> dict[str, Any]:
     document = schema.parse(text)
     found = document.get("schema") if isinstance(document, Mapping) else None
     if found not in READABLE or isinstance(found, bool):
-        message = f"report {str(path)!r} has schema {found}: this version reads {READABLE[0]} to {SCHEMA}"
+        made = document.get("origin") if isinstance(document, Mapping) else None
+        by = f", made by rgstep {shown(made['version'])}" if isinstance(made, Mapping) and "version" in made else ""
+        message = f"report {str(path)!r} has schema {shown(found)}{by}: this version reads {READABLE[0]} to {SCHEMA}"
         raise InputError(message)
     if found not in WITHOUT_CHECKSUM:
         schema.check_seal(document)

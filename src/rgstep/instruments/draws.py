@@ -44,6 +44,27 @@ def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[
     return written, hidden
 
 
+def require_coarse(v: Samples, hidden: Samples, name: str) -> None:
+    """Raise `InputError` if h is v itself, in whatever order and with whatever signs: then nothing is coarse-grained.
+
+    Args:
+        v: configurations, `(sample, row, column)`.
+        hidden: their h, int8 where all are ±1.
+        name: of the map.
+    """
+    spins, h = as_vectors(v), as_vectors(hidden)
+    if h.shape != spins.shape or h.dtype != np.int8 or not is_spin(h):
+        return
+    columns = [sorted(column.tobytes() for column in (x * x[0]).T) for x in (spins, h)]  # signs put right
+    if columns[0] == columns[1] and columns[0][0] != columns[0][-1]:
+        side = v.shape[1]
+        message = (
+            f"map {name!r} returns its own v, one unit for each of the {side}×{side} spins (b = 1): nothing is coarse-"
+            "grained, and every number would be that of the spins; return fewer units than there are spins"
+        )
+        raise InputError(message)
+
+
 def draw(source: Source, coarse: CoarseGraining, rng: Rng, name: str = "h") -> Samples:
     """Return a draw of h for each configuration, a piece at a time; int8 where every value is ±1, floats elsewhere."""
     shape: list[tuple[int, ...]] = []
