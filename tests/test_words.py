@@ -78,7 +78,7 @@ CONTROLS = {
         ([UNDECIDED], "Whether the trained network rbm_0 is an RG step is undecided: "),
         (
             [RG_STEP, FEATURES, UNDECIDED],
-            "Of three trained networks one is an RG step (rbm_0), one is not (rbm_1), one",
+            "Of three trained networks one is an RG step (rbm_0), one is not (rbm_1), ",
         ),
     ],
 )
