@@ -173,6 +173,7 @@ def name_lines(axes: Axes, gap: float = 9.5) -> None:
     labels = {id(box.lines[0]): box.get_label() for box in axes.containers if box.lines[0] is not None}
     right = max((x for _, x, _ in ends), default=0.0)
     axes.margins(x=0.02)
+    axes.get_figure().draw_without_rendering()  # lays the axes out, and sets their limits
     points = axes.get_figure().dpi / 72
     wanted = sorted((axes.transData.transform((x, y))[1] / points, line, y) for line, x, y in ends if np.isfinite(y))
     placed = spread(np.array([at for at, *_ in wanted]), gap)
