@@ -366,7 +366,7 @@ def test_the_sampler_check_shows_distributions_and_scores():
     (scores,) = [line for line in right.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(scores.get_xdata(), [1.5, -2.0])
     assert [tick.get_text() for tick in right.get_yticklabels()][:2] == ["u", "c"]
-    assert "-1.43" in left.get_title()
+    assert "−1.43" in left.get_title()
     widths = {round(bar.get_width() / (4 / 64), 9) for bar in left.patches}
     assert len(widths) == 1
     assert widths.pop() % 1 == 0  # whole numbers of the energies that exist, 4/N apart
