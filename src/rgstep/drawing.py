@@ -137,8 +137,13 @@ def contrast(rgb: np.ndarray) -> float:
 
 
 def parted(shown: Mapping[str, Any], order: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what is shown of the maps of the order, and of the untrained networks, which are not in it."""
+    """Return what is shown of the maps of the order, and of the untrained networks, which are not in it.
+
+    Where nothing else is shown, untrained networks are shown as other maps are.
+    """
     own = {name: value for name, value in shown.items() if name in order}
+    if not own:
+        return dict(shown), {}
     return own, {name: value for name, value in shown.items() if name not in order}
 
 
