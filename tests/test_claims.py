@@ -6,7 +6,7 @@ import math
 import pytest
 
 import rgstep as rg
-from rgstep.claims import CLAIMS, findings, nearer
+from rgstep.claims import CLAIMS, findings, nearer, of_block_spins
 from rgstep.estimates import Estimate
 from rgstep.report import Report
 from rgstep.results import Diagnostic, MapReport, Quantity
@@ -60,28 +60,44 @@ def test_a_network_like_block_spins_supports_both_claims():
     for value in (1.0, 0.95, 1.1):
         found = findings(synthetic({**BASE, "rbm_x": value, "rbm_x~2": value}))
         assert [(f.claim, f.network, f.supported) for f in found] == [("P2", "rbm_x", True), ("P3", "rbm_x", True)]
-        assert all(" supports it" in f.sentence and "not support" not in f.sentence for f in found)
+        assert [f.outcome for f in found] == ["supported"] * 2
 
 
 @pytest.mark.parametrize("value", [0.0, 0.02, -1.0, 2.0, 5.0])
 def test_a_network_no_nearer_than_the_untrained_one_supports_nothing(value):
     found = findings(synthetic({**BASE, "rbm_x": value, "rbm_x~2": value}))
     assert [f.supported for f in found] == [False, False]
-    assert all("does not support it" in f.sentence for f in found)
+    assert [f.outcome for f in found] == ["not supported"] * 2
 
 
-def test_one_network_says_nothing_about_training():
-    """Its sentence counts, but claims nothing, however good the numbers are."""
+def test_one_network_is_one_network():
+    """Its outcome is said of it alone; of a map that is no network of ours nothing is said of a training."""
     for finding in findings(synthetic({**BASE, "rbm_x": 1.0})):
-        assert "one map" in finding.sentence
-        assert "support" not in finding.sentence
+        assert finding.outcome == "supported"
+        assert "this one trained network" in finding.of_training
+        assert "--seeds 5" in finding.of_training
+    roles = ROLES | {"rbm_x": ("judged", "user's Encoder")}
+    for finding in findings(synthetic({**BASE, "rbm_x": 1.0}, roles=roles)):
+        assert "does not know" in finding.of_training
+
+
+@pytest.mark.parametrize(
+    ("local", "crowded", "outcome"),
+    [(1.0, 0.0, "supported"), (0.95, 0.5, "mixed"), (0.2, 0.6, "not supported")],
+)
+def test_p1_is_asked_of_the_majority_rule(local, crowded, outcome):
+    units = {"local_units": local, "crowded_units": crowded}
+    found = of_block_spins(synthetic({"majority": units}, quantities=()))
+    assert (found.claim, found.network, found.outcome, found.supported) == ("P1", "majority", outcome, local == 1.0)
+    assert of_block_spins(synthetic({"majority": 1.0})) is None  # nothing is known of its units
+    assert of_block_spins(synthetic({"rbm_x": units})) is None
 
 
 def test_nearer_here_and_farther_there_is_mixed():
     quantities = [*PATCHES, *CORRELATORS]
     values = {q: 1.0 if q in (PATCHES[0], CORRELATORS[0]) else -1.0 for q in quantities}
     found = findings(synthetic({**BASE, "rbm_x": values, "rbm_x~2": values}))
-    assert all("is mixed" in f.sentence and not f.supported for f in found)
+    assert all(f.outcome == "mixed" and not f.supported and " 0 farther" not in f.sentence for f in found)
 
 
 def test_one_quantity_of_many_is_not_enough():
@@ -89,7 +105,8 @@ def test_one_quantity_of_many_is_not_enough():
     values = {q: 1.0 if q in (PATCHES[0], CORRELATORS[0]) else 0.0 for q in quantities}
     found = findings(synthetic({**BASE, "rbm_x": values, "rbm_x~2": values}))
     assert [f.supported for f in found] == [False, False]
-    assert all("in part" in f.sentence for f in found)
+    assert all(f.outcome == "mixed" and "1 are nearer" in f.sentence for f in found)
+    assert all("0 farther" in f.sentence for f in found)
 
 
 def test_a_difference_within_the_errors_supports_nothing():
@@ -105,7 +122,7 @@ def test_seeds_are_one_family_whose_spread_is_the_error():
     steady = {**BASE, "rbm_untrained~2": 0.01, "rbm_x": 0.9, "rbm_x~2": 0.92, "rbm_x~3": 0.91}
     found = findings(synthetic(steady, trained=steady.keys() - BASE.keys() - {"rbm_untrained~2"}))
     assert [(f.network, f.supported) for f in found] == [("rbm_x", True)] * 2
-    assert all("3 seeds" in f.sentence for f in found)
+    assert all("3 trainings" in f.of_training for f in found)
 
 
 @pytest.mark.parametrize("missing", ["majority", "rbm_untrained", "rbm_x"])

@@ -203,7 +203,7 @@ def test_no_figure_without_arrays(critical8):
         assert list(module.figures({})) == []
 
 
-def test_numbers_beyond_the_axes_are_triangles(critical16):
+def test_numbers_beyond_the_axes_are_named_in_the_caption():
     arrays = {
         "y_t": np.array([[0.9, 1.0, -1.3]]),
         "y_h": np.array([[0.9, 1.0, 2.5]]),
@@ -211,6 +211,9 @@ def test_numbers_beyond_the_axes_are_triangles(critical16):
         **{f"{y}_level": np.array([0]) for y in ("y_t", "y_h")},
     }
     (plate,) = mcrg.figures({"tiling": MapReport("not judged", "judged", "", {}, {"mcrg": arrays})})
-    markers = [[line.get_marker() for line in axes.lines] for axes in plate.figure.axes]
-    assert "v" in markers[0]
-    assert "^" in markers[1]
+    assert plate.caption.endswith(" Beyond the axes: tiling y_t = −1.30 at n = 0; tiling y_h = 2.50 at n = 0.")
+    markers = {line.get_marker() for axes in plate.figure.axes for line in axes.lines}
+    assert not markers & {"v", "^"}
+    inside = {**arrays, "y_t": np.array([[0.9, 1.0, 1.1]]), "y_h": np.array([[0.9, 1.0, 1.9]])}
+    (plate,) = mcrg.figures({"tiling": MapReport("not judged", "judged", "", {}, {"mcrg": inside})})
+    assert "Beyond" not in plate.caption

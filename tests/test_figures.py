@@ -98,21 +98,56 @@ def test_ticks_between_decades_are_plain_numbers():
 # --- pictures
 
 
-@pytest.mark.parametrize(("units", "side", "shown"), [(1, 1, 1), (4, 2, 4), (5, 3, 5), (100, 8, 64)])
-def test_pictures_are_those_given_on_one_symmetric_scale(units, side, shown):
-    vh = RNG.uniform(-1, 1, (units, 4, 4))
-    figure = vh_pattern.pictures(vh, "mine", 0.7)
-    axes = panels(figure)
-    assert len(axes) == side**2
-    images = [image for a in axes for image in a.images]
-    assert len(images) == shown
-    for image, picture in zip(images, vh, strict=False):
-        np.testing.assert_array_equal(image.get_array(), picture)
-        assert image.get_clim() == (-0.7, 0.7)
+def tile_pictures(side, size=8, order=None):
+    """Pictures of units that see one tile each, in some order, with the centres that were found for them."""
+    block = size // side
+    corners = [(block * row, block * column) for row in range(side) for column in range(side)]
+    vh = np.full((side * side, size, size), 0.1)
+    for unit, (row, column) in enumerate(corners):
+        vh[unit, row : row + block, column : column + block] = 0.5
+    centre = np.array(corners) + (block - 1) / 2
+    order = np.arange(side * side) if order is None else order
+    return {"vh": vh[order], "unit_tile_centre": centre[order]}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_units_stand_at_their_places_whatever_their_order(known):
+    """The twin: by the order of the units they would not."""
+    order = RNG.permutation(16)
+    arrays = tile_pictures(4, order=order)
+    if not known:
+        arrays["unit_tile_centre"] = np.full((16, 2), np.nan)
+    found = vh_pattern.order_of(arrays)
+    np.testing.assert_array_equal(order[found].ravel(), np.arange(16))
+    assert not np.array_equal(np.arange(16), order)
+
+
+@pytest.mark.parametrize(("units", "side"), [(1, 1), (4, 2), (5, 3), (100, 10)])
+def test_pictures_are_those_given_plain_on_the_common_scale_and_flattened_on_their_own(units, side):
+    vh = RNG.uniform(0, 1, (units, 4, 4))
+    figure = vh_pattern.pictures({"vh": vh}, "mine", 0.7)
+    left, right = panels(figure)
+    places = vh_pattern.order_of({"vh": vh})
+    assert places.shape == (side, side)
+    assert sorted(places[places >= 0]) == list(range(units))
+    for axes, shown in ((left, vh), (right, vh - vh.mean(axis=(1, 2), keepdims=True))):
+        mosaic = np.ma.filled(axes.images[0].get_array(), np.nan)
+        assert mosaic.shape == (5 * side - 1, 5 * side - 1)
+        for (row, column), unit in np.ndenumerate(places):
+            cell = mosaic[5 * row : 5 * row + 4, 5 * column : 5 * column + 4]
+            np.testing.assert_array_equal(cell, shown[unit] if unit >= 0 else np.nan)
+    assert left.images[0].get_clim() == (-0.7, 0.7)
+    low, high = right.images[0].get_clim()
+    assert 0 < high == -low < 0.7
     assert "mine" in figure.get_suptitle()
-    assert str(units) in figure.get_suptitle()
-    (bar,) = [a for a in figure.axes if a.get_label() == "<colorbar>"]
-    assert "langle" in bar.get_ylabel()
+    labels = [a.get_xlabel() for a in figure.axes if a.get_label() == "<colorbar>"]
+    assert all("langle" in label for label in labels)
+    assert "mean" in labels[1]
+
+
+def test_a_unit_that_follows_the_opposite_of_the_spins_is_turned():
+    vh = np.stack([np.full((4, 4), 0.3), np.full((4, 4), -0.3)])
+    np.testing.assert_array_equal(vh_pattern.standing(vh), 0.3)
 
 
 def test_one_picture_is_enlarged_beside_its_weights():
@@ -160,7 +195,7 @@ def test_spatial_correlators_up_to_half_the_lattice_with_bands():
     (axes,) = panels(correlator.spatial_correlators(given, "C(r)", ORDER))
     assert labelled(axes)
     assert axes.get_ylabel() == "C(r)"
-    assert legend(axes) == NAMES
+    assert {one.get_text() for one in axes.texts} == set(NAMES)
     lines = {line.get_label(): line for line in axes.lines}
     for (name, (distance, value, error)), band in zip(given.items(), axes.collections, strict=True):
         near = distance <= 2
@@ -173,9 +208,11 @@ def test_spatial_correlators_up_to_half_the_lattice_with_bands():
 
 def test_range_against_participation_has_a_point_for_each_unit():
     points = {name: {"unit_participation": RNG.uniform(0, 16, 7), "unit_range": RNG.uniform(0, 1, 7)} for name in NAMES}
-    (axes,) = panels(vh_pattern.range_against_participation(points, ORDER))
+    figure = vh_pattern.range_against_participation(points, ORDER)
+    (axes,) = panels(figure)
     assert labelled(axes)
-    assert legend(axes) == NAMES
+    (names,) = figure.legends
+    assert [one.get_text() for one in names.get_texts()] == NAMES
     for cloud, arrays in zip(axes.collections, points.values(), strict=True):
         at = np.stack([arrays["unit_participation"], arrays["unit_range"]], axis=1)
         np.testing.assert_array_equal(cloud.get_offsets(), at)
@@ -329,7 +366,7 @@ def test_the_sampler_check_shows_distributions_and_scores():
     (scores,) = [line for line in right.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(scores.get_xdata(), [1.5, -2.0])
     assert [tick.get_text() for tick in right.get_yticklabels()][:2] == ["u", "c"]
-    assert "-1.43" in left.get_title()
+    assert "−1.43" in left.get_title()
     widths = {round(bar.get_width() / (4 / 64), 9) for bar in left.patches}
     assert len(widths) == 1
     assert widths.pop() % 1 == 0  # whole numbers of the energies that exist, 4/N apart
@@ -355,13 +392,58 @@ def test_a_map_has_one_colour_in_every_figure():
         lines = {line.get_label(): line for line in panels(figure)[0].lines}
         for name in some:
             assert to_hex(lines[name].get_color()) == drawing.COLOURS[ORDER.index(name)].lower()
-    assert len({tuple(drawing.look(str(i), [str(j) for j in range(8)]).items()) for i in range(8)}) == 8
+
+
+def test_no_two_maps_have_one_colour_or_one_marker():
+    order = [str(i) for i in range(64)]
+    looks = [drawing.look(name, order) for name in order]
+    assert len({to_hex(one["color"]) for one in looks}) == len({one["marker"] for one in looks}) == 64
+    assert not {drawing.NULL["marker"]} & {one["marker"] for one in looks}
+    assert to_hex(drawing.NULL["color"]) not in {to_hex(one["color"]) for one in looks}
+    with drawing.sheet(size=(3.0, 3.0)) as (figure, (axes,)):
+        for one in looks:
+            axes.plot([0, 1], **one)
+    figure.canvas.draw()
+
+
+def test_colours_can_be_read_as_text_on_white():
+    """By the formula of WCAG 2, written again; the twin: the yellow and orange of before cannot."""
+
+    def contrast(colour):
+        rgb = np.array([int(to_hex(colour)[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return 1.05 / (float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
+
+    assert all(contrast(drawing.colour(i)) >= 4.45 for i in range(64))
+    assert contrast("#F0E442") < 2
+    assert contrast("#E69F00") < 3
+
+
+def test_untrained_networks_are_one_grey_band():
+    given = {**curves(), "null_a": curves()["mine"], "null_b": curves()["mine"]}
+    (axes,) = panels(correlator.spatial_correlators(given, "C(r)", NAMES))
+    near = given["mine"][0] <= 2
+    ends = [[sign * e + y for _, y, e in (given["null_a"], given["null_b"]) for sign in (s,)] for s in (-1, 1)]
+    (band,) = [one for one in axes.collections if to_hex(one.get_facecolor()[0][:3]) == to_hex("0.7")]
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.min() == pytest.approx(np.min(ends[0], axis=0)[near].min())
+    assert heights.max() == pytest.approx(np.max(ends[1], axis=0)[near].max())
+    names = {one.get_text() for one in axes.texts}
+    assert names == {*NAMES, drawing.UNTRAINED}
+
+
+def test_names_on_lines_do_not_cover_each_other():
+    places = drawing.spread(np.array([0.0, 1.0, 1.0, 50.0]), 10.0)
+    assert np.diff(places).min() >= 10.0 - 1e-9
+    assert places[-1] == 50.0
+    np.testing.assert_allclose(places[:3].mean(), 2 / 3, atol=1e-9)
+    np.testing.assert_array_equal(drawing.spread(np.array([0.0, 30.0]), 10.0), [0.0, 30.0])
 
 
 @pytest.mark.parametrize("name", ["a$b", r"$\frac$", "_hidden", r"\frac", "100 %", "<b>", "δ/ε"])
 def test_any_name_can_be_drawn(name):
     """A dollar sign is not mathematics and a leading underscore does not hide a map from the legend."""
-    vh_pattern.pictures(np.ones((1, 4, 4)), name, 1.0).canvas.draw()
+    vh_pattern.pictures({"vh": np.ones((1, 4, 4))}, name, 1.0).canvas.draw()
     vh_pattern.enlarged(np.ones((4, 4)), np.ones((4, 4)), f"{name}, unit 1").canvas.draw()
     distance = np.arange(3.0)
     for figure in (
@@ -372,7 +454,7 @@ def test_any_name_can_be_drawn(name):
         correlator.momentum_spectra({name: (distance, distance + 1)}, [name]),
     ):
         figure.canvas.draw()
-        assert len(legend(panels(figure)[0])) == 1
+        assert len(panels(figure)[0].texts) + len(figure.legends) == 1
 
 
 # --- the page
@@ -403,7 +485,8 @@ def test_the_page_is_one_file_that_fetches_nothing(written):
         r"url\((.*?)\)", text
     )
     assert addresses
-    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert all(address.startswith(("data:", "#", page.PAPER)) for address in addresses)
+    assert not re.search(r"src=\S*https?:", text)
     assert not re.search(r"<(script|link|iframe|object|embed)\b", text)
     assert "@import" not in text
 
@@ -416,18 +499,18 @@ def test_the_page_names_every_map_escaped(written, small):
     for quantity in ("own_block", "participation_w", "abs_m"):
         assert quantity in text
     headings = re.findall(r"<h2>(.*?)</h2>", text)
-    assert {"Sampling", "⟨v h⟩ pattern", "Two point", "Hidden Hamiltonian", "MCRG", "Drift"} <= set(headings)
-    assert headings[:2] == ["The question", "The verdict"]
-    assert headings[-2:] == ["Every number", "How to repeat it"]
+    assert {"Sampling", "⟨v h⟩ pattern", "Hidden Hamiltonian", "MCRG", "Drift"} <= set(headings)
+    assert headings[-3:] == ["Every number", "Glossary", "How to repeat it"]
 
 
 def test_every_figure_is_on_the_page_and_in_the_folder(written):
     folder, text, _ = written
-    images = re.findall(r'<img alt="([^"]+)" src="data:image/(png|svg\+xml);base64,([A-Za-z0-9+/=]+)"', text)
+    shown = set(re.findall(r'<figure id="figure-([^"]+)">', text))
+    named = {page.anchor(name) for name in re.findall(r"<code>([^<]+)\.png</code>", text)}
     bitmaps = {path.stem for path in (folder / "figures").glob("*.png")}
     drawings = {path.stem for path in (folder / "figures").glob("*.svg")}
-    assert {html.unescape(name) for name, *_ in images} == bitmaps
-    assert {html.unescape(name) for name, kind, _ in images if kind == "svg+xml"} == drawings
+    assert shown | named == {page.anchor(name) for name in bitmaps}
+    assert len(re.findall(r'src="data:image/webp;base64,[A-Za-z0-9+/=]+"', text)) == len(shown)
     assert {"sampling", "range_against_participation", "spatial_correlator", "momentum_spectrum"} <= drawings
     assert sum(name.startswith("vh_") for name in bitmaps) == 3
     assert sum(name.startswith("unit_") for name in bitmaps) == 1
@@ -468,7 +551,8 @@ def test_drawing_reports_its_progress_with_many_networks(critical8, tmp_path, mo
     data = rg.ensemble_from_array(critical8.spins[:64], rg.CRITICAL_TEMPERATURE, {"source": "<test>"})
     start = rg.untrained_rbm(64, 4)
     networks = {f"rbm_{c}": rg.RBM(start.weights, start.visible_bias, start.hidden_bias, {}, history()) for c in "abcd"}
-    monkeypatch.setattr(page, "save", lambda plate, folder: "data:,")
+    drawn = page.Drawn("name", "caption", "alt", "data:,", "", False)
+    monkeypatch.setattr(page, "save", lambda plate, folder: drawn)
     calls = []
     write_page(rg.judge(data, networks), tmp_path, lambda stage, done, total, note="": calls.append((done, total)))
     assert [done for done, _ in calls] == list(range(len(calls)))
@@ -478,6 +562,7 @@ def test_drawing_reports_its_progress_with_many_networks(critical8, tmp_path, mo
 def test_a_saved_report_gives_the_same_page(small, tmp_path, monkeypatch):
     """Its text, that is: the figures are left out here."""
     monkeypatch.setattr(page, "plates_of", lambda report, row: iter(()))
+    monkeypatch.setattr(page, "why", lambda report, folder: None)
     small.save(tmp_path / "saved")
     for folder, report in (("one", small), ("other", rg.load(tmp_path / "saved"))):
         (tmp_path / folder).mkdir()
@@ -510,7 +595,7 @@ OF_OLD = {  # every figure that the version which wrote it drew
     *("sampling", "training", "training_rbm", "vh_average", "vh_majority", "vh_rbm", "unit_rbm"),
     *("range_against_participation", "tiles", "spatial_correlator", "spatial_correlator_plain"),
     *("spatial_correlator_weights", "momentum_spectrum", "two_point", "hidden_hamiltonian", "mcrg", "drift"),
-    *("information", "conditional_entropy"),
+    *("information", "conditional_entropy", "why"),
 }
 
 
@@ -523,13 +608,14 @@ def test_the_page_of_a_report_of_schema_1_is_drawn_again(tmp_path):
     assert list(report.maps) == ["average", "majority", "rbm"]
     assert {path.stem for path in (tmp_path / "old/figures").iterdir()} == OF_OLD
     text = (tmp_path / "old/report.html").read_text(encoding="utf-8")
-    assert all(f'alt="{name}"' in text for name in OF_OLD)
+    assert all(f'id="figure-{page.anchor(name)}"' in text for name in OF_OLD)
     assert (tmp_path / "old/report.json").read_bytes() == before
 
 
 def test_the_page_of_a_report_of_schema_1_is_written_again(tmp_path, monkeypatch):
     """Without the figures, which take seconds."""
     monkeypatch.setattr(page, "plates_of", lambda report, row: iter(()))
+    monkeypatch.setattr(page, "why", lambda report, folder: None)
     shutil.copytree(OLD, tmp_path / "old")
     report = redraw(tmp_path / "old")
     text = (tmp_path / "old/report.html").read_text(encoding="utf-8")
@@ -554,5 +640,6 @@ def test_figures_of_a_report_of_schema_1_show_its_numbers():
 
 def test_figures_stand_on_the_page_in_the_order_in_which_they_are_drawn(written, small):
     _, text, _ = written
-    shown = [html.unescape(name) for name in re.findall(r'<img alt="([^"]+)"', text)]
-    assert shown == [plate.name for name in INSTRUMENTS for plate in plates_of(small, name)]
+    shown = re.findall(r'<figure id="figure-([^"]+)">', text)
+    inline = [plate.name for name in INSTRUMENTS for plate in plates_of(small, name) if plate.inline]
+    assert shown == ["why", *map(page.anchor, inline)]

@@ -553,7 +553,8 @@ def test_the_figure_shows_the_numbers(critical8):
     heights = [line.get_ydata() for line in left.get_lines()]
     for name in ("majority", "net"):
         assert any(np.array_equal(y, maps[name].arrays["hidden_hamiltonian"]["K"][1, :5]) for y in heights)
-    labels = [label.get_text() for label in left.get_legend().get_texts()]
+    (names,) = plate.figure.legends
+    labels = [label.get_text() for label in names.get_texts()]
     assert labels == ["spins, exact", "spins", "majority", "net"]
     assert any(np.allclose(line.get_ydata(), K_C) for line in right.get_lines())
     assert list(hamiltonian.figures({"odd": maps["odd"]})) == []

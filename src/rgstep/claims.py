@@ -22,11 +22,11 @@ from rgstep.roles import NULL, RG, control, family, is_trained, judged, members
 
 CLAIMS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # what is claimed, and the quantities it is read from
     "P2": (
-        "patches like block spins'",
+        "patches like those of block spins",
         ("pattern_range", "pattern_sd", "participation_vh", "peak_over_background"),
     ),
     "P3": (
-        "spatial correlators like block spins'",
+        "spatial correlators like those of block spins",
         ("C[1]", "C[2]", "C[4]", "C_pooled[1]", "C_pooled[2]", "C_pooled[4]"),
     ),
 }

@@ -137,8 +137,13 @@ def contrast(rgb: np.ndarray) -> float:
 
 
 def parted(shown: Mapping[str, Any], order: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what is shown of the maps of the order, and of the untrained networks, which are not in it."""
+    """Return what is shown of the maps of the order, and of the untrained networks, which are not in it.
+
+    Where nothing else is shown, untrained networks are shown as other maps are.
+    """
     own = {name: value for name, value in shown.items() if name in order}
+    if not own:
+        return dict(shown), {}
     return own, {name: value for name, value in shown.items() if name not in order}
 
 
@@ -173,6 +178,7 @@ def name_lines(axes: Axes, gap: float = 9.5) -> None:
     labels = {id(box.lines[0]): box.get_label() for box in axes.containers if box.lines[0] is not None}
     right = max((x for _, x, _ in ends), default=0.0)
     axes.margins(x=0.02)
+    axes.get_figure().draw_without_rendering()  # lays the axes out, and sets their limits
     points = axes.get_figure().dpi / 72
     wanted = sorted((axes.transData.transform((x, y))[1] / points, line, y) for line, x, y in ends if np.isfinite(y))
     placed = spread(np.array([at for at, *_ in wanted]), gap)

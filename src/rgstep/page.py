@@ -29,9 +29,9 @@ from rgstep.roles import family, judged
 from rgstep.types import Progress
 
 DPI = 150  # of figures, most of them 7.2 inches wide
-WIDEST = 1000  # pixels of a figure on the page
+WIDEST = 900  # pixels of a figure on the page
 QUALITY = 70  # of bitmaps on the page, of 100
-SHADES = 64  # of the picture of curves on the page
+SHADES = 32  # of the picture of curves on the page
 PAPER = "https://arxiv.org/abs/1906.05212"
 ABOUT = Path("docs")  # where the documentation is, within the source
 DETAILS = {  # pages of the documentation whose names are not those of their rows
@@ -219,7 +219,7 @@ def symbol(label: str) -> Markup:
 
 def minus(text: object) -> Markup:
     """Return a number with a true minus sign; "(?)" for an error that is not known says so."""
-    shown = re.sub(r"-(?=[\d∞.])", "−", str(text))
+    shown = re.sub(r"-(?=[\d∞.])", "−", str(text)).replace(" %", "\u00a0%").replace(" σ", "\u00a0σ")
     unknown = f'<abbr tabindex="0" title="{escape(SYMBOLS["(?)"])}">(?)</abbr>'
     return Markup(str(escape(shown)).replace("(?)", unknown))
 

@@ -320,7 +320,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
             first = [float(arrays[y][0, -1]) for arrays in nulls.values() if y in arrays and len(arrays[y])]
             inside = [value for value in first if low <= value <= high]
             null_band(axes, [(np.array([-0.4, 0.4]), np.full(2, value), np.zeros(2)) for value in inside])
-            beyond += spanned(y, [value for value in first if not low <= value <= high])
+            beyond += spanned(y, [value for value in first if math.isfinite(value) and not low <= value <= high])
             for i, (name, arrays) in enumerate(own_maps.items()):
                 shift, style = aside(i, len(own_maps), SPREAD), look(name, order)
                 own = f"{y}_sign" if f"{y}_sign" in arrays else y

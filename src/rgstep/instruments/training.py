@@ -1,5 +1,6 @@
 """How well did a network learn its data, and what were its samples like while it did?"""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,7 +58,18 @@ def from_assessment(found: Mapping[str, Any]) -> tuple[dict[str, Quantity], str]
     names = ("kl_per_spin", "log_z", "log_z_bennett", "K_nn_visible")
     quantities = {name: Quantity(Estimate(*found[name])) for name in names if found[name]}
     quantities |= {f"tau_{name}": Quantity(Estimate(t["value"], t["error"])) for name, t in balance["tau"].items()}
-    return quantities, f"{balance['verdict']} ({balance['reason']})"
+    return quantities, f"{plainly(balance['verdict'])} ({balance['verdict']}: {balance['reason']})"
+
+
+def plainly(verdict: str) -> str:
+    """Return what the verdict on a network's equilibrium means, in a sentence a physicist reads once."""
+    steps = re.search(r"generates at k = (\d+)", verdict)
+    if steps is None:
+        return "run long enough, the network's samples no longer depend on what they were started from"
+    return (
+        f"the network's law is not that of its data: started from noise, its samples come closest to the data after "
+        f"{int(steps[1]):,} Gibbs step{'' if steps[1] == '1' else 's'} and move away from them after that"
+    )
 
 
 def ising_pseudo_likelihood(ensemble: Ensemble) -> Estimate:
