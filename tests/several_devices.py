@@ -6,12 +6,13 @@ lie. Beside each some that must differ: of other seeds or data, and of shares wh
 
 import json
 import sys
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import jax
 import numpy as np
 
-from rgstep import RBM
+from rgstep import RBM, train_rbm
 from rgstep.correlators import measure
 from rgstep.nets import devices
 from rgstep.nets.batches import batch_source
@@ -75,6 +76,23 @@ def training_of(case):
     }
 
 
+def continued():
+    """All that is printed of a training begun on four devices that goes on from its checkpoints on others."""
+    v, rest = spins(80, SIDE), {**BASE, "method": "pcd", "schedule": "constant"}
+
+    def after(*stages, seed=0):
+        with TemporaryDirectory() as folder:
+            for count, last in stages:
+                rbm = train_rbm(v, HIDDEN, seed, devices=count, steps=last, checkpoints=folder, **rest)
+        return [*np.ravel(rbm.weights).tolist(), *rbm.history["reconstruction"].tolist()]
+
+    same = {1: after((1, 10)), "4, 1": after((4, 5), (1, 10))}
+    return {
+        "same": {**same, **{count: after((4, 5), (count, 10)) for count in (2, 4)}},
+        "other": {"seed": after((4, 5), (2, 10), seed=1), "another": after((2, 10), seed=2)},
+    }
+
+
 def gradient_of_shares():
     """All that is printed of one gradient."""
     rng = np.random.default_rng(0)
@@ -113,7 +131,7 @@ def moments_of_network():
 
 def main():
     """Print what the cases of the command line give."""
-    others = {"moments": moments_of_network, "gradient": gradient_of_shares}
+    others = {"moments": moments_of_network, "gradient": gradient_of_shares, "checkpoints": continued}
     found = {name: others[name]() if name in others else training_of(CASES[name]) for name in sys.argv[1:]}
     sys.stdout.write(json.dumps(found))
 
