@@ -23,7 +23,7 @@ def made_by(*cases):
     """What the driver prints of these cases."""
     command = [sys.executable, "-W", "error", str(DRIVER), *cases]
     four = {**os.environ, "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env={**four, "JAX_PLATFORMS": "cpu"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, env={**four, "JAX_PLATFORMS": "cpu"})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
