@@ -28,7 +28,7 @@ CASES = {
     "CD": {"method": "cd"},
     "PCD": {"method": "pcd", "gradient_h": "sampled"},
     "CD, units 0 and 1": {"method": "cd", "units": "binary", "optimiser": "momentum"},
-    "PCD, units 0 and 1": {"method": "pcd", "units": "binary", "centred": True},
+    "PCD, units 0 and 1": {"method": "pcd", "units": "binary", "centred": True, "learning_rate": 1.0},
     "several seeds": {"method": "pcd", "seeds": (0, 1)},
     "trajectory": {"method": "pcd", "tempering": "trajectory", "levels": 3},
     "tables": {"method": "pcd", "batch": 256, "chains": 128, "hidden": 40, "side": 8, "steps": 5},  # of `products`
