@@ -15,12 +15,13 @@ from rgstep.controls import is_control
 from rgstep.ensemble import ENSEMBLE, Ensemble
 from rgstep.estimates import Estimate
 from rgstep.fate import Fate, fate
+from rgstep.forecast import forecast
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.nets.rbm import RBM
 from rgstep.report import Report
-from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Rows, Scale, Verdict
+from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Outcome, Rows, Scale, Verdict
 from rgstep.types import Progress
 
 ONE_STEP = "by one step alone, what a second would make is not known"
@@ -105,9 +106,11 @@ def judge_map(
     subject = prepare(ensemble, as_maps(given, name), given, name, seed, progress)
     found = measured(subject, rows_measured, progress)
     arrays = {row: dict(more) for row, (_, more) in found.items() if more}
-    rows, verdict = judged({row: diagnostic for row, (diagnostic, _) in found.items()}, subject, reference)
+    plain = {row: diagnostic for row, (diagnostic, _) in found.items()}
+    rows, verdict = judged(plain, subject, reference)
     led = Fate(None, verdict.reason) if verdict.name == NOT_JUDGED else fate(rows, LOCALITY)
-    return MapReport(verdict.name, kind(given), about(given), rows, arrays, verdict.reason, *led)
+    outlook = forecast(verdict, held(plain, subject, reference), len(ensemble))
+    return MapReport(verdict.name, kind(given), about(given), rows, arrays, verdict.reason, *led, outlook)
 
 
 def measure_map(
@@ -173,14 +176,28 @@ def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tu
         reason = f"T = {system.temperature:.6g}: a verdict needs configurations at T_c = {CRITICAL_TEMPERATURE:.6f}"
         return rows, Verdict(NOT_JUDGED, (), reason)
     beside = reference(subject.block) if subject.block else {}
-    samples = len(subject.ensemble)
-    steps = max(1, len(subject.levels) - 1)
-    scale = Scale(system.size, subject.ratio, subject.real, steps, len(subject.maps), subject.sides)
+    samples, scale = len(subject.ensemble), scale_of(subject)
     decided = {name: decide(name, row, beside.get(name), samples, scale) for name, row in rows.items()}
     verdict = conclude(decided)
-    if verdict.name == RG_STEP and steps == 1:
+    if verdict.name == RG_STEP and scale.steps == 1:
         verdict = replace(verdict, reason=f"{ONE_STEP}; {verdict.reason}")
     return decided, verdict
+
+
+def scale_of(subject: Subject) -> Scale:
+    """Return the sizes that decide which criteria a map is asked for."""
+    steps = max(1, len(subject.levels) - 1)
+    return Scale(subject.system.size, subject.ratio, subject.real, steps, len(subject.maps), subject.sides)
+
+
+def held(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> dict[str, list[Outcome]]:
+    """Return the outcomes of every row that a verdict needs and the map is asked for, from rows without criteria."""
+    beside, scale = reference(subject.block) if subject.block else {}, scale_of(subject)
+    asked = [name for name in DECIDING if any(c.asked(scale) for c in INSTRUMENTS[name].criteria)]
+    return {
+        name: results.held(INSTRUMENTS[name].criteria, rows[name], beside.get(name), scale) if name in rows else []
+        for name in asked
+    }
 
 
 def decide(name: str, row: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale) -> Diagnostic:

@@ -26,7 +26,7 @@ from rgstep.folders import output_folder, settle, verify
 from rgstep.instruments import DECIDING, INSTRUMENTS
 from rgstep.labelled import table_of, tree_of
 from rgstep.report_schema import SCHEMA, WITHOUT_CHECKSUM, checked_document, read_document
-from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
+from rgstep.results import NOT_JUDGED, Diagnostic, Forecast, MapReport, Quantity
 from rgstep.schema import sealed
 
 WIDTH, LINE = 120, 24  # letters in a line of a printed table, and of a name in it
@@ -136,7 +136,8 @@ class Report:
     def reasons(self) -> str:
         """Return a line for each map: its verdict, the numbers that decided it, and what iteration leads to."""
         return "\n".join(
-            f"{name}: {entry.verdict}; {entry.reason}; fate: {entry.fate or 'none'}, {entry.fate_reason}"
+            f"{name}: {entry.verdict}; {entry.reason}; {f'{entry.forecast.sentence}; ' if entry.forecast else ''}"
+            f"fate: {entry.fate or 'none'}, {entry.fate_reason}"
             for name, entry in self.maps.items()
         )
 
@@ -270,6 +271,7 @@ def map_report(entry: Mapping[str, Any], arrays: Mapping[str, Mapping[str, np.nd
         reason=entry.get("reason", ""),
         fate=entry.get("fate"),
         fate_reason=entry.get("fate_reason", ""),
+        forecast=Forecast(**entry["forecast"]) if "forecast" in entry else None,
     )
 
 
