@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rgstep.estimates import Estimate
+from rgstep.plates import family
 from rgstep.report import Report
 
 RG = re.compile(r"Majority\(")  # how a report describes the majority rule, of any block, however ties are broken
@@ -81,11 +82,6 @@ def control(report: Report, role: re.Pattern[str]) -> str | None:
     """Return the family of the first control of the report that is of some kind, None if none is."""
     found = (name for name, entry in report.maps.items() if entry.kind == CONTROL and role.match(entry.about))
     return next((family(name) for name in found), None)
-
-
-def family(name: str) -> str:
-    """Return a map's name without its seed: networks that differ only by seed are one family."""
-    return re.sub(r"~[0-9]+$", "", name)
 
 
 def members(report: Report, name: str) -> list[str]:

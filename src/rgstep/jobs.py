@@ -31,7 +31,6 @@ from rgstep.arguments import (
     unknown_name,
 )
 from rgstep.battery import judge
-from rgstep.claims import family
 from rgstep.controls import (
     HAND_MADE,
     SHOWN,
@@ -54,6 +53,7 @@ from rgstep.nets.presets import PRESETS, settings
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
+from rgstep.plates import family
 from rgstep.progress import renamed
 from rgstep.report import Report, files_without_manifest
 from rgstep.samplers.sample import sample

@@ -2,18 +2,19 @@
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
 import jinja2
 
-from rgstep.claims import family, findings
+from rgstep.claims import findings
 from rgstep.drawing import Plate
 from rgstep.instruments import FIXED_POINT, INSTRUMENTS, LOCALITY
+from rgstep.plates import plates_of_row
 from rgstep.report import Report, headline, mark
-from rgstep.results import MapReport, Quantity
+from rgstep.results import Quantity
 from rgstep.types import Progress
 
 
@@ -57,9 +58,7 @@ def drawn(report: Report, name: str, folder: Path) -> list[list[dict[str, str]]]
 
 def plates_of(report: Report, name: str) -> Iterator[Plate]:
     """Yield the figures of one instrument."""
-    figures = INSTRUMENTS[name].figures
-    if figures is not None and any(name in entry.diagnostics for entry in report.maps.values()):
-        yield from figures(leading(report))
+    yield from plates_of_row(report.maps, name)
 
 
 def save(plate: Plate, folder: Path) -> str:
@@ -93,11 +92,3 @@ def heading(row: str) -> str:
 def score(quantity: Quantity) -> str:
     """Return how many standard errors a number is from its exact value, empty where one is not known."""
     return "" if quantity.z is None else f"{quantity.z:+.1f}"
-
-
-def leading(report: Report) -> Mapping[str, MapReport]:
-    """Return the maps without the further seeds of a network: the ones whose pictures are drawn."""
-    first: dict[str, str] = {}
-    for name in report.maps:
-        first.setdefault(family(name), name)
-    return {name: report.maps[name] for name in first.values()}

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rgstep.estimates import Estimate
+from rgstep.notebook import card, table
 
 RG_STEP = "RG step"
 LOCAL = "local coarse graining, not near a fixed point"
@@ -63,6 +64,20 @@ class Diagnostic:
     def asked(self) -> bool:
         """Whether the map has the levels that the row's criteria are for; the verdict does without the row if not."""
         return not self.why.startswith(NOT_ASKED)
+
+    @property
+    def answer(self) -> str:
+        """Whether the row passed, in a word."""
+        return "no criterion, or undecided" if self.passed is None else "passed" if self.passed else "failed"
+
+    def __repr__(self) -> str:
+        """Return whether it passed, how many numbers it has, and why."""
+        return f"Diagnostic({self.answer}, {len(self.estimates)} numbers: {self.why.partition(';')[0]})"
+
+    def _repr_html_(self) -> str:
+        """Return the row's numbers as a notebook shows them."""
+        rows = [(name, q.estimate, "" if q.exact is None else f"{q.exact:.6g}") for name, q in self.estimates.items()]
+        return table(f"{self.answer}: {self.why}", ("number", "value(error)", "exact"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain values."""
@@ -114,6 +129,22 @@ class MapReport:
     fate: str | None = None
     fate_reason: str = ""
     forecast: Forecast | None = None
+
+    def __repr__(self) -> str:
+        """Return the verdict, the fate and how many rows there are."""
+        fate = f", {self.fate}" if self.fate else ""
+        return f"MapReport({self.verdict}{fate}; {self.kind}: {self.about}; {len(self.diagnostics)} rows)"
+
+    def _repr_html_(self) -> str:
+        """Return what is said of the map as a notebook shows it, a line for each row."""
+        facts = [
+            ("verdict", self.verdict),
+            ("why", self.reason),
+            ("fate", f"{self.fate or 'none'}: {self.fate_reason}"),
+            *([("forecast", self.forecast.sentence)] if self.forecast else []),
+        ]
+        rows = [(name, row.answer, row.why.partition(";")[0]) for name, row in self.diagnostics.items()]
+        return card(self.about, facts) + table("rows", ("row", "answer", "why"), rows)
 
     def estimates(self, row: str) -> Mapping[str, Quantity]:
         """Return the quantities of a row, none where the map has no such row."""
