@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rgstep.estimates import Estimate
-from rgstep.plates import family
 from rgstep.report import Report
+from rgstep.results import family
 
 RG = re.compile(r"Majority\(")  # how a report describes the majority rule, of any block, however ties are broken
 NULL = re.compile(r"RBM\(.*preset=untrained\b")  # and a network that saw no data

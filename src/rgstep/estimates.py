@@ -41,6 +41,10 @@ class Estimate:
         """Return the value without its error, for `np.asarray`."""
         return np.array(self.value, dtype=dtype, copy=copy)
 
+    def __float__(self) -> float:
+        """Return the value of a scalar without its error."""
+        return float(self.value)
+
     def __getitem__(self, index: Any) -> "Estimate":  # whatever NumPy takes as an index
         """Return one entry, or a sub-array, of an array estimate."""
         return Estimate(np.asarray(self.value)[index], np.asarray(self.error)[index])

@@ -1,16 +1,10 @@
 """The figures of a report, row by row: drawn by the instruments, of the maps whose pictures are shown."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from rgstep.drawing import Plate
 from rgstep.instruments import INSTRUMENTS
-from rgstep.results import MapReport
-
-
-def family(name: str) -> str:
-    """Return a map's name without its seed: networks that differ only by seed are one family."""
-    return re.sub(r"~[0-9]+$", "", name)
+from rgstep.results import MapReport, family
 
 
 def leading(maps: Mapping[str, MapReport]) -> Mapping[str, MapReport]:
