@@ -26,6 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy import fft
 
+from rgstep import scratch
 from rgstep.arguments import InputError, require_positive, require_seed, unknown_name
 from rgstep.blocking import (
     Average,
@@ -149,7 +150,7 @@ def permuted(ensemble: Ensemble, seed: int = 0) -> tuple[Spins, np.ndarray]:
     """
     require_seed(seed)
     order = permutation(ensemble.system.size**2, int(seed), "pixels")
-    out = np.empty((len(ensemble), *ensemble.unpack(0, 1).shape[1:]), dtype=np.int8)
+    out = scratch.empty((len(ensemble), *ensemble.unpack(0, 1).shape[1:]), np.int8)
     for start, piece in pieces(ensemble):
         out[start : start + len(piece)] = piece.reshape(len(piece), -1)[:, order].reshape(piece.shape)
     return out, order

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rgstep import memory
+from rgstep import memory, scratch
 from rgstep.adapters import as_map, load_map
 from rgstep.arguments import (
     COUNT,
@@ -89,6 +89,7 @@ TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, opti
 FILES = ("report.json", "report.html", "manifest.json")
 FOLDERS = ("figures", "data", "data/maps", "data/networks")
 Finished: TypeAlias = tuple[Report, Ensemble, Mapping[str, object]]  # with the maps by name
+ARRAYS = 32  # with an entry for each sample, at most as `judge` works, of which the long ones lie on disk
 LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
 
@@ -405,10 +406,14 @@ def check_memory(comparison: Comparison) -> None:
     step = math.lcm(2, comparison.block)
     smaller = range(max(step, 4), comparison.size, step)
     fitting = bisect_left(smaller, free, key=lambda size: bytes_needed(replace(comparison, size=size)))
-    fit = comparison.samples + math.floor((free - bytes_needed(comparison)) / bytes_per_sample(comparison.size))
+    fixed = bytes_needed(comparison) - in_memory(comparison)
+    fit = math.floor((free - fixed) / bytes_per_sample(comparison.size))
     few = f"at most samples = {fit} fit" if fit > 0 else ""
     small = f"size = {smaller[fitting - 1]} fits" if fitting else ""
     memory.require(bytes_needed(comparison), request, ", or ".join(filter(None, (few, small))) or "give it more memory")
+    each = bytes_per_sample(comparison.size)
+    on_disk = math.ceil(each * comparison.samples) - in_memory(comparison)
+    scratch.require(on_disk, request, f"at most samples = {math.floor(scratch.available() / each)} fit")
 
 
 def bytes_needed(comparison: Comparison) -> int:
@@ -416,12 +421,16 @@ def bytes_needed(comparison: Comparison) -> int:
     sites, units = comparison.size**2, comparison.units
     networks = 2 + comparison.seeds + len(comparison.maps) * (comparison.seeds + 1 + len(comparison.controls))
     matrices = 2 * number_of_groups(sites, units) + TRAINING_COPIES + 3 * networks
-    configurations = math.ceil(bytes_per_sample(comparison.size) * comparison.samples)
-    return LIBRARIES + configurations + 4 * matrices * sites * units
+    return LIBRARIES + in_memory(comparison) + 4 * matrices * sites * units
+
+
+def in_memory(comparison: Comparison) -> int:
+    """Return how much of what the configurations take lies in memory; where they are many, the rest lies on disk."""
+    return min(math.ceil(bytes_per_sample(comparison.size) * comparison.samples), ARRAYS * scratch.LONGEST)
 
 
 def bytes_per_sample(size: int) -> float:
-    """Return an estimate of the memory that each configuration takes."""
+    """Return an estimate of the memory that each configuration takes, or the disk (`scratch`)."""
     return BYTES_PER_SPIN * size**2 + BYTES_PER_SAMPLE
 
 

@@ -11,6 +11,7 @@ import jinja2
 
 from rgstep.claims import findings
 from rgstep.drawing import Plate
+from rgstep.explorer import page_explorer
 from rgstep.instruments import FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.plates import plates_of_row
 from rgstep.report import Report, headline, mark
@@ -41,6 +42,7 @@ def write_page(report: Report, folder: Path, progress: Progress | None = None) -
         fixed_point=FIXED_POINT,
         plates=shown,
         findings=findings(report),
+        explorer=page_explorer(report),
     )
     (folder / "report.html").write_text(html, encoding="utf-8")
     if progress:

@@ -41,9 +41,12 @@ def observables(level: Sums) -> dict[str, Estimate]:
 
 def of_sets(level: Sums) -> dict[str, np.ndarray]:
     """Return the observables of all samples, then of those outside each group, `(set,)`."""
-    m = level.odd[:, 0] / level.side**2
-    columns = np.stack([m**2, m**4, np.abs(m), level.even[:, 0], level.square], axis=1)
-    m2, m4, abs_m, bonds, square = Groups.of(len(columns)).means(columns).T
+
+    def columns(a: int, b: int) -> np.ndarray:
+        m = level.odd[a:b, 0] / level.side**2
+        return np.stack([m**2, m**4, np.abs(m), level.even[a:b, 0], level.square[a:b]], axis=1)
+
+    m2, m4, abs_m, bonds, square = Groups.of(len(level.square)).means_of(columns).T
     nn, square = bonds / (EVEN_TERMS[0] * level.side**2), square / level.side**2
     return {
         "m2": m2,

@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy.special import entr
 
+from rgstep import scratch
 from rgstep.blocking import BernoulliBlock
 from rgstep.drawing import Axes, Plate, bars, legend_above, look, sheet, text
 from rgstep.ensemble import Source, pieces, read
@@ -75,15 +76,16 @@ def conditional_entropy(v: Source, coarse: CoarseGraining, alive: np.ndarray | N
         coarse: the map, whose h is ±1.
         alive: which units the average over units is of, bool `(unit,)`; all by default, and if none is.
     """
-    by_sample, totals, largest = [], [], 0.0
+    by_sample, filled, totals, largest = scratch.empty(len(v)), 0, [], 0.0
     counted = slice(None) if alive is None or alive.all() or not alive.any() else alive
     for _, part in pieces(v):
         mean = as_vectors(coarse.mean_h(part))
         entropy = binary_entropy(mean)
-        by_sample.append(entropy[:, counted].mean(axis=1, dtype=np.float64))
+        by_sample[filled : filled + len(part)] = entropy[:, counted].mean(axis=1, dtype=np.float64)
+        filled += len(part)
         totals.append(entropy.sum(axis=0, dtype=np.float64))
         largest = max(largest, float(np.abs(mean).max()))
-    return Entropies(np.concatenate(by_sample), np.sum(totals, axis=0) / len(v), largest)
+    return Entropies(by_sample, np.sum(totals, axis=0) / len(v), largest)
 
 
 class Ladder(NamedTuple):

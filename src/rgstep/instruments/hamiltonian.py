@@ -37,7 +37,7 @@ from rgstep.arguments import InputError
 from rgstep.compiled import kernel
 from rgstep.correlators import given
 from rgstep.drawing import ABOVE, Axes, Plate, aside, look, sheet, text
-from rgstep.ensemble import Ensemble, Level, Source, pieces, read
+from rgstep.ensemble import Ensemble, Level, Source, in_pieces, pieces, read
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife, with_rest
 from rgstep.instruments import pairwise
 from rgstep.instruments.base import SMALLEST_SIDE, Instrument, Row, Subject
@@ -70,6 +70,7 @@ SMALLEST_EIGENVALUE = 1e-11  # of the Hessian over its largest: below, the coupl
 ABOVE_NOISE = 4.0  # standard errors: a sum or length of couplings below that may be noise, and divides nothing
 FLIPS_EXPECTED = 20  # of a site that never flips, by the typical one: so that it is no accident
 LARGEST_COUNTED = 8  # units whose states are counted, 256
+PAIRED = 2**24  # values of h, at most, from which the couplings of all pairs are fitted: 0.4 GB as it works
 SAMPLES_A_UNIT = 10  # fewer do not determine the couplings of all pairs
 TRUNCATED = ("nn", "nnn")  # kinds whose truncation is quoted; the others' are in the arrays
 COINCIDE = "(2,0), (2,1) and (2,2) are met by their own images, each counted"
@@ -474,7 +475,7 @@ def counted(h: Samples) -> np.ndarray:
     if units > LARGEST_COUNTED:
         message = f"{units} units: counting 2^{units} states is for at most {LARGEST_COUNTED}; use pairwise()"
         raise InputError(message)
-    states = (flat > 0) @ (1 << np.arange(units))
+    states = in_pieces(lambda part: (part > 0) @ (1 << np.arange(units)), flat)
     bounds = Groups.of(len(h)).bounds
     counts = with_rest(np.stack([np.bincount(states[a:b], minlength=2**units) for a, b in bounds])).astype(np.float64)
     counts[counts == 0] = np.nan
@@ -487,17 +488,20 @@ def counted(h: Samples) -> np.ndarray:
 def of_pairs(h: Samples) -> tuple[dict[str, Quantity], dict[str, np.ndarray], str]:
     """Return the couplings of all pairs of ±1 units, against distance where they have places; arrays; a remark."""
     flat = h.reshape(len(h), -1)
-    varying = int((flat != flat[0]).any(axis=0).sum())
+    varying = int(np.count_nonzero(flat.min(axis=0) != flat.max(axis=0)))
     if varying < 2 or varying > pairwise.LARGEST_UNITS or len(h) < SAMPLES_A_UNIT * varying:
         need = f"needs 2 to {pairwise.LARGEST_UNITS} units that vary and {SAMPLES_A_UNIT} samples for each"
         return {}, {}, f"no couplings of all pairs of units: {need}, here {varying} and {len(h)}"
-    pairs = pairwise.pairwise(flat)
+    every = -(-flat.size // PAIRED)
+    pairs = pairwise.pairwise(flat[::every])
     quantities = {
         "J_rms": Quantity(pairs.estimate_of_halves(pairwise.strength)),
         "J_partners": Quantity(pairs.estimate_of_halves(pairwise.partners)),
     }
     arrays = {"J": pairs.J.astype(np.float32), "J_units": pairs.units}
     remark = "J between all pairs of units by pseudolikelihood"
+    if every > 1:
+        remark += f", from every {every}th configuration"
     if len(pairs.constant):
         remark += f", without those of which {constant_ones(pairs.constant, flat.shape[1])}"
     if not pairs.converged:

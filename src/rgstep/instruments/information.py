@@ -38,7 +38,7 @@ from rgstep.arguments import InputError, require_positive
 from rgstep.compiled import kernel
 from rgstep.correlators import given
 from rgstep.drawing import ABOVE, COLOURS, Axes, Plate, bars, sheet, text
-from rgstep.ensemble import Ensemble, Level, Source, pieces, read
+from rgstep.ensemble import Ensemble, Level, Source, in_pieces, pieces, read
 from rgstep.estimates import Estimate, Groups, grouped_mean, jackknife
 from rgstep.gauge import Gauge
 from rgstep.instruments.base import Instrument, Row, Subject, of_all
@@ -391,7 +391,8 @@ def measure(subject: Subject) -> Row:
     if why := lacking(size, subject.moments.hidden_shape, block, gauge.alive):
         return Diagnostic(None, why, {}), {}
     places = corners(gauge, block)[gauge.alive]
-    h = (h if gauge.alive.all() else h[:, gauge.alive]) * gauge.sign[gauge.alive]
+    alive, sign = gauge.alive, gauge.sign[gauge.alive]
+    h = h if alive.all() and (sign == 1).all() else in_pieces(lambda part: part[:, alive] * sign, h)
     counts = count(ensemble, h, block=block, places=places)
     estimates = dict(counts.estimates())
     if size >= block + 2 * RING_WIDTH:
@@ -468,7 +469,7 @@ def warnings(h: np.ndarray, gauge: Gauge, counts: Counts, estimates: Mapping[str
     if constant := gauge.constant:
         named = ", ".join(str(a) for a in constant[:8]) + (", …" if len(constant) > 8 else "")
         lines.append(f"{len(constant)} of {len(gauge.alive)} units are constant and left out: {named}")
-    mean = grouped_mean(h.mean(axis=1, dtype=np.float64))
+    mean = grouped_mean(in_pieces(lambda part: part.mean(axis=1, dtype=np.float64), h))
     if stands_out(mean):
         lines.append(
             f"h does not flip with the spins, ⟨h⟩ = {mean}: these are what h up to a common flip knows, or less"

@@ -103,8 +103,8 @@ def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: i
 def linearised(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators: int | None = None) -> Exponents:
     """Return one sector of a step with 1, 2, … operators, by default all; `unit` scales both levels to ⟨h²⟩ = 1."""
     operators = getattr(coarse, sector).shape[1] if operators is None else operators
-    columns = np.concatenate([getattr(coarse, sector)[:, :operators], getattr(fine, sector)[:, :operators]], axis=1)
-    moments = without_each_group(columns, centred=sector == "even")
+    parts = [getattr(coarse, sector)[:, :operators], getattr(fine, sector)[:, :operators]]
+    moments = without_each_group(parts, centred=sector == "even")
     if unit:  # an operator of k variables is divided by the k-th power of their root mean square
         powers = np.array([operator.spins / 2 for operator in OPERATORS[sector][:operators]])
         squares = [mean_square(level)[:, None] for level in (coarse, fine)]
@@ -127,18 +127,27 @@ def turns(eigenvalue: np.ndarray) -> np.ndarray:
     return np.asarray((np.abs(eigenvalue.imag) > IMAGINARY * np.abs(eigenvalue)) | (eigenvalue.real <= 0))
 
 
-def without_each_group(columns: np.ndarray, centred: bool) -> np.ndarray:
-    """Return the second moments of columns `(sample, column)`: of all samples, then of those outside each group.
+def without_each_group(parts: Sequence[np.ndarray], centred: bool) -> np.ndarray:
+    """Return the second moments of columns: of all samples, then of those outside each group.
 
     Where `centred`, connected ones. What is below rounding is set to zero, so that constants have no variance.
+
+    Args:
+        parts: `(sample, column)` each, side by side; a group of samples is looked at at a time.
+        centred: whether the means are subtracted.
     """
-    noise = 1e-14 * (columns**2).mean(axis=0)
+    groups, middle = Groups.of(len(parts[0])), np.zeros(1)
+
+    def columns(a: int, b: int) -> np.ndarray:
+        return np.concatenate([part[a:b] for part in parts], axis=1) - middle
+
+    noise = 1e-14 * groups.means_of(lambda a, b: columns(a, b) ** 2)[0]
     if centred:
-        columns = columns - columns.mean(axis=0)
-    groups = Groups.of(len(columns))
-    means = groups.means(columns)
-    moments = groups.over_counts(np.stack([columns[a:b].T @ columns[a:b] for a, b in groups.bounds]))
+        middle = groups.means_of(columns)[0]
+    of_groups = (columns(a, b) for a, b in groups.bounds)
+    moments = groups.over_counts(np.stack([x.T @ x for x in of_groups]))
     if centred:
+        means = groups.means_of(columns)
         moments -= means[:, :, None] * means[:, None, :]
     constant = np.einsum("gii->gi", moments) <= noise
     moments[constant[:, :, None] | constant[:, None, :]] = 0.0
@@ -288,7 +297,8 @@ def asymmetry(levels: Sequence[Sums]) -> list[str]:
     """Return a warning for each level whose mean magnetisation does not vanish, as that of unbiased maps does."""
     says = []
     for n, level in enumerate(levels[1:], start=1):
-        mean = grouped_mean(level.odd[:, 0] / level.side**2)
+        mean = grouped_mean(level.odd[:, 0])
+        mean = Estimate(float(mean.value) / level.side**2, float(mean.error) / level.side**2)
         if abs(float(mean.value)) > CLEAR_MEAN * float(mean.error):
             says.append(f"⟨h⟩ = {mean} at level {n}: y_h assumes the symmetry h → −h")
     return says

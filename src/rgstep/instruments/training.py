@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rgstep.drawing import ABOVE, COLOURS, Axes, Figure, Plate, legend_above, look, plain_log_labels, sheet, text
-from rgstep.ensemble import Ensemble
+from rgstep.ensemble import Ensemble, in_pieces
 from rgstep.estimates import Estimate, grouped_mean
 from rgstep.files import file_name
 from rgstep.instruments.base import Instrument, Row, Subject
@@ -67,7 +67,7 @@ def ising_pseudo_likelihood(ensemble: Ensemble) -> Estimate:
         log_p = -np.logaddexp(0.0, -2 * ensemble.system.coupling * (v * field))
         return np.asarray(log_p.mean(axis=(1, 2)))
 
-    return grouped_mean(np.concatenate([per_sample(piece) for piece in ensemble.pieces()]))
+    return grouped_mean(in_pieces(per_sample, ensemble))
 
 
 def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:

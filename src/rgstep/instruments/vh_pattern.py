@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from rgstep import patterns
-from rgstep.correlators import Means
+from rgstep import correlators, patterns
+from rgstep.correlators import Means, Moments
 from rgstep.drawing import PICTURES, Axes, Figure, Plate, legend_above, look, sheet, text
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate
@@ -28,11 +28,13 @@ from rgstep.instruments.tiles import (
     geometry,
 )
 from rgstep.results import FAILS, PASSES, Criterion, Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.types import Samples
 
 MOST_OTHERS = 0.1  # share of units that may be other than local tiles of their own
 WHOLE_CORE = 8  # side of h from which on two coarse spacings about a unit are less than half of the lattice
 ALIKE = 0.01  # of the power of E[h | v] that a translation may leave over, for one picture to stand for all
 NAMED_UNITS = 6  # in a remark
+EXAMPLES = 3  # configurations that are kept beside their h, for the explorer of the page
 PICTURES_SHOWN = 64  # h_1 … h_64, as in arXiv:1906.05212
 MARKERS_ON_CURVE = 10
 EVEN_SPREAD = 1 / math.sqrt(6)  # radius of a picture spread evenly over the lattice, in units of L
@@ -61,6 +63,7 @@ OF_TILES = (
 def measure(subject: Subject) -> Row:
     """Return what the pictures look like, and the geometry of the coefficients behind them."""
     quantities, arrays = of_pictures(subject)
+    arrays |= {**of_means(subject.moments), **examples(subject), **of_levels(subject)}
     of_tiles, behind, says = of_coefficients(subject.first)
     of_tiles |= by_step(subject.steps[1:], lambda step: of_coefficients(step)[0])
     remarks = [*says, *of_writing(subject), "the pictures ⟨v h⟩ beside the tiles decide nothing"]
@@ -90,6 +93,55 @@ def of_pictures(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.nda
         quantities["participation_w"] = Quantity(Estimate(float(np.median(ratio)), 0.0))
         arrays |= {"weights": weights, "unit_participation_w": ratio}
     return quantities, arrays
+
+
+def of_means(moments: Moments) -> dict[str, np.ndarray]:
+    """Return ⟨v⟩, ⟨h⟩, and the rms error over the sites of each connected and of each mean subtracted picture."""
+    every = moments.all()
+    arrays = {"mean_v": every.v.reshape(moments.size, moments.size).astype(np.float32), "unit_mean_h": every.h}
+    for name, picture in (
+        ("connected", lambda m: m.connected),
+        ("flattened", lambda m: m.vh - m.vh.mean(axis=1, keepdims=True)),
+    ):
+        arrays[f"unit_{name}_error"] = np.sqrt(np.mean(np.square(moments.estimate(picture).error), axis=1))
+    return arrays
+
+
+def examples(subject: Subject) -> dict[str, np.ndarray]:
+    """Return a few configurations and their h, `(example, row, column)` and `(example, unit)`."""
+    count = min(EXAMPLES, len(subject.ensemble))
+    return {
+        "example_v": subject.ensemble.unpack(0, count),
+        "example_h": compact_h(subject.hidden[:count]),
+    }
+
+
+def compact_h(h: Samples) -> np.ndarray:
+    """Return draws of h as `(sample, unit)`, ±1 in a byte, others as float32."""
+    flat = h.reshape(len(h), -1)
+    return np.asarray(flat if flat.dtype == np.int8 else flat.astype(np.float32))
+
+
+def of_levels(subject: Subject) -> dict[str, np.ndarray]:
+    """Return the pictures ⟨v h⟩ of the levels from 2 on, v the configurations: `level_2_vh`, `level_2_vh_error`, ….
+
+    These are the levels of a map that can be iterated, or of a sequence of maps, on their lattices.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for number, level in enumerate(subject.levels[2:], 2):
+        h = level.unpack()
+        moments = correlators.measure(subject.ensemble, h, name=f"h of level {number}")
+        estimate = moments.estimate(lambda m: m.vh)
+        shape = (-1, moments.size, moments.size)
+        found = {
+            "vh": np.reshape(estimate.value, shape).astype(np.float32),
+            "vh_error": np.reshape(estimate.error, shape).astype(np.float32),
+            "unit_correlation_m": patterns.statistics(moments.all())["correlation_m"],
+            "example_h": compact_h(h[:EXAMPLES]),
+            **{name: values for name, values in of_means(moments).items() if name != "mean_v"},
+        }
+        arrays |= {f"level_{number}_{name}": values for name, values in found.items()}
+    return arrays
 
 
 def masks_of(subject: Subject) -> patterns.Masks | None:
