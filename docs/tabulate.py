@@ -3,8 +3,9 @@
 import sys
 
 import rgstep as rg
-from rgstep.claims import family, findings, members, pooled
+from rgstep.claims import findings, pooled
 from rgstep.estimates import Estimate
+from rgstep.roles import family, members
 
 QUANTITIES = (
     "own_block",
@@ -50,7 +51,7 @@ def has(report: rg.Report, name: str, quantity: str) -> bool:
 if __name__ == "__main__":
     report = rg.load(sys.argv[1])
     names = list(dict.fromkeys(family(name) for name in report.maps))
-    print("| | " + " | ".join(f"{n} ({len(members(report, n))})" for n in names) + " |")
+    print("| | " + " | ".join(f"{n} ({len(members(report.maps, n))})" for n in names) + " |")
     print("|---" * (len(names) + 1) + "|")
     for quantity in QUANTITIES:
         cells: list[Estimate | str] = [pooled(report, n, quantity) if has(report, n, quantity) else "–" for n in names]

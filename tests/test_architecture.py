@@ -16,10 +16,10 @@ SOURCE = Path(rgstep.__file__).parent
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
 HOUSE = {
-    1: ("arguments", "types"),
+    1: ("arguments", "types", "glossary"),
     2: (
         *("memory", "scratch", "lattice", "packed", "notebook", "estimates", "streams", "drawing", "locks"),
-        *("schema", "files", "folders", "zarr_files", "progress", "compiled", "parts"),
+        *("schema", "files", "folders", "zarr_files", "hdf5", "progress", "compiled", "parts", "spin_text", "foreign"),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
@@ -60,6 +60,7 @@ HOUSE = {
     6: (
         "results",
         "forecast",
+        "roles",
         "labelled",
         "correlators",
         "patterns",
@@ -79,8 +80,17 @@ HOUSE = {
         *("stationary", "learned", "dimensions"),
     ),
     8: (
-        *("report_schema", "plates", "report", "claims", "fate", "battery", "store", "classifier"),
-        *("temperatures", "flows"),
+        "words",
+        "report_schema",
+        "plates",
+        "report",
+        "claims",
+        "fate",
+        "battery",
+        "store",
+        "classifier",
+        "temperatures",
+        "flows",
     ),
     9: (
         *("studies.plan", "studies.measure", "studies.engines", "studies.run", "studies.collect", "studies"),

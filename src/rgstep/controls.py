@@ -17,6 +17,7 @@ against Kaufman's energy and fail.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -45,7 +46,8 @@ from rgstep.ensemble import Ensemble, pieces
 from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.packed import PIECE_SITES, per_piece
-from rgstep.results import FEATURES, LOCAL, RG_STEP, family
+from rgstep.results import FEATURES, LOCAL, RG_STEP
+from rgstep.roles import family
 from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress, Spins
@@ -88,6 +90,30 @@ KNOWN: Mapping[str, str] = MappingProxyType(
         UNTRAINED: FEATURES,
     }
 )
+
+
+def expected(about: str) -> str | None:
+    """Return the verdict that is known of a control, whatever it is called, None where none is known.
+
+    Args:
+        about: what a report says it is, "Majority(block=2, ties='random')"; side of the block and seed change nothing.
+    """
+    if "preset=untrained" in about:
+        return KNOWN[UNTRAINED]
+    block = re.search(r"block=(\d+)", about)
+    if block is None:
+        return None
+    made = {
+        unseeded(repr(HAND_MADE[known](int(block[1])))): verdict
+        for known, verdict in KNOWN.items()
+        if known in HAND_MADE
+    }
+    return made.get(unseeded(about))
+
+
+def unseeded(about: str) -> str:
+    """Return what a report says of a map without its seed and without how ties are broken, which change no answer."""
+    return re.sub(r", (seed|ties)=[^,)]*", "", about)
 
 
 def is_control(given: object) -> bool:

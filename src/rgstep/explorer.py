@@ -20,7 +20,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -32,7 +32,8 @@ from rgstep.controls import UNTRAINED
 from rgstep.correlators import visible_hidden
 from rgstep.patterns import partial_correlations
 from rgstep.report import Report
-from rgstep.results import MapReport, family
+from rgstep.results import MapReport
+from rgstep.roles import family
 
 PAGE_LETTERS = 1_200_000  # of the data in a page
 SMALL = 0.1  # largest |⟨v h⟩| of pictures that are told more finely
@@ -534,7 +535,8 @@ def as_letters(data: bytes) -> str:
     padded[: len(bits)] = bits
     numbers = padded.reshape(-1, BITS) @ (1 << np.arange(BITS - 1, -1, -1))
     alphabet = np.frombuffer(LETTERS.encode(), np.uint8)
-    return alphabet[np.stack([numbers // len(LETTERS), numbers % len(LETTERS)], axis=1)].tobytes().decode()
+    pairs = np.stack([numbers // len(LETTERS), numbers % len(LETTERS)], axis=1)
+    return str(alphabet[pairs].tobytes(), "ascii")
 
 
 def dumped(value: Any) -> str:

@@ -250,7 +250,8 @@ def is_long(shape: tuple[int, ...], kind: np.dtype[Any]) -> bool:
 def stored_at(file: IO[bytes], entry: ZipInfo) -> int:
     """Return where in an archive the bytes of a member begin, after its own header."""
     file.seek(entry.header_offset + NAME_LENGTHS)
-    return entry.header_offset + NAME_LENGTHS + 4 + sum(struct.unpack("<HH", file.read(4)))
+    of_name, of_extra = struct.unpack("<HH", file.read(4))
+    return entry.header_offset + NAME_LENGTHS + 4 + int(of_name) + int(of_extra)
 
 
 def long_array(

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from rgstep.drawing import Plate
 from rgstep.instruments import INSTRUMENTS
-from rgstep.results import MapReport, family
+from rgstep.results import MapReport
+from rgstep.roles import family
 
 
 def leading(maps: Mapping[str, MapReport]) -> Mapping[str, MapReport]:

@@ -165,11 +165,6 @@ class MapReport:
         return {**words, **later, "diagnostics": rows}
 
 
-def family(name: str) -> str:
-    """Return a map's name without its seed: networks that differ only by seed are one family."""
-    return re.sub(r"~[0-9]+$", "", name)
-
-
 def arrays_of(maps: Mapping[str, MapReport], row: str, needed: str) -> dict[str, Mapping[str, np.ndarray]]:
     """Return by map the arrays of one row, of the maps that have the array `needed` among them."""
     found = {name: entry.arrays.get(row, {}) for name, entry in maps.items()}

@@ -36,7 +36,7 @@ from scipy import special
 from rgstep.arguments import InputError
 from rgstep.compiled import kernel
 from rgstep.correlators import given
-from rgstep.drawing import ABOVE, Axes, Plate, aside, look, sheet, text
+from rgstep.drawing import Axes, Plate, aside, legend_above, look, null_band, parted, sheet, text
 from rgstep.ensemble import Ensemble, Level, Source, in_pieces, pieces, read
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife, with_rest
 from rgstep.instruments import pairwise
@@ -44,6 +44,7 @@ from rgstep.instruments.base import SMALLEST_SIDE, Instrument, Row, Subject
 from rgstep.instruments.draws import signs
 from rgstep.ising import OPERATORS
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.roles import coloured
 from rgstep.types import Rng, Samples
 
 KINDS = ("nn", "nnn", "20", "21", "22", "plaquette", "sublattice")  # pairs by distance first
@@ -524,15 +525,21 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     if not shown:
         return
     exact = maps[next(iter(shown))].estimates("hidden_hamiltonian")["K_nn[0]"].exact
-    with sheet(1, 2, size=(10.2, 4.6), width_ratios=(1.5, 1.0)) as (figure, (left, right)):
+    order = coloured(maps)
+    own, nulls = parted(shown, order)
+    with sheet(2, 1, size=(7.2, 7.4), height_ratios=(1.3, 1.0)) as (figure, (left, right)):
         for axes in (left, right):
             axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         draw_spins(left, right, next(iter(shown.values())), exact)
-        for i, (name, arrays) in enumerate(shown.items()):
-            style = look(name, list(maps))
-            draw_by_distance(left, arrays, aside(i, len(shown), SPREAD["distance"]), text(name), style)
-            draw_by_level(right, arrays, aside(i, len(shown), SPREAD["level"]), style)
-        label_distances(left, pairs=any("J_mean" in arrays for arrays in shown.values()))
+        pairs = len(PAIRS)
+        null_band(left, [(a["distance"], a["K"][1, :pairs], a["K_error"][1, :pairs]) for a in nulls.values()])
+        null_band(right, [(np.arange(len(a["K"])), a["K"][:, 0], a["K_error"][:, 0]) for a in nulls.values()])
+        for i, (name, arrays) in enumerate(own.items()):
+            style = look(name, order)
+            draw_by_distance(left, arrays, aside(i, len(own), SPREAD["distance"]), text(name), style)
+            draw_by_level(right, arrays, aside(i, len(own), SPREAD["level"]), style)
+        label_distances(left, pairs=any("J_mean" in arrays for arrays in own.values()))
+        legend_above(figure, [left], fontsize="small")
         right.set_xticks(range(max(len(arrays["K"]) for arrays in shown.values())))
         right.set(xlabel="level (coarse-graining steps)", ylabel=r"$K_{nn}$ (solid), $K_{nnn}$ (dotted)")
         yield Plate("hidden_hamiltonian", CAPTION, figure)
@@ -576,7 +583,6 @@ def label_distances(axes: Axes, pairs: bool) -> None:
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([*DISTANCES, *[FARTHEST_PAIRS] * pairs], [*TICK_LABELS, *[f"{FARTHEST_PAIRS:g}"] * pairs])
     axes.set(xlabel="distance |r| on the lattice of each level (lattice spacings)", ylabel="pair coupling K = J/k_BT")
-    axes.legend(**{**ABOVE, "ncols": 5})
 
 
 INSTRUMENT = Instrument(

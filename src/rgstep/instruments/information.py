@@ -37,13 +37,14 @@ from scipy.special import gammaln, psi
 from rgstep.arguments import InputError, require_positive
 from rgstep.compiled import kernel
 from rgstep.correlators import given
-from rgstep.drawing import ABOVE, COLOURS, Axes, Plate, bars, sheet, text
+from rgstep.drawing import ABOVE, COLOURS, Axes, Plate, bars, null_span, parted, sheet, text
 from rgstep.ensemble import Ensemble, Level, Source, in_pieces, pieces, read
 from rgstep.estimates import Estimate, Groups, grouped_mean, jackknife
 from rgstep.gauge import Gauge
 from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.lattice import as_lattice, as_spins
 from rgstep.results import Diagnostic, MapReport
+from rgstep.roles import coloured
 from rgstep.types import Rng, Samples
 
 MOST_VALUES = 9  # distinct values of h that are counted, with their negatives; of an h with more the sign is read
@@ -496,8 +497,11 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     rows = {name: quantities for name, quantities in rows.items() if quantities}
     if not rows:
         return
+    rows, nulls = parted(rows, coloured(maps))
     found = [{name: quantity.estimate for name, quantity in quantities.items()} for quantities in rows.values()]
-    with sheet(1, 2, size=(8.6, 1.3 + 0.34 * len(rows)), sharey=True, width_ratios=(3, 2)) as (figure, (left, right)):
+    with sheet(1, 2, size=(7.2, 1.5 + 0.34 * len(rows)), sharey=True, width_ratios=(3, 2)) as (figure, (left, right)):
+        for axes, name in ((left, "I_hE"), (right, "I_hE_given_V")):
+            null_span(axes, [float(q[name].estimate.value) for q in nulls.values() if name in q])
         points(left, found, "I_VE", "I(V:E)", COLOURS[0], "none")
         points(left, found, "I_hE", "I(h:E)", COLOURS[1], COLOURS[1])
         points(right, found, "I_hE_given_V", None, COLOURS[1], COLOURS[1])

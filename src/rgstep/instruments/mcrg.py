@@ -19,13 +19,14 @@ from typing import NamedTuple
 import numpy as np
 
 from rgstep.arguments import InputError
-from rgstep.drawing import Axes, Plate, aside, legend_above, look, sheet, text, whole_ticks
+from rgstep.drawing import Axes, Plate, aside, legend_above, look, null_band, parted, sheet, text, whole_ticks
 from rgstep.ensemble import Source
 from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
 from rgstep.instruments.base import NO_PLACES, SMALLEST_SIDE, Instrument, Row, Subject
 from rgstep.ising import OPERATORS, Ising, Sector
 from rgstep.operators import Sums, sums
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity
+from rgstep.roles import coloured
 
 ROUNDING = 1e-12  # of y: an error below is that of floating-point numbers
 SINGULAR_CONDITION = 1e10  # of the operators' correlation matrix, which has 10³ … 10⁵ at T_c
@@ -46,8 +47,8 @@ CAPTION = (
     "Exponents of the linearised RG, step by step, five even and three odd operators; bars: one standard error; faint: "
     "fewer of them. Dashed: the Ising fixed point, y_t = 1 and y_h = 15/8. An RG step comes close after a step "
     "or two and stays. Dotted lines, open symbols: the majority rule applied from level 1 on, for maps that are not "
-    "applied to their own h. Real h are shown by their signs. Triangles at an edge: numbers beyond it. No "
-    "bar: λ is complex or negative."
+    "applied to their own h. Real h are shown by their signs. No bar: λ is complex or "
+    "negative."
 )
 
 
@@ -310,18 +311,34 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     shown = {name: arrays for name, arrays in every.items() if "y_t" in arrays or "y_t_majority" in arrays}
     if not shown:
         return
-    with sheet(1, 2, size=(9.6, 4.3)) as (figure, panels):
+    order = coloured(maps)
+    own_maps, nulls = parted(shown, order)
+    beyond: list[str] = []
+    with sheet(1, 2, size=(7.2, 4.2)) as (figure, panels):
         for axes, (y, (exact, low, high, label)) in zip(panels, PANELS.items(), strict=True):
             axes.axhline(exact, color="0.4", linestyle="--", linewidth=1.0, zorder=0)
-            for i, (name, arrays) in enumerate(shown.items()):
-                shift, style = aside(i, len(shown), SPREAD), look(name, list(maps))
+            first = [float(arrays[y][0, -1]) for arrays in nulls.values() if y in arrays and len(arrays[y])]
+            inside = [value for value in first if low <= value <= high]
+            null_band(axes, [(np.array([-0.4, 0.4]), np.full(2, value), np.zeros(2)) for value in inside])
+            beyond += spanned(y, [value for value in first if not low <= value <= high])
+            for i, (name, arrays) in enumerate(own_maps.items()):
+                shift, style = aside(i, len(own_maps), SPREAD), look(name, order)
                 own = f"{y}_sign" if f"{y}_sign" in arrays else y
                 for key in (key for key in (own, f"{y}_majority") if key in arrays):
-                    curve(axes, arrays, key, shift, (low, high), text(name), style)
+                    beyond += curve(axes, arrays, key, shift, (low, high), name, style)
             axes.set(xlabel="step from level n to n + 1: n", ylabel=label, ylim=(low, high))
             whole_ticks(axes)
-        legend_above(figure, panels)
-        yield Plate("mcrg", CAPTION, figure)
+        legend_above(figure, panels, fontsize="small")
+        off = f" Beyond the axes: {'; '.join(beyond)}." if beyond else ""
+        yield Plate("mcrg", f"{CAPTION}{off}", figure)
+
+
+def spanned(y: str, values: Sequence[float]) -> list[str]:
+    """Return in words where exponents of the untrained networks lie that are not drawn; nothing without any."""
+    if not values:
+        return []
+    low, high = (f"{end:.2f}".replace("-", "−") for end in (min(values), max(values)))
+    return [f"untrained networks {y} = {low}" + (f" to {high}" if high != low else "") + " at n = 0"]
 
 
 def curve(
@@ -330,16 +347,16 @@ def curve(
     key: str,
     shift: float,
     limits: tuple[float, float],
-    label: str,
+    name: str,
     style: Mapping[str, str],
-) -> None:
-    """Draw one exponent of one map: all operators with errors, fewer of them faint, what is outside as triangles."""
+) -> list[str]:
+    """Draw one exponent of one map: all operators with errors, fewer of them faint; return in words what is outside."""
     level, values, errors = arrays[f"{key}_level"] + shift, arrays[key], arrays[f"{key}_error"]
     y, further = values[:, -1], key.endswith("_majority")
     low, high = limits
     inside = (y >= low) & (y <= high)
     colour, marker = style["color"], style["marker"]
-    axes.plot(level, np.clip(y, low, high), ":" if further else "-", color=colour, alpha=0.6, linewidth=1.0)
+    axes.plot(level, np.where(inside, y, np.nan), ":" if further else "-", color=colour, alpha=0.6, linewidth=1.0)
     axes.errorbar(
         *(level[inside], y[inside], errors[inside, -1]),
         color=colour,
@@ -348,13 +365,16 @@ def curve(
         linestyle="none",
         markersize=5,
         capsize=2,
-        label=None if further else label,
+        label=None if further else text(name),
     )
     for count in range(values.shape[1] - 1):
         axes.plot(level, values[:, count], marker, color=colour, alpha=0.3, markersize=3)
-    for beyond, triangle, edge in ((y > high, "^", high), (y < low, "v", low)):
-        if beyond.any():  # an empty line that is not clipped would upset the layout
-            axes.plot(level[beyond], y[beyond] * 0 + edge, triangle, color=colour, markersize=8, clip_on=False)
+    symbol, how = key.partition("_majority")[0].replace("_sign", ""), " by the majority rule" if further else ""
+    return [
+        f"{name} {symbol} = {value:.2f} at n = {step}{how}".replace("-", "−")
+        for value, step in zip(y[~inside], arrays[f"{key}_level"][~inside], strict=True)
+        if np.isfinite(value)
+    ]
 
 
 INSTRUMENT = Instrument(
