@@ -18,8 +18,8 @@ SOURCE = Path(rgstep.__file__).parent
 HOUSE = {
     1: ("arguments", "types", "glossary"),
     2: (
-        *("memory", "scratch", "lattice", "packed", "estimates", "streams", "drawing", "locks", "schema", "files"),
-        *("folders", "zarr_files", "hdf5", "progress", "compiled", "parts", "spin_text", "foreign"),
+        *("memory", "scratch", "lattice", "packed", "notebook", "estimates", "streams", "drawing", "locks"),
+        *("schema", "files", "folders", "zarr_files", "hdf5", "progress", "compiled", "parts", "spin_text", "foreign"),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
@@ -59,6 +59,7 @@ HOUSE = {
     ),
     6: (
         "results",
+        "forecast",
         "roles",
         "labelled",
         "correlators",
@@ -81,6 +82,7 @@ HOUSE = {
     8: (
         "words",
         "report_schema",
+        "plates",
         "report",
         "claims",
         "fate",

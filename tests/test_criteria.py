@@ -40,13 +40,9 @@ def test_a_number_is_inside_outside_or_at_the_edge(value, error, passed):
     assert Outcome("x", Estimate(value, error), 0.0, 1.0).passed is passed
 
 
-def test_undecided_says_how_many_samples_decide():
-    """Two standard errors must fit into the distance to the edge: 0.1 / 0.05, so 16 times the samples."""
-    comparison = Outcome("x", Estimate(0.95, 0.1), 0.0, 1.0)
-    assert comparison.needed(1000) == pytest.approx(16_000)
-    assert "about 20,000 samples would decide" in comparison.sentence(1000)
-    at_the_edge = Outcome("x", Estimate(1.0, 0.1), 0.0, 1.0)
-    assert "no number of samples" in at_the_edge.sentence(1000)
+def test_undecided_says_how_far_from_the_edge_it_is():
+    assert "inside by 0.5 σ of 2" in Outcome("x", Estimate(0.95, 0.1), 0.0, 1.0).sentence(1000)
+    assert "outside by 3.0 σ of 4" in Outcome("x", Estimate(1.3, 0.1), 0.0, 1.0).sentence(1000)
     assert Outcome("x", Estimate(0.95, 0.1 / 4.01), 0.0, 1.0).passed is True
 
 

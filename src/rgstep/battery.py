@@ -6,22 +6,27 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from typing import cast
+
+import numpy as np
 
 from rgstep import results
 from rgstep.adapters import as_maps, by_channel
-from rgstep.arguments import PROGRESS, SEED, InputError, checked, mapping
+from rgstep.arguments import COUNT, PROGRESS, SEED, InputError, broken, checked, each, mapping, one_of
 from rgstep.blocking import Majority
-from rgstep.controls import is_control
+from rgstep.controls import HAND_MADE, STANDARD, UNTRAINED, control_map, is_control, with_nulls
 from rgstep.ensemble import ENSEMBLE, Ensemble
 from rgstep.estimates import Estimate
 from rgstep.fate import Fate, fate
+from rgstep.forecast import forecast
 from rgstep.instruments import DECIDING, FIXED_POINT, INSTRUMENTS, LOCALITY
 from rgstep.instruments.base import Row, Subject, prepare
 from rgstep.instruments.draws import require_coarse
 from rgstep.ising import CRITICAL_TEMPERATURE
+from rgstep.lattice import check_tiling
 from rgstep.nets.rbm import RBM
 from rgstep.report import Report
-from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Rows, Scale, Verdict
+from rgstep.results import NOT_JUDGED, RG_STEP, Diagnostic, MapReport, Outcome, Rows, Scale, Verdict
 from rgstep.types import Progress
 
 ONE_STEP = "by one step alone, what a second would make is not known"
@@ -31,12 +36,24 @@ NO_MAP = "not measured: it needs the map, asked for h of other configurations, a
 MAPS = mapping("give a name for each map, {'majority': rgstep.Majority()}", filled=True)
 
 
-@checked(ensemble=ENSEMBLE, maps=MAPS, seed=SEED, progress=PROGRESS)
+def read_controls(name: str, value: object) -> Sequence[str]:
+    """Check which controls are wanted: names, True for those of `rgstep compare`, False for none."""
+    if isinstance(value, bool | np.bool_):
+        return STANDARD if value else ()
+    if isinstance(value, str):
+        raise broken(name, value, "must be True, False or a list of names")
+    wanted: Sequence[str] = each(one_of({*HAND_MADE, UNTRAINED}, "control"))(name, value)
+    return wanted
+
+
+@checked(ensemble=ENSEMBLE, maps=MAPS, seed=SEED, controls=read_controls, block=COUNT, progress=PROGRESS)
 def judge(
     ensemble: Ensemble,
     maps: Mapping[str, object],
     seed: int = 0,
     *,
+    controls: bool | Sequence[str] = (),
+    block: int = 2,
     progress: Progress | None = None,
 ) -> Report:
     """Measure every map on the same configurations and return the report.
@@ -46,13 +63,19 @@ def judge(
         maps: a name for each coarse graining or function v → h; for a sequence of them, each is applied to the h of
             the one before. An array of h, one for each configuration, gets all rows that need no map. A map whose h has
             channels, `(sample, channel, l, l)`, is judged channel by channel.
-        seed: decides every draw of h.
+        seed: decides every draw of h, and the untrained networks.
+        controls: maps of known answer to judge beside them: names, or True for those of `rgstep compare` (block rules,
+            an untrained network, and one as large in its weights as each network that is given).
+        block: side of the blocks of these controls.
         progress: called as the work goes on.
 
     Raises:
-        InputError: for an empty table of maps, or a map that raises or answers nonsense.
+        InputError: for an empty table of maps, a map that raises or answers nonsense, an unknown control, or a map that
+            has the name of one and is none.
     """
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
+    if controls:
+        maps = beside_controls(maps, cast(Sequence[str], controls), ensemble.system.size, block, seed)
 
     reference = reference_on(ensemble, seed)
     entries = {
@@ -72,6 +95,24 @@ def judge(
         "certificate": ensemble.certificate.to_dict(),
     }
     return Report(origin, entries)
+
+
+def beside_controls(
+    maps: Mapping[str, object], controls: Sequence[str], size: int, block: int, seed: int
+) -> Mapping[str, object]:
+    """Return the controls, then the maps, then the nulls of networks; a control that is given stands for itself."""
+    check_tiling(size, block)
+    for name in controls:
+        if name in maps and not is_control(maps[name]):
+            message = f"map {name!r} has the name of a control and is none: rename it, or leave that control out"
+            raise InputError(message)
+    found = {name: control_map(name, size, block, seed=seed) for name in controls if name not in maps}
+    every = {**found, **maps}
+    beside = with_nulls(every, seed) if UNTRAINED in controls else every
+    if lost := [name for name, given in maps.items() if beside[name] is not given]:
+        message = f"map {lost[0]!r} has the name of the null of another: rename it, or ask for controls by name"
+        raise InputError(message)
+    return beside
 
 
 def reference_on(ensemble: Ensemble, seed: int) -> Callable[[int], Rows]:
@@ -116,9 +157,11 @@ def judge_map(
     require_coarse(ensemble.unpack(0, LOOKED_AT), subject.first.hidden[:LOOKED_AT], name)
     found = measured(subject, rows_measured, progress)
     arrays = {row: dict(more) for row, (_, more) in found.items() if more}
-    rows, verdict = judged({row: diagnostic for row, (diagnostic, _) in found.items()}, subject, reference)
+    plain = {row: diagnostic for row, (diagnostic, _) in found.items()}
+    rows, verdict = judged(plain, subject, reference)
     led = Fate(None, verdict.reason) if verdict.name == NOT_JUDGED else fate(rows, LOCALITY)
-    return MapReport(verdict.name, kind(given), about(given), rows, arrays, verdict.reason, *led)
+    outlook = forecast(verdict, held(plain, subject, reference), len(ensemble))
+    return MapReport(verdict.name, kind(given), about(given), rows, arrays, verdict.reason, *led, outlook)
 
 
 def measure_map(
@@ -184,14 +227,28 @@ def judged(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> tu
         reason = f"T = {system.temperature:.6g}: a verdict needs configurations at T_c = {CRITICAL_TEMPERATURE:.6f}"
         return rows, Verdict(NOT_JUDGED, (), reason)
     beside = reference(subject.block) if subject.block else {}
-    samples = len(subject.ensemble)
-    steps = max(1, len(subject.levels) - 1)
-    scale = Scale(system.size, subject.ratio, subject.real, steps, len(subject.maps), subject.sides)
+    samples, scale = len(subject.ensemble), scale_of(subject)
     decided = {name: decide(name, row, beside.get(name), samples, scale) for name, row in rows.items()}
     verdict = conclude(decided)
-    if verdict.name == RG_STEP and steps == 1:
+    if verdict.name == RG_STEP and scale.steps == 1:
         verdict = replace(verdict, reason=f"{ONE_STEP}; {verdict.reason}")
     return decided, verdict
+
+
+def scale_of(subject: Subject) -> Scale:
+    """Return the sizes that decide which criteria a map is asked for."""
+    steps = max(1, len(subject.levels) - 1)
+    return Scale(subject.system.size, subject.ratio, subject.real, steps, len(subject.maps), subject.sides)
+
+
+def held(rows: Rows, subject: Subject, reference: Callable[[int], Rows]) -> dict[str, list[Outcome]]:
+    """Return the outcomes of every row that a verdict needs and the map is asked for, from rows without criteria."""
+    beside, scale = reference(subject.block) if subject.block else {}, scale_of(subject)
+    asked = [name for name in DECIDING if any(c.asked(scale) for c in INSTRUMENTS[name].criteria)]
+    return {
+        name: results.held(INSTRUMENTS[name].criteria, rows[name], beside.get(name), scale) if name in rows else []
+        for name in asked
+    }
 
 
 def decide(name: str, row: Diagnostic, reference: Diagnostic | None, samples: int, scale: Scale) -> Diagnostic:

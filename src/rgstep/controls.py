@@ -47,6 +47,7 @@ from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.packed import PIECE_SITES, per_piece
 from rgstep.results import FEATURES, LOCAL, RG_STEP
+from rgstep.roles import family
 from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress, Spins
@@ -70,6 +71,7 @@ HAND_MADE: Mapping[str, Callable[[int], CoarseGraining]] = MappingProxyType(
 HAND_MADE_CLASSES = tuple({type(make(2)) for make in HAND_MADE.values()} - {Scrambled})
 SHOWN = ("average", "majority", "decimation", "random_tiling")
 UNTRAINED = "rbm_untrained"
+STANDARD = (*SHOWN, UNTRAINED)  # beside which a command shows every map
 
 KNOWN: Mapping[str, str] = MappingProxyType(
     {
@@ -136,6 +138,28 @@ def untrained_like(rbm: RBM, seed: int = 0) -> RBM:
     scale = norm / float(np.linalg.norm(drawn.weights.astype(np.float64)))
     sd = norm / rbm.weights.size**0.5
     return replace(drawn, weights=drawn.weights * np.float32(scale), origin={**drawn.origin, "weights_sd": sd})
+
+
+def control_map(name: str, size: int, block: int, units: int | None = None, seed: int = 0) -> CoarseGraining:
+    """Return the control of a name of `STANDARD` or `HAND_MADE` for a lattice.
+
+    Args:
+        name: of the control.
+        size: the side L of the lattice.
+        block: the side of a block.
+        units: hidden units of the untrained network; one for each block by default.
+        seed: of the untrained network.
+    """
+    if name == UNTRAINED:
+        return untrained_rbm(size**2, (size // block) ** 2 if units is None else units, seed)
+    return HAND_MADE[name](block)
+
+
+def with_nulls(maps: Mapping[str, object], seed: int) -> dict[str, object]:
+    """Return the maps, and beside the first network of each kind an untrained one with weights as large as its own."""
+    trained = {name: given for name, given in maps.items() if isinstance(given, RBM) and not is_control(given)}
+    first = {f"{name}@untrained": rbm for name, rbm in trained.items() if family(name) == name}
+    return {**maps, **{name: untrained_like(rbm, seed) for name, rbm in first.items()}}
 
 
 class Dichotomised(NamedTuple):

@@ -9,17 +9,18 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from rgstep import memory, scratch
-from rgstep.arguments import FLAG, PLAIN, InputError, checked, instance, optional
+from rgstep.arguments import FLAG, PLAIN, InputError, broken, checked, instance, is_whole, number_in, optional
 from rgstep.certificate import Certificate, Check
 from rgstep.estimates import Estimate, Groups, deviation, estimated, grouped_mean
 from rgstep.independence import Independence, independence, memory_of
 from rgstep.ising import TEMPERATURE, Ising, even_side, ising
+from rgstep.notebook import card
 from rgstep.packed import PIECE_SITES, PackedSpins, pack, spin_type
 from rgstep.types import Field, Samples, Spins
 
@@ -71,6 +72,52 @@ class Ensemble:
     def __len__(self) -> int:
         """Return the number of configurations."""
         return len(self.packed)
+
+    @overload
+    def __getitem__(self, which: int) -> Samples: ...
+    @overload
+    def __getitem__(self, which: slice | ArrayLike) -> "Ensemble": ...
+    def __getitem__(self, which: Any) -> "Samples | Ensemble":  # whatever NumPy takes as an index of one axis
+        """Return one configuration, int8 ±1 `(row, column)`, or the ensemble of several.
+
+        Args:
+            which: a number, from the end where it is negative; or a slice, numbers, or True and False for each.
+
+        Raises:
+            InputError: for a number that is not there, another kind of index, or none of the configurations.
+        """
+        index = number_in(which)
+        if is_whole(index):
+            if not -len(self) <= index < len(self):
+                name, rule = "configuration", f"there are {len(self)}, numbers {-len(self)} to {len(self) - 1}"
+                raise broken(name, which, rule)
+            number = int(index) % len(self)
+            return np.asarray(self.unpack(number, number + 1)[0])
+        return Ensemble(self.packed.take(chosen(which, len(self))), self.system, self.origin, self.independent)
+
+    def __iter__(self) -> Iterator[Samples]:
+        """Yield the configurations one by one, int8 ±1 `(row, column)`."""
+        for piece in self.pieces():
+            yield from piece
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """Return all configurations, ±1 `(sample, row, column)`, for `np.asarray`; see `spins`."""
+        return np.array(self.spins, dtype=dtype, copy=copy)
+
+    def _repr_html_(self) -> str:
+        """Return the ensemble as a notebook shows it."""
+        system, made = self.system, ", ".join(f"{k} = {v}" for k, v in self.origin.items() if isinstance(v, str | int))
+        facts = [
+            ("samples", f"{len(self):,}"),
+            ("lattice", f"{system.size}×{system.size}"),
+            ("T", f"{system.temperature:.6g}" + (" = T_c" if system.is_critical else "")),
+            *(
+                (name, f"{check.measured}, exact {check.exact:.6g}, z = {check.z:+.1f}")
+                for name, check in self.checks.items()
+            ),
+            ("made", made or "not recorded"),
+        ]
+        return card("Ensemble", facts)
 
     def __repr__(self) -> str:
         """Return a line with size, temperature, number of samples and the z-scores of the checks."""
@@ -181,6 +228,22 @@ class Ensemble:
     def _inflation(self, values: np.ndarray) -> float:
         """Return the variance of a mean over the samples in units of that of independent ones: 2τ, 1 if claimed so."""
         return 1.0 if self.independent else memory_of(values).inflation
+
+
+def chosen(which: Any, length: int) -> np.ndarray:  # whatever a user writes in brackets
+    """Return the numbers of the configurations that an index stands for, at least one, `(configuration,)`."""
+    name, rule = "configurations", "give a number, a slice, a list of numbers or a mask; for others: ensemble.spins[…]"
+    if isinstance(which, tuple | str | bytes) or which is None or which is Ellipsis:
+        raise broken(name, which, rule)
+    try:
+        rows = np.asarray(np.arange(length)[which])
+    except (IndexError, TypeError, ValueError) as error:
+        raise broken(name, which, f"{error}; {rule}") from error
+    if not rows.size:
+        raise broken(name, which, f"none of the {length} are left: an ensemble has one at least")
+    if rows.ndim != 1:
+        raise broken(name, which, rule)
+    return rows
 
 
 ENSEMBLE = instance(Ensemble, "use rgstep.sample(…) or rgstep.ensemble_from_array(…)")

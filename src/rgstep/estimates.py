@@ -17,8 +17,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from rgstep import scratch
+from rgstep.notebook import card
 
 SOKAL_WINDOW = 6.0  # in units of τ: what is cut off is e^(−6) of ρ, the noise that is let in grows with the window
 LAGS = 2**17  # at which an autocorrelation is looked at, at most: a longer series needs no more memory
@@ -35,6 +37,15 @@ class Estimate:
     value: float | np.ndarray
     error: float | np.ndarray
     tau: float | None = None
+    __array_ufunc__ = None  # arithmetic would lose the error: NumPy refuses it
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """Return the value without its error, for `np.asarray`."""
+        return np.array(self.value, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        """Return the value of a scalar without its error."""
+        return float(self.value)
 
     def __getitem__(self, index: Any) -> "Estimate":  # whatever NumPy takes as an index
         """Return one entry, or a sub-array, of an array estimate."""
@@ -44,11 +55,26 @@ class Estimate:
         """Return `value(error)` for a scalar, a summary for an array."""
         if np.ndim(self.value) == 0:
             return bracket(float(self.value), float(self.error))
-        errors = np.asarray(self.error)
-        typical = f"{np.nanmedian(errors):.2g}" if np.isfinite(errors).any() else "unknown"
-        return f"Estimate of shape {np.shape(self.value)}, median error {typical}"
+        return f"Estimate of shape {np.shape(self.value)}, median error {typical(np.asarray(self.error))}"
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the estimate as a notebook shows it."""
+        facts: list[tuple[str, object]] = [("value(error)", self)]
+        if np.ndim(self.value):
+            value, error = np.asarray(self.value), np.asarray(self.error)
+            first = tuple(0 for _ in value.shape)
+            known = value[np.isfinite(value)]
+            facts = [("shape", value.shape), ("median error", typical(error))]
+            facts += [("from … to", f"{known.min():.4g} … {known.max():.4g}")] if known.size else []
+            facts += [("first entry", self[first])] if value.size else []
+        return card("Estimate", [*facts, *([] if self.tau is None else [("τ", f"{self.tau:.3g}")])])
+
+
+def typical(error: np.ndarray) -> str:
+    """Return the median of the errors that are known."""
+    return f"{np.nanmedian(error):.2g}" if np.isfinite(error).any() else "unknown"
 
 
 def bracket(value: float, error: float) -> str:

@@ -28,12 +28,12 @@ import numpy as np
 
 from rgstep.arguments import InputError, checked, instance
 from rgstep.blocking import Majority
-from rgstep.roles import family
 from rgstep.controls import UNTRAINED
 from rgstep.correlators import visible_hidden
 from rgstep.patterns import partial_correlations
 from rgstep.report import Report
 from rgstep.results import MapReport
+from rgstep.roles import family
 
 PAGE_LETTERS = 1_200_000  # of the data in a page
 SMALL = 0.1  # largest |⟨v h⟩| of pictures that are told more finely

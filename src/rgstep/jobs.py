@@ -36,9 +36,10 @@ from rgstep.controls import (
     SHOWN,
     TRAINING_DATA,
     UNTRAINED,
+    control_map,
     is_control,
     trained_on,
-    untrained_like,
+    with_nulls,
 )
 from rgstep.correlators import number_of_groups
 from rgstep.ensemble import Ensemble
@@ -50,12 +51,11 @@ from rgstep.lattice import check_tiling
 from rgstep.nets.assessment import assess, stored_assessment, with_assessment
 from rgstep.nets.kernel import SharedKernel
 from rgstep.nets.presets import PRESETS, settings
-from rgstep.nets.rbm import RBM, untrained_rbm
+from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
 from rgstep.progress import renamed
 from rgstep.report import Report, files_without_manifest
-from rgstep.roles import family
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.stack import BLOCK, Stack, fitting, nulls, train_stack
@@ -462,22 +462,16 @@ def build(
     """Return every map by name: controls first, then what is judged; networks are trained here."""
     judged = [preset_of(n) if preset_of(n) in PRESETS else n for n in comparison.maps]
     by_hand = [*SHOWN, *(n for n in judged if n in HAND_MADE and n not in SHOWN)]
-    maps: dict[str, object] = {name: HAND_MADE[name](comparison.block) for name in by_hand}
+    layers = comparison.size, comparison.block, comparison.units
+    maps = {name: control_map(name, *layers) for name in by_hand}
     for s in range(comparison.seeds):
         suffix = "" if s == 0 else f"~{s + 1}"
-        maps[UNTRAINED + suffix] = untrained_rbm(comparison.size**2, comparison.units, comparison.seed + s)
+        maps[UNTRAINED + suffix] = control_map(UNTRAINED, *layers, comparison.seed + s)
     for preset in dict.fromkeys(n for n in judged if n in PRESETS):
         maps |= trained(preset, comparison, ensemble, progress)
     for preset in dict.fromkeys(filter(None, map(stacked, judged))):
         maps |= trained_stacks(preset, comparison, ensemble, progress)
     return with_nulls(assessed({**maps, **user_maps}, comparison, progress), comparison.seed)
-
-
-def with_nulls(maps: Mapping[str, object], seed: int) -> dict[str, object]:
-    """Return the maps, and beside the first network of each kind an untrained one with weights as large as its own."""
-    trained = {name: given for name, given in maps.items() if isinstance(given, RBM) and not is_control(given)}
-    first = {name: given for name, given in trained.items() if family(name) == name}
-    return {**maps, **{f"{name}@untrained": untrained_like(rbm, seed) for name, rbm in first.items()}}
 
 
 def trained(preset: str, comparison: Comparison, ensemble: Ensemble, progress: Progress | None) -> dict[str, RBM]:

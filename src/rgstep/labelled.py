@@ -69,6 +69,41 @@ def row_of(row: str, maps: Mapping[str, MapReport]) -> Any:
     )
 
 
+def numbers_of(entry: MapReport, row: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return what the figures of a row show of one map, by name, with errors (NaN: none): its arrays, else its numbers.
+
+    The array `x_error` holds the errors of the array `x` of the same shape.
+    """
+    arrays = {name: np.asarray(values) for name, values in entry.arrays.get(row, {}).items()}
+    if not arrays:
+        found = {name: quantity.estimate for name, quantity in entry.estimates(row).items()}
+        return {name: (np.asarray(e.value), np.asarray(e.error)) for name, e in found.items()}
+    errors = {
+        name: arrays[f"{name}_error"]
+        for name, values in arrays.items()
+        if f"{name}_error" in arrays and arrays[f"{name}_error"].shape == values.shape
+    }
+    shown = [name for name in arrays if name.removesuffix("_error") not in errors or not name.endswith("_error")]
+    return {name: (arrays[name], errors.get(name, np.full(arrays[name].shape, np.nan))) for name in shown}
+
+
+def arrays_table(maps: Mapping[str, MapReport], row: str) -> Any:
+    """Return what the figures of a row show as a `pandas.DataFrame`, a line for each number.
+
+    Columns: map, array, i, j, k (where the number is in the array; missing beyond its axes), value, error.
+    """
+    pandas = library("pandas", "Report.numbers")
+    columns = {"map": str, "array": str, "i": "Int64", "j": "Int64", "k": "Int64", "value": float, "error": float}
+    parts = []
+    for name, entry in maps.items():
+        for key, (values, errors) in numbers_of(entry, row).items():
+            places = dict(zip("ijk", np.indices(values.shape).reshape(values.ndim, values.size), strict=False))
+            numbers = {"value": values.ravel().astype(float), "error": errors.ravel().astype(float)}
+            lines = pandas.DataFrame({"map": [name] * values.size, "array": key, **places, **numbers})
+            parts.append(lines.reindex(columns=list(columns)).astype(columns))
+    return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame(columns=list(columns))
+
+
 def table_of(maps: Mapping[str, MapReport]) -> Any:
     """Return a report as a `pandas.DataFrame`, a line for each number."""
     pandas = library("pandas", "Report.to_pandas")

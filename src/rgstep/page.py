@@ -7,7 +7,7 @@ list of contents. Symbols have their meaning at hand, from `glossary`.
 import base64
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +23,10 @@ from rgstep.explorer import page_explorer
 from rgstep.glossary import NUMBERS, SYMBOLS
 from rgstep.instruments import FIXED_POINT, INSTRUMENTS, LOCALITY, vh_pattern
 from rgstep.instruments.base import Instrument
+from rgstep.plates import leading, plates_of_row
 from rgstep.report import Report, headline, mark
-from rgstep.results import MapReport, Quantity
-from rgstep.roles import family, judged
+from rgstep.results import Quantity
+from rgstep.roles import judged
 from rgstep.types import Progress
 
 DPI = 150  # of figures, most of them 7.2 inches wide
@@ -115,7 +116,7 @@ def why(report: Report, folder: Path) -> Drawn | None:
     """Write the figure of the first screen and return it, None for a report without judged pictures."""
     if "vh_pattern" not in INSTRUMENTS or INSTRUMENTS["vh_pattern"].figures is None:
         return None
-    plate = vh_pattern.comparison(leading(report))
+    plate = vh_pattern.comparison(leading(report.maps))
     return save(plate, folder) if plate else None
 
 
@@ -129,9 +130,7 @@ def section(report: Report, name: str, folder: Path) -> Section:
 
 def plates_of(report: Report, name: str) -> Iterator[Plate]:
     """Yield the figures of one instrument."""
-    figures = INSTRUMENTS[name].figures
-    if figures is not None and any(name in entry.diagnostics for entry in report.maps.values()):
-        yield from figures(leading(report))
+    yield from plates_of_row(report.maps, name)
 
 
 def save(plate: Plate, folder: Path) -> Drawn:
@@ -227,11 +226,3 @@ def minus(text: object) -> Markup:
 def score(quantity: Quantity) -> str:
     """Return how many standard errors a number is from its exact value, empty where one is not known."""
     return "" if quantity.z is None else f"{quantity.z:+.1f}"
-
-
-def leading(report: Report) -> Mapping[str, MapReport]:
-    """Return the maps without the further seeds of a network: the ones whose pictures are drawn."""
-    first: dict[str, str] = {}
-    for name in report.maps:
-        first.setdefault(family(name), name)
-    return {name: report.maps[name] for name in first.values()}

@@ -1,4 +1,4 @@
-"""Progress of long functions on standard error: bars on a terminal, a line now and then elsewhere.
+"""Progress of long functions: bars on a terminal and in a notebook, a line on standard error now and then elsewhere.
 
 with rgstep.progress_bars() as progress:
     ensemble = rgstep.sample(32, progress=progress)
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -26,11 +27,16 @@ def progress_bars(quiet: bool = False) -> Iterator[Progress]:
     """Yield a `Progress` that shows each stage; a stage of total 0 is a spinner that goes when the next one starts."""
     if quiet:
         yield lambda stage, done, total, note="": None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() or in_notebook():
         with bars() as progress:
             yield progress
     else:
         yield Lines()
+
+
+def in_notebook() -> bool:
+    """Whether this is a notebook that can show bars: rich draws them by ipywidgets."""
+    return Console().is_jupyter and find_spec("ipywidgets") is not None
 
 
 @contextmanager

@@ -22,14 +22,31 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping, printable, unknown_name
+from rgstep.arguments import (
+    COUNT,
+    FLAG,
+    PATH,
+    PLAIN,
+    InputError,
+    checked,
+    instance,
+    mapping,
+    one_of,
+    optional,
+    printable,
+    read_text,
+    unknown_name,
+)
+from rgstep.drawing import Figure
 from rgstep.estimates import Estimate
 from rgstep.files import clashing, file_name, read_sealed, reading, write_arrays
 from rgstep.folders import output_folder, settle, verify
 from rgstep.instruments import DECIDING, INSTRUMENTS
-from rgstep.labelled import table_of, tree_of
+from rgstep.labelled import arrays_table, table_of, tree_of
+from rgstep.notebook import table
+from rgstep.plates import drawn_rows, plates_of_row
 from rgstep.report_schema import SCHEMA, WITHOUT_CHECKSUM, checked_document, read_document
-from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
+from rgstep.results import NOT_JUDGED, Diagnostic, Forecast, MapReport, Quantity
 from rgstep.roles import controls, judged
 from rgstep.schema import sealed
 from rgstep.words import answer, on_controls
@@ -55,6 +72,7 @@ PREFIXES_OF_SCHEMA_1 = {  # of the others; what has none of these belongs to vh_
     "history_": "training/",
     "": "vh_pattern/",
 }
+ROW = one_of(INSTRUMENTS, "row")
 ROWS = mapping("give the rows of each map by its name", instance(MapReport, "give what rgstep.judge returned"))
 
 
@@ -65,6 +83,98 @@ class Report:
 
     origin: Mapping[str, Any]
     maps: Mapping[str, MapReport]
+
+    def __getitem__(self, name: str) -> MapReport:
+        """Return what is said of one map: `report["rbm"].verdict`.
+
+        Raises:
+            InputError: for a name that is not in the report.
+        """
+        if name not in self.maps:
+            kind = "map of this report"
+            raise unknown_name(kind, str(name), self.maps)
+        return self.maps[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the report has a map of this name."""
+        return name in self.maps
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the maps, as a mapping does."""
+        return iter(self.maps)
+
+    def __len__(self) -> int:
+        """Return the number of maps."""
+        return len(self.maps)
+
+    def __repr__(self) -> str:
+        """Return where the report comes from in a line, and a line with the verdict of each map."""
+        lines = [f"  {name}: {entry.verdict}" for name, entry in self.maps.items()]
+        return "\n".join([f"Report({self.title})", *lines])
+
+    @property
+    def title(self) -> str:
+        """How many maps on which configurations, in a few words."""
+        parts = {"size": "L = {}", "temperature": "T = {:.6g}", "samples": "{:,} samples"}
+        found = [text.format(self.origin[name]) for name, text in parts.items() if name in self.origin]
+        return f"{len(self)} maps{', ' if found else ''}{', '.join(found)}"
+
+    def _repr_html_(self) -> str:
+        """Return the verdicts as a notebook shows them."""
+        rows = [
+            (
+                name,
+                entry.kind,
+                entry.verdict,
+                entry.fate or "–",
+                entry.forecast.sentence if entry.forecast else entry.reason,
+            )
+            for name, entry in self.maps.items()
+        ]
+        return table(f"Report: {self.title}", ("map", "kind", "verdict", "fate", "why"), rows)
+
+    @checked(row=optional(ROW))
+    def figures(self, row: str | None = None) -> list[str]:
+        """Return the names of the rows that have figures, or of the figures of one row, which are drawn to know them.
+
+        Raises:
+            InputError: for an unknown row.
+        """
+        return drawn_rows(self.maps) if row is None else [plate.name for plate in plates_of_row(self.maps, row)]
+
+    @checked(row=ROW, name=optional(read_text))
+    def figure(self, row: str, name: str | None = None) -> Figure:
+        """Return a figure of a row as a Matplotlib `Figure`: the one of a name, or the first.
+
+        `report.figure("drift").savefig("drift.pdf")`; `report.figure("vh_pattern", "vh_majority")`.
+
+        Raises:
+            InputError: for an unknown row or name, or a row that has nothing to draw.
+        """
+        names = []
+        for plate in plates_of_row(self.maps, row):
+            if name in (None, plate.name):
+                return plate.figure
+            names.append(plate.name)
+        if name is None or not names:
+            message = (
+                f"row {row!r} of this report has nothing to draw; there are figures of {', '.join(self.figures())}"
+            )
+            raise InputError(message)
+        kind = f"figure of the row {row!r}"
+        raise unknown_name(kind, name, names)
+
+    @checked(row=ROW)
+    def numbers(self, row: str) -> Any:
+        """Return the numbers behind the figures of a row as a `pandas.DataFrame`, one line each.
+
+        Columns: map, array, i, j, k (where in the array), value, error. What the row concludes from them is in
+        `to_pandas()`.
+
+        Raises:
+            InputError: for an unknown row, or if pandas is not installed.
+        """
+        return arrays_table(self.maps, row)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `report.json` holds."""
@@ -151,7 +261,8 @@ class Report:
     def reasons(self) -> str:
         """Return a line for each map: its verdict, the numbers that decided it, and what iteration leads to."""
         return "\n".join(
-            f"{name}: {entry.verdict}; {entry.reason}; fate: {entry.fate or 'none'}, {entry.fate_reason}"
+            f"{name}: {entry.verdict}; {entry.reason}; {f'{entry.forecast.sentence}; ' if entry.forecast else ''}"
+            f"fate: {entry.fate or 'none'}, {entry.fate_reason}"
             for name, entry in self.maps.items()
         )
 
@@ -303,6 +414,7 @@ def map_report(entry: Mapping[str, Any], arrays: Mapping[str, Mapping[str, np.nd
         reason=entry.get("reason", ""),
         fate=entry.get("fate"),
         fate_reason=entry.get("fate_reason", ""),
+        forecast=Forecast(**entry["forecast"]) if "forecast" in entry else None,
     )
 
 

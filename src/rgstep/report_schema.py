@@ -33,9 +33,11 @@ QUANTITY = schema.record({"value": FINITE, "error": ERROR, "exact": FINITE})
 ROW = schema.record({"passed": optional(flag), "why": schema.text, "estimates": schema.by_name(QUANTITY)})
 WORDS = {"verdict": one_of(VERDICTS), "kind": one_of(KINDS), "about": schema.text}
 LATER = {"reason": schema.text, "fate": optional(one_of(FATES)), "fate_reason": schema.text}
+NUMBER = optional(whole(1))
+FORECAST = {"forecast": schema.record({**dict.fromkeys(("low", "likely", "high"), NUMBER), "why": schema.text})}
 ROWS = {"diagnostics": schema.by_name(ROW, lambda: INSTRUMENTS)}
 MAP_OF_SCHEMA_1 = schema.record({**WORDS, **ROWS}, LATER)
-MAP = schema.record({**WORDS, **LATER, **ROWS})
+MAP = schema.record({**WORDS, **LATER, **ROWS}, FORECAST)
 TEMPERATURE = real("must be a temperature ≥ 0", lambda x: x >= 0)
 
 

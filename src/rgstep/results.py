@@ -1,7 +1,7 @@
 """What is said of one map: measured numbers, whether they meet their criteria, and the verdict.
 
 A criterion asks whether a number lies in a band. The answer is yes where the number is more than two standard errors
-inside, no where it is more than four outside, and "undecided" between, with the number of samples that would decide.
+inside, no where it is more than four outside, and "undecided" between; how many samples would decide: `forecast`.
 A map passes only if all its numbers do, so that one wrong number of a wrong map suffices, with the chance of a single
 comparison, 2.3 %. It fails by any of some 25, most of them far inside: by chance once in a thousand maps (Šidák 1967).
 Bands are constants, shrink with the lattice, or lie about the value that the majority rule has on the same
@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rgstep.estimates import Estimate
+from rgstep.notebook import card, table
 
 RG_STEP = "RG step"
 LOCAL = "local coarse graining, not near a fixed point"
@@ -25,7 +26,6 @@ UNDECIDED = "undecided"
 PASSES = 2.0  # standard errors inside its band from which on a number passes
 FAILS = 4.0  # and outside, from which on it fails: 1 − (1 − 3.2e-5)^25 = 0.08 %
 FATES = ("reaches the fixed point", "washes out", "leads elsewhere")
-LARGEST_FORECAST = 1000.0  # times as many samples: beyond, none would decide
 NOT_JUDGED = "not judged"
 NOT_ASKED = "not asked of"  # begins the `why` of a row all of whose criteria are for levels that the map does not have
 
@@ -65,10 +65,50 @@ class Diagnostic:
         """Whether the map has the levels that the row's criteria are for; the verdict does without the row if not."""
         return not self.why.startswith(NOT_ASKED)
 
+    @property
+    def answer(self) -> str:
+        """Whether the row passed, in a word."""
+        return "no criterion, or undecided" if self.passed is None else "passed" if self.passed else "failed"
+
+    def __repr__(self) -> str:
+        """Return whether it passed, how many numbers it has, and why."""
+        return f"Diagnostic({self.answer}, {len(self.estimates)} numbers: {self.why.partition(';')[0]})"
+
+    def _repr_html_(self) -> str:
+        """Return the row's numbers as a notebook shows them."""
+        rows = [(name, q.estimate, "" if q.exact is None else f"{q.exact:.6g}") for name, q in self.estimates.items()]
+        return table(f"{self.answer}: {self.why}", ("number", "value(error)", "exact"), rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain values."""
         quantities = {name: quantity.to_dict() for name, quantity in self.estimates.items()}
         return {"passed": self.passed, "why": self.why, "estimates": quantities}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """From how many samples on an undecided verdict may be expected to be decided, two times in three low to high.
+
+    `likely` is the median; `high` is None where it is out of reach. All three are None where no number can be named,
+    and `why` says why.
+    """
+
+    low: int | None
+    likely: int | None
+    high: int | None
+    why: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The forecast in words."""
+        if self.likely is None:
+            return self.why
+        to = f"{self.low:,} to {self.high:,}" if self.high is not None else f"{self.low:,} or more, without end"
+        return f"about {self.likely:,} samples would decide, two times in three {to}"
+
+    def to_dict(self) -> dict[str, int | str | None]:
+        """Return the forecast as plain values."""
+        return {"low": self.low, "likely": self.likely, "high": self.high, "why": self.why}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +116,8 @@ class MapReport:
     """All rows for one map; `kind` is "control" or "judged", `about` says what the map is in a few words.
 
     `reason` says which rows decided the verdict, and how. `fate` is what iteration leads to, one of `FATES` or None,
-    and `fate_reason` says why. `arrays` holds what the figures show, by the names of the rows.
+    and `fate_reason` says why. `arrays` holds what the figures show, by the names of the rows. `forecast` says how many
+    samples would decide an undecided verdict; None for others.
     """
 
     verdict: str
@@ -87,6 +128,23 @@ class MapReport:
     reason: str = ""
     fate: str | None = None
     fate_reason: str = ""
+    forecast: Forecast | None = None
+
+    def __repr__(self) -> str:
+        """Return the verdict, the fate and how many rows there are."""
+        fate = f", {self.fate}" if self.fate else ""
+        return f"MapReport({self.verdict}{fate}; {self.kind}: {self.about}; {len(self.diagnostics)} rows)"
+
+    def _repr_html_(self) -> str:
+        """Return what is said of the map as a notebook shows it, a line for each row."""
+        facts = [
+            ("verdict", self.verdict),
+            ("why", self.reason),
+            ("fate", f"{self.fate or 'none'}: {self.fate_reason}"),
+            *([("forecast", self.forecast.sentence)] if self.forecast else []),
+        ]
+        rows = [(name, row.answer, row.why.partition(";")[0]) for name, row in self.diagnostics.items()]
+        return card(self.about, facts) + table("rows", ("row", "answer", "why"), rows)
 
     def estimates(self, row: str) -> Mapping[str, Quantity]:
         """Return the quantities of a row, none where the map has no such row."""
@@ -103,7 +161,8 @@ class MapReport:
             "kind": self.kind,
             "about": self.about,
         }
-        return {**words, "diagnostics": rows}
+        later = {} if self.forecast is None else {"forecast": self.forecast.to_dict()}
+        return {**words, **later, "diagnostics": rows}
 
 
 def arrays_of(maps: Mapping[str, MapReport], row: str, needed: str) -> dict[str, Mapping[str, np.ndarray]]:
@@ -152,9 +211,9 @@ class Criterion:
     on the same configurations. With `shrinking`, low and high are divided by the side of the first coarse lattice.
     Levels of a smaller side than `side`, or of one of `below` or more, are left out, and with `last` all but the last
     that is left: a map is judged where it has arrived. A number outside its band fails the row, or leaves it undecided
-    (`doubt`). A quantity that is not `needed` may be missing. Where h is real, `of_real` stands for `quantity` ("":
-    none). With `each_map` the levels are those that the further maps of a sequence make, and each of them must have
-    been measured.
+    (`doubt`). A quantity that is not `needed` may be missing; the error of one that is not `sampled` does not shrink
+    with the number of configurations. Where h is real, `of_real` stands for `quantity` ("": none). With `each_map` the
+    levels are those that the further maps of a sequence make, and each of them must have been measured.
     """
 
     quantity: str
@@ -170,6 +229,7 @@ class Criterion:
     needed: bool = True
     below: int = 0
     each_map: bool = False
+    sampled: bool = True
 
     def of_maps(self, **changes: Any) -> "Criterion":
         """Return the same criterion for the further maps of a sequence, by the levels that they make, from 2 on."""
@@ -208,13 +268,14 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A measured number and the band that it is held against."""
+    """A measured number and the band that it is held against; see `Criterion` for `doubt` and `sampled`."""
 
     quantity: str
     estimate: Estimate
     low: float
     high: float
     doubt: bool = False
+    sampled: bool = True
 
     @property
     def room(self) -> float:
@@ -232,13 +293,6 @@ class Outcome:
             return True if self.room >= PASSES * error else None
         return None if self.doubt or -self.room < FAILS * error else False
 
-    def needed(self, samples: int) -> float:
-        """Return how many samples would put the number far enough from the edge, if it stays where it is."""
-        if not self.room:
-            return math.inf
-        sigmas = PASSES if self.room > 0 else FAILS
-        return samples * (sigmas * float(self.estimate.error) / self.room) ** 2
-
     def sentence(self, samples: int) -> str:
         """Return the outcome in words."""
         band = f"[{self.low:.4g}, {self.high:.4g}]".replace("[-inf, ", "(−∞, ").replace(", inf]", ", ∞)")
@@ -250,10 +304,8 @@ class Outcome:
         if self.doubt and self.room < 0:
             return f"{number}, outside {band}: not enough is seen of the units with {samples:,} samples"
         if self.passed is None:
-            needed = self.needed(samples)
-            if not math.isfinite(needed) or needed > LARGEST_FORECAST * samples:
-                return f"{number}, at the edge of {band}: no number of samples in reach decides"
-            return f"{number}, too near an edge of {band}: about {rounded(needed)} samples would decide"
+            where, needed = ("inside", PASSES) if self.room >= 0 else ("outside", FAILS)
+            return f"{number}, too near an edge of {band}: {where} by {abs(self.room) / error:.1f} σ of {needed:g}"
         how = "inside" if self.passed else "outside"
         return f"{number}, {how} {band}" + (f" by {abs(self.room) / error:.0f} σ" if error > 0 else "")
 
@@ -265,12 +317,6 @@ class Verdict:
     name: str
     rows: Sequence[str]
     reason: str
-
-
-def rounded(count: float) -> str:
-    """Return a number of samples to one digit, rounded up."""
-    unit = 10.0 ** math.floor(math.log10(count))
-    return f"{math.ceil(count / unit) * unit:,.0f}"
 
 
 def outcomes(
@@ -286,7 +332,7 @@ def outcomes(
                 centre = reference.estimates[name].estimate
                 low, high = low + float(centre.value), high + float(centre.value)
                 estimate = replace(estimate, error=math.hypot(float(estimate.error), float(centre.error)))
-            yield Outcome(name, estimate, low, high, criterion.doubt)
+            yield Outcome(name, estimate, low, high, criterion.doubt, criterion.sampled)
 
 
 def lacking(criteria: Sequence[Criterion], measured: Diagnostic, scale: Scale) -> Iterator[Outcome]:
@@ -299,6 +345,14 @@ def lacking(criteria: Sequence[Criterion], measured: Diagnostic, scale: Scale) -
         for name in names:
             if name and not name.endswith("[n]") and name not in measured.estimates:
                 yield Outcome(name, Estimate(math.nan, math.nan), *criterion.band(scale))
+
+
+def held(
+    criteria: Sequence[Criterion], measured: Diagnostic, reference: Diagnostic | None, scale: Scale
+) -> list[Outcome]:
+    """Return every outcome of one row, those that lack their number among them; none if all do."""
+    found = list(outcomes(criteria, measured, reference, scale))
+    return [*found, *lacking(criteria, measured, scale)] if found else []
 
 
 def apply(
@@ -315,7 +369,7 @@ def apply(
     """
     if not criteria:
         return measured
-    found = list(outcomes(criteria, measured, reference, scale))
+    found = held(criteria, measured, reference, scale)
     if not found and not any(criterion.asked(scale) for criterion in criteria):
         return replace(measured, why=f"{NOT_ASKED} {counted(scale.steps)}; {measured.why}")
     if not found and not measured.estimates:
@@ -326,7 +380,6 @@ def apply(
             "a larger lattice or a map with places would give it"
         )
         return replace(measured, why=f"{none}; {measured.why}")
-    found += lacking(criteria, measured, scale)
     answers = [outcome.passed for outcome in found]
     passed = False if False in answers else None if None in answers else True
     telling = [outcome for outcome in found if outcome.passed is passed]

@@ -47,6 +47,7 @@ from rgstep.instruments.tiles import FEWEST_SAMPLES, LOCAL_SHARE, geometry
 from rgstep.lattice import as_vectors
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import train_rbm
+from rgstep.notebook import card
 from rgstep.progress import renamed
 from rgstep.results import PASSES
 from rgstep.samplers.sample import sample
@@ -172,6 +173,11 @@ class Stack(Sequence[CoarseGraining]):
     def __repr__(self) -> str:
         """Return the maps in order."""
         return f"Stack({', '.join(map(repr, self.layers))})"
+
+    def _repr_html_(self) -> str:
+        """Return the stack as a notebook shows it."""
+        rows = [(f"level {number}", layer) for number, layer in enumerate(self.layers, start=1)]
+        return card(f"Stack of {len(self)}", rows)
 
 
 PLACED = instance(

@@ -23,7 +23,6 @@ LISTED = 4  # maps whose values are listed one by one in the sentence on all
 OUTCOME = re.compile(  # as `results.Outcome.sentence` writes it
     r"(?P<quantity>[^\s;=]+) = [^;\[]*?, (?P<how>[a-z ]+?) (?P<band>[\[(][^\])]*[\])])(?P<rest>[^;]*)"
 )
-FORECAST = re.compile(r"about ([^;]*? samples) would decide")
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 OF_FATE = dict(
     zip(
@@ -335,14 +334,11 @@ def still(entry: MapReport) -> str:
 
 
 def forecast(entry: MapReport) -> str:
-    """Return how many samples would decide an undecided map, as its rows say it."""
-    unknown = [row for row in (*LOCALITY, *FIXED_POINT) if row in entry.diagnostics]
-    unknown = [row for row in unknown if entry.diagnostics[row].passed is None and entry.diagnostics[row].asked]
-    found = [match[1] for row in unknown for match in FORECAST.finditer(entry.diagnostics[row].why)]
-    if not found:
-        return "More samples alone would not decide it: a larger lattice would, or a map that is nearer to one answer."
-    most = max(found, key=lambda text: float(re.sub(r"\D", "", text.split(" to ")[-1]) or 0))
-    return f"More samples would decide it, about {most.removesuffix(' samples')}."
+    """Return how many samples would decide an undecided map, in a sentence; reports of older versions do not say."""
+    if entry.forecast is None:
+        return "This report does not say how many samples would decide: its rows below say which numbers are open."
+    sentence = entry.forecast.sentence
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 # --- the numbers of a map

@@ -45,6 +45,7 @@ from rgstep.blocking import signs_with_mean
 from rgstep.lattice import as_vectors
 from rgstep.nets import products
 from rgstep.nets.devices import mesh_of, on_each, split
+from rgstep.notebook import card
 from rgstep.types import Field, Rng, Samples, Spins
 
 MomentSums: TypeAlias = Callable[[Spins, np.ndarray], tuple[np.ndarray, ...]]
@@ -125,6 +126,20 @@ class RBM:
         """Return a line with the layer sizes and how the network was made."""
         made = ", ".join(f"{key}={self.origin[key]}" for key in ("preset", "steps", "seed") if key in self.origin)
         return f"RBM({self.visible} visible, {self.hidden} hidden{', ' + made if made else ''})"
+
+    def _repr_html_(self) -> str:
+        """Return the network as a notebook shows it."""
+        made = {name: self.origin[name] for name in ("preset", "method", "steps", "seed") if name in self.origin}
+        facts = [
+            ("units", f"{self.visible} visible, {self.hidden} hidden"),
+            (
+                "weights",
+                f"rms {float(np.sqrt(np.mean(self.weights**2))):.3g}, largest {np.abs(self.weights).max():.3g}",
+            ),
+            *made.items(),
+            ("curves", ", ".join(self.history) or "none"),
+        ]
+        return card("RBM", facts)
 
     @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Spins) -> Field:
