@@ -11,10 +11,21 @@ import pytest
 import rgstep
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["docs/index.md", "docs/own-map.md", "docs/sampling.md", "docs/networks.md", "docs/kernels.md", "README.md"]
+PAGES = [
+    "docs/index.md",
+    "docs/quickstart.md",
+    "docs/own-data.md",
+    "docs/own-map.md",
+    "docs/sampling.md",
+    "docs/networks.md",
+    "docs/kernels.md",
+    "README.md",
+]
 PAGES += ["docs/scaling.md", "docs/flows.md", "docs/stacks.md", "docs/files.md"]
 PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
 LONG = {
+    "docs/quickstart.md",
+    "docs/own-data.md",
     "README.md",
     "docs/networks.md",
     "docs/kernels.md",

@@ -192,6 +192,13 @@ def compare(
 
     Raises:
         InputError: for anything wrong with the request, before the work starts where it can be known.
+
+    Examples:
+        >>> report = rg.compare("out", size=8, samples=500, maps=["majority"])
+        >>> report.maps["majority"].verdict
+        'undecided'
+        >>> sorted(path.name for path in Path("out").iterdir())
+        ['data', 'figures', 'manifest.json', 'report.html', 'report.json']
     """
     given = None if configurations is None else given_configurations(Path(configurations), size, temperature, samples)
     side, T, number = described(given, size, temperature, samples)

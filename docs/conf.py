@@ -1,0 +1,54 @@
+"""How Sphinx builds the documentation: `make docs`, where every warning is an error."""
+
+import re
+import sys
+from pathlib import Path
+
+import rgstep
+
+sys.path.insert(0, str(Path(__file__).parent))  # command_line
+
+project = "rgstep"
+author = copyright = "The rgstep developers"
+version = release = rgstep.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_click",
+]
+exclude_patterns = ["_build", "reproduce", "studies", "templates", "README.md"]
+
+html_theme = "furo"
+html_title = "rgstep"
+html_static_path: list[str] = []
+
+myst_enable_extensions = ["deflist", "dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["myst.header"]  # a page of this project begins with its one title
+
+nb_execution_mode = "cache"
+nb_execution_timeout = -1  # a busy machine is no error
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+ARRAY_LIKE = re.compile(r"_Buffer \| _SupportsArray\[.*?NestedSequence\[complex \| bytes \| str\]")
+
+
+def shorter(app, what, name, obj, options, signature, return_annotation):
+    """Write ArrayLike for the union of types that NumPy means by it."""
+    return signature and ARRAY_LIKE.sub("ArrayLike", signature), return_annotation
+
+
+def setup(app):
+    """Register what this file adds."""
+    app.connect("autodoc-process-signature", shorter)
