@@ -41,6 +41,7 @@ autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
+default_role = "code"  # a word between backticks in a docstring
 ARRAY_LIKE = re.compile(r"_Buffer \| _SupportsArray\[.*?NestedSequence\[complex \| bytes \| str\]")
 
 
@@ -49,6 +50,12 @@ def shorter(app, what, name, obj, options, signature, return_annotation):
     return signature and ARRAY_LIKE.sub("ArrayLike", signature), return_annotation
 
 
+def with_strokes(app, what, name, obj, options, lines):
+    """Let a stroke mean itself, as in |m|; in reStructuredText a pair of them asks for a substitution."""
+    lines[:] = [line if line.lstrip().startswith((">>>", "...")) else line.replace("|", r"\|") for line in lines]
+
+
 def setup(app):
     """Register what this file adds."""
     app.connect("autodoc-process-signature", shorter)
+    app.connect("autodoc-process-docstring", with_strokes)

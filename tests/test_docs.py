@@ -86,9 +86,15 @@ def script(name):
     return module
 
 
-@pytest.mark.parametrize(("page", "lines"), [("studies", "table"), ("stacks", "tables")])
+@pytest.mark.parametrize(("page", "lines"), [("studies", "table"), ("stacks", "tables"), ("results", "tables")])
 def test_tables_of_a_page_are_those_that_its_command_prints(page, lines):
     text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
     printed = getattr(script(f"tabulate_{page}"), lines)()
     assert len(printed) > 10
     assert all(line in text for line in printed)
+
+
+def test_the_glossary_is_the_one_of_the_package():
+    pytest.importorskip("rgstep.glossary")
+    page = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    assert page == "\n".join(script("make_glossary").lines()) + "\n", "run python docs/make_glossary.py"

@@ -197,6 +197,7 @@ def compare(
         >>> report = rg.compare("out", size=8, samples=500, maps=["majority"])
         >>> report.maps["majority"].verdict
         'undecided'
+        >>> from pathlib import Path
         >>> sorted(path.name for path in Path("out").iterdir())
         ['data', 'figures', 'manifest.json', 'report.html', 'report.json']
     """

@@ -87,8 +87,9 @@ class RBM:
     beside `history["step"]`.
 
     Examples:
-        >>> rbm = rg.RBM(np.zeros((16, 4)), np.zeros(16), np.full(4, 0.5))
-        >>> rbm.mean_h(np.ones((1, 4, 4))).round(3)  # tanh(c + v W)
+        >>> weights, fields = np.zeros((16, 4), np.float32), np.full(4, 0.5, np.float32)
+        >>> rbm = rg.RBM(weights, np.zeros(16, np.float32), fields)
+        >>> rbm.mean_h(np.ones((1, 4, 4), np.float32)).round(3)  # tanh(c + v W)
         array([[0.462, 0.462, 0.462, 0.462]], dtype=float32)
     """
 
