@@ -27,7 +27,6 @@ html_static_path: list[str] = []
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
-suppress_warnings = ["myst.header"]  # a page of this project begins with its one title
 
 nb_execution_mode = "cache"
 nb_execution_timeout = -1  # a busy machine is no error
@@ -42,7 +41,7 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
 default_role = "code"  # a word between backticks in a docstring
-ARRAY_LIKE = re.compile(r"_Buffer \| _SupportsArray\[.*?NestedSequence\[complex \| bytes \| str\]")
+ARRAY_LIKE = re.compile(r"[~\w.]*_Buffer \| .*?_NestedSequence\[complex \| bytes \| str\]")
 
 
 def shorter(app, what, name, obj, options, signature, return_annotation):
@@ -55,7 +54,14 @@ def with_strokes(app, what, name, obj, options, lines):
     lines[:] = [line if line.lstrip().startswith((">>>", "...")) else line.replace("|", r"\|") for line in lines]
 
 
+def without_class(app, context, lines):
+    """Write a path that is the default of an option as it would be typed."""
+    lines[:] = [re.sub(r"PosixPath\('(.*?)'\)", r"\1", line) for line in lines]
+
+
 def setup(app):
     """Register what this file adds."""
     app.connect("autodoc-process-signature", shorter)
     app.connect("autodoc-process-docstring", with_strokes)
+    app.connect("sphinx-click-process-options", without_class)
+    app.connect("sphinx-click-process-arguments", without_class)
