@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import rgstep as rg
-from rgstep.claims import family, findings, members, pooled
+from rgstep.claims import findings, pooled
 from rgstep.report import map_report
+from rgstep.roles import family, members
 
 STORED = Path(__file__).parent / "results"
 MADE_BY_HAND = ("average", "majority", "decimation", "random_tiling")
@@ -75,7 +76,7 @@ def number(report: rg.Report, name: str, quantity: str) -> str:
 
 def table(report: rg.Report, names: Sequence[str]) -> list[str]:
     """Return the lines of a table of all quantities."""
-    head = " | ".join(f"{n} ({len(members(report, n))})" for n in names)
+    head = " | ".join(f"{n} ({len(members(report.maps, n))})" for n in names)
     lines = [f"| | {head} |", "|---" * (len(names) + 1) + "|"]
     return lines + [f"| `{q}` | " + " | ".join(number(report, n, q) for n in names) + " |" for q in QUANTITIES]
 
@@ -84,7 +85,7 @@ def by_seed(report: rg.Report, name: str) -> list[str]:
     """Return the lines of a table of each network of a family: what decides on it, with the bands."""
     head = [f"`{q}`" + (f" ({band})" if band else "") for q, band in zip(NEAREST, BANDS, strict=True)]
     lines = ["| seed | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
-    for seed, member in enumerate(members(report, name)):
+    for seed, member in enumerate(members(report.maps, name)):
         rows = report.maps[member].diagnostics.values()
         found = {q: row.estimates[q].estimate for row in rows for q in NEAREST if q in row.estimates}
         lines.append(f"| {seed} | " + " | ".join(str(found[q]) for q in NEAREST) + " |")

@@ -16,10 +16,10 @@ SOURCE = Path(rgstep.__file__).parent
 
 # Each module stands after all that it imports: in a lower level, or earlier in its own.
 HOUSE = {
-    1: ("arguments", "types"),
+    1: ("arguments", "types", "glossary"),
     2: (
-        *("lattice", "packed", "estimates", "streams", "drawing", "memory", "locks", "schema", "files", "folders"),
-        *("zarr_files", "progress", "compiled", "parts"),
+        *("memory", "scratch", "lattice", "packed", "estimates", "streams", "drawing", "locks", "schema", "files"),
+        *("folders", "zarr_files", "hdf5", "progress", "compiled", "parts", "spin_text", "foreign"),
         *("exact", "exact.onsager", "exact.torus"),
     ),
     3: ("ising",),
@@ -31,6 +31,7 @@ HOUSE = {
         *(
             "nets",
             "nets.presets",
+            "nets.devices",
             "nets.products",
             "nets.rbm",
             "nets.localisation",
@@ -56,7 +57,18 @@ HOUSE = {
         ),
         *("nets.shared_rbm", "nets.information_filter"),
     ),
-    6: ("results", "labelled", "correlators", "patterns", "gauge", "operators", "sizes", "data_collapse", "scaling"),
+    6: (
+        "results",
+        "roles",
+        "labelled",
+        "correlators",
+        "patterns",
+        "gauge",
+        "operators",
+        "sizes",
+        "data_collapse",
+        "scaling",
+    ),
     7: (
         *("controls", "instruments.draws", "instruments.base", "instruments.training", "instruments.tiles"),
         *("instruments.vh_pattern", "instruments.spatial_correlator", "instruments.two_point", "instruments.pairwise"),
@@ -66,10 +78,21 @@ HOUSE = {
         *("instruments.decoy", "instruments", "stack"),
         *("stationary", "learned", "dimensions"),
     ),
-    8: ("report_schema", "report", "claims", "fate", "battery", "store", "classifier", "temperatures", "flows"),
+    8: (
+        "words",
+        "report_schema",
+        "report",
+        "claims",
+        "fate",
+        "battery",
+        "store",
+        "classifier",
+        "temperatures",
+        "flows",
+    ),
     9: (
         *("studies.plan", "studies.measure", "studies.engines", "studies.run", "studies.collect", "studies"),
-        *("page", "jobs", "commands"),
+        *("explorer", "page", "jobs", "commands"),
         "experiments.base",
         *("experiments.p1", "experiments.networks", "experiments.swendsen1984", "experiments.wu_car_tangent"),
         *("experiments.kim_jane", "experiments.flows", "experiments.chung_kao", "experiments.veiga_vicente"),

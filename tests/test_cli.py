@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import jaxtyping
 import numpy as np
 import pytest
+import scipy.io
 import typer
 from typer.testing import CliRunner
 
@@ -472,7 +474,7 @@ def test_configurations_of_another_program_are_trained_on_and_compared(run, no_p
     for file, T in (("conf.npy", ["--temperature", "critical"]), ("data.npz", [])):
         assert run("train", file, f"{file}.npz", *short, *T).exit_code == 0
     np.testing.assert_array_equal(rg.load("conf.npy.npz").weights, rg.load("data.npz.npz").weights)
-    done = run("compare", "--configurations", "data.npz", "--map", "majority", "--seed", 3, "--json")
+    done = run("compare", "--data", "data.npz", "--map", "majority", "--seed", 3, "--json")
     assert done.exit_code == 0, done.stderr
     origin = json.loads(done.stdout)["origin"]
     assert (origin["size"], origin["samples"], origin["ensemble"]["file"]) == (8, 200, "data.npz")
@@ -482,19 +484,48 @@ def test_configurations_of_another_program_are_trained_on_and_compared(run, no_p
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
-        (["--configurations", "absent.npy"], "no file 'absent.npy'"),
-        (["--configurations", "ours.npz", "--size", "8"], "size = 8: the configurations in 'ours.npz' have 4"),
-        (["--configurations", "ours.npz", "--samples", "8"], "samples = 8: the configurations in 'ours.npz' have 30"),
-        (["--configurations", "ours.npz", "--temperature", "critical"], "temperature = 2.26919: the configurations"),
-        (["--configurations", "bad.npy"], "holds bad float64 (3, 4, 4): expected one array of ±1 or 0/1"),
-        (["--configurations", "one.npy", "--temperature", "2"], "give it a sample axis"),
+        (["--data", "absent.npy"], "no file 'absent.npy'"),
+        (["--configurations", "absent.npy"], "no file 'absent.npy'"),  # the old name
+        (["--array", "a"], "array = 'a' without a file: give its configurations with --data"),
+        (["--data", "two.npz"], "each of which may be the configurations: choose one with --array a"),
+        (["--data", "two.npz:c"], "has no array 'c'"),
+        (["--data", "ours.npz", "--array", "a"], "is an ensemble of rgstep and has no arrays"),
+        (["--data", "v.txt", "--temperature", "2"], "say which with --size"),
+        (["--data", "ours.npz", "--size", "8"], "size = 8: the configurations in 'ours.npz' have 4"),
+        (["--data", "ours.npz", "--samples", "8"], "samples = 8: the configurations in 'ours.npz' have 30"),
+        (["--data", "ours.npz", "--temperature", "critical"], "temperature = 2.26919: the configurations"),
+        (["--data", "bad.npy"], "holds bad float64 (3, 4, 4): expected one array of ±1 or 0/1"),
+        (["--data", "one.npy", "--temperature", "2"], "give it a sample axis"),
     ],
 )
 def test_given_configurations_that_do_not_fit_are_one_line(run, no_work, arguments, rule):
     rg.save("ours.npz", rg.ensemble_from_array(np.ones((30, 4, 4), np.int8), 2.0))
     np.save("bad.npy", np.full((3, 4, 4), 0.5))
     np.save("one.npy", np.ones((4, 4), np.int8))
+    np.savez("two.npz", a=np.ones((3, 4, 4)), b=np.ones((3, 4, 4)), T=2.0)
+    Path("v.txt").write_text(("1 " * 16 + "\n") * 16)
     says(run("compare", "--map", "majority", *arguments), rule)
+
+
+def test_kinds_of_files_are_compared_alike(run, no_page):
+    """One array of several, MATLAB's, HDF5 and text give the numbers of one report; another seed is the twin."""
+    v, T = rg.sample(8, samples=60, seed=3).spins, rg.CRITICAL_TEMPERATURE
+    np.savez("a.npz", mine=v, theirs=-v, T=T)
+    scipy.io.savemat("a.mat", {"spins": np.moveaxis(v, 0, -1), "T": T})
+    np.savetxt("a.txt", v.reshape(60, 64), fmt="%d")
+    with h5py.File("a.h5", "w") as file:
+        file["spins"], file["T"] = v, T
+    ways = [["a.npz:mine"], ["a.npz", "--array", "mine"], ["a.mat"], ["a.h5"], ["a.txt", "--temperature", "critical"]]
+    found = []
+    for seed, way in enumerate([*ways, ["a.h5"]]):
+        light = ["--map", "majority", "--seed", seed // len(ways), "--quiet", "--json", "--force"]
+        done = run("compare", "--data", *way, *light)
+        assert done.exit_code == 0, done.stderr
+        found.append(json.loads(done.stdout)["maps"])
+    assert all(maps == found[0] for maps in found[:-1])
+    assert found[-1] != found[0]
+    with pytest.raises(rg.InputError, match=r"data = 'a' and configurations = 'b': these are one setting"):
+        rg.compare("out", data="a", configurations="b")
 
 
 def test_default_networks_are_trained_on_given_configurations(run, no_page, monkeypatch):

@@ -95,6 +95,5 @@ def test_tables_of_a_page_are_those_that_its_command_prints(page, lines):
 
 
 def test_the_glossary_is_the_one_of_the_package():
-    pytest.importorskip("rgstep.glossary")
     page = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
     assert page == "\n".join(script("make_glossary").lines()) + "\n", "run python docs/make_glossary.py"

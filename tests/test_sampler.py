@@ -449,12 +449,12 @@ def test_bad_input(arguments, message):
 
 
 def test_a_million_large_lattices_are_refused_at_once(monkeypatch):
-    """By time on a machine with the memory, by memory on others."""
-    monkeypatch.setattr(chains.memory, "available", lambda: 10**15)
+    """By time on a machine with the disk, by the disk on others."""
+    monkeypatch.setattr(chains.scratch, "available", lambda: 10**15)
     with pytest.raises(InputError, match=r"1000000 samples of 1024×1024 spins .*would take about .* (days|years)"):
         rg.sample(1024, TC, 10**6)
-    monkeypatch.setattr(chains.memory, "available", lambda: 10**9)
-    with pytest.raises(InputError, match=r"would take 1\d\d GB of memory"):
+    monkeypatch.setattr(chains.scratch, "available", lambda: 10**9)
+    with pytest.raises(InputError, match=r"would take 1\d\d GB on the disk"):
         rg.sample(1024, TC, 10**6)
 
 

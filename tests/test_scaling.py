@@ -393,7 +393,7 @@ def test_the_command_reads_files_folders_and_tables(run, tmp_path, critical_sets
     [
         (["absent.csv"], "absent.csv"),
         (["absent.npz"], "absent.npz"),
-        (["."], "has no files .npz, .npy or .csv"),
+        (["."], "has no files .npz, .npy, "),
         (["a.csv", "--window", "8-64"], "window = '8-64': give the smallest and the largest size, 8:64"),
         (["a.csv", "--window", "64:8"], "two sizes, the smallest and the largest"),
         (["a.csv", "--temperature", "warm"], "temperature = 'warm'"),

@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import dying
 import numpy as np
@@ -282,6 +284,33 @@ def test_an_engine_that_is_lost_leaves_what_is_done(tmp_path, no_work):
     assert rg.run_study(plan_of(RULES), tmp_path, executor=Inline()).done == 2
 
 
+class Silent(ThreadPoolExecutor):
+    """An engine that never answers, as that of a client of Dask whose scheduler died."""
+
+    def __init__(self, status):
+        super().__init__(1)
+        self._client = SimpleNamespace(status=status)
+
+    def submit(self, *_):
+        return Future()
+
+
+def test_a_scheduler_that_is_gone_is_one_line(tmp_path, no_work, monkeypatch):
+    monkeypatch.setattr(run, "LOOK_EVERY", 0.01)
+    with pytest.raises(InputError, match="the scheduler is gone"):
+        rg.run_study(plan_of(RULES), tmp_path, executor=Silent("closed"))
+
+
+def test_workers_that_take_long_are_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "LOOK_EVERY", 0.01)
+    one = run.Run(tmp_path, plan_of(RULES), lambda: Silent("running"), None)
+    late: Future = Future()
+    timer = threading.Timer(0.2, late.set_result, [None])
+    timer.start()
+    assert one.ended([late]) == {late}
+    timer.join()
+
+
 class Cancelling(ThreadPoolExecutor):
     """An engine that cancels every job."""
 
@@ -479,6 +508,37 @@ def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, address):
     pytest.importorskip("distributed")
     with pytest.raises(InputError, match="no scheduler answers"):
         rg.run_study(plan_of(RULES), tmp_path, dask=address)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_killed_ends_the_run_with_one_line(tmp_path):
+    """What is done counts: the next run goes on."""
+    distributed = pytest.importorskip("distributed")
+    plan = plan_of({**TINY, "grid": {"steps": [20, 60], "seed": list(range(40))}})
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    file = tmp_path / "scheduler.json"
+    scheduler = subprocess.Popen([*command, "--no-dashboard", "--scheduler-file", str(file)])
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1"]
+    )
+    try:
+        with distributed.Client(scheduler_file=str(file)) as client:
+            client.wait_for_workers(1)
+            address = client.scheduler.address
+
+        def kill(stage, done, total, note=""):
+            if stage == "tasks" and done >= 2:
+                scheduler.kill()
+
+        with pytest.raises(InputError, match="the workers are lost"):
+            rg.run_study(plan, tmp_path / "study", dask=address, progress=kill)
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+    done = rg.study_status(tmp_path / "study").done
+    assert 2 <= done < 80
+    assert rg.run_study(plan, tmp_path / "study", workers=1).done == 80
 
 
 @pytest.mark.slow

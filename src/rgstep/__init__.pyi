@@ -16,6 +16,7 @@ from .dimensions import scaling_dimensions as scaling_dimensions
 from .ensemble import Ensemble as Ensemble
 from .ensemble import ensemble_from_array as ensemble_from_array
 from .estimates import Estimate as Estimate
+from .explorer import explore as explore
 from .flows import Flow as Flow
 from .flows import flow as flow
 from .inspection import info as info

@@ -101,6 +101,11 @@ def shown(value: object) -> str:
     return text if len(text) <= WIDEST else f"{text[:WIDEST]}…"
 
 
+def printable(text: str) -> str:
+    """Return a text as it is printed in one line: what is no letter, a line end or an escape, as Python writes it."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def broken(name: str, value: object, rule: str) -> InputError:
     """Return the error for an argument that breaks a rule: "seed = -1: must be a whole number ≥ 0"."""
     return InputError(f"{name} = {shown(value)}: {rule}")

@@ -1,15 +1,16 @@
 """What the numbers say about two published claims, in one sentence each.
 
-P2: the pictures ⟨v h⟩ of a trained RBM show patches like those of block spins. P3: their spatial correlators match
-those of block spins. Both were read off figures in arXiv:1906.05212. Here a trained network supports a claim only if
-it is nearer to the majority rule than the network that saw no data, by more than three standard errors.
+P1: ⟨v h⟩ of block spins at T_c is one spot for each coarse site, periodic as the coarse lattice. P2: the pictures ⟨v h⟩
+of a trained RBM show patches like those of block spins. P3: their spatial correlators match those of block spins. All
+were read off figures in arXiv:1906.05212.
 
-Majority rule and untrained network are known by what they are, whatever they are called: the first control of the
-report that is a `Majority`, and the first that is a network without training, with its further seeds.
+P1 is asked of the majority rule, by the tiles of its units. A trained network supports P2 or P3 only if it is nearer to
+the majority rule than the network that saw no data, by more than three standard errors, in every number. Each finding
+ends in one word: supported, not supported, or mixed. One network is one network: `of_training` says in how far its
+finding tells of a training.
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,8 @@ import numpy as np
 
 from rgstep.estimates import Estimate
 from rgstep.report import Report
+from rgstep.roles import NULL, RG, control, family, is_trained, judged, members
 
-RG = re.compile(r"Majority\(")  # how a report describes the majority rule, of any block, however ties are broken
-NULL = re.compile(r"RBM\(.*preset=untrained\b")  # and a network that saw no data
 CLAIMS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # what is claimed, and the quantities it is read from
     "P2": (
         "patches like block spins'",
@@ -37,7 +37,7 @@ LABELS = {
     "peak_over_background": "peak over background",
 }
 SIGMAS = 3.0
-CONTROL, JUDGED = "control", "judged"  # kinds of maps in a report
+SUPPORTED, NOT_SUPPORTED, MIXED = "supported", "not supported", "mixed"
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,18 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, the network it is about, the sentence, and the numbers it rests on."""
+    """A claim, the map it is about, its outcome in a word and in a sentence, and the numbers it rests on.
+
+    `outcome` is "supported", "not supported" or "mixed"; `of_training` says what follows about a training, if anything.
+    """
 
     claim: str
     network: str
     supported: bool
     sentence: str
     likenesses: Sequence[Likeness]
+    outcome: str = NOT_SUPPORTED
+    of_training: str = ""
 
 
 def findings(report: Report) -> list[Finding]:
@@ -70,27 +75,37 @@ def findings(report: Report) -> list[Finding]:
 
     None where the report has no majority rule or no untrained network among its controls.
     """
-    rg, null = control(report, RG), control(report, NULL)
+    rg, null = control(report.maps, RG), control(report.maps, NULL)
     if rg is None or null is None:
         return []
-    families = sorted({family(name) for name, entry in report.maps.items() if entry.kind == JUDGED})
+    families = sorted({family(name) for name in judged(report.maps)})
     return [about(report, claim, name, rg, null) for name in families for claim in CLAIMS]
 
 
-def control(report: Report, role: re.Pattern[str]) -> str | None:
-    """Return the family of the first control of the report that is of some kind, None if none is."""
-    found = (name for name, entry in report.maps.items() if entry.kind == CONTROL and role.match(entry.about))
-    return next((family(name) for name in found), None)
+def of_block_spins(report: Report) -> Finding | None:
+    """Return the finding on P1, None without a majority rule whose units were placed.
+
+    Supported if nine units of ten read one neighbourhood, and no more than one of ten sits where another sits.
+    """
+    name = control(report.maps, RG)
+    if name is None:
+        return None
+    found = report.maps[name].estimates("vh_pattern")
+    if not {"local_units", "crowded_units"} <= found.keys():
+        return None
+    local, crowded = (found[q].estimate for q in ("local_units", "crowded_units"))
+    holds = [float(local.value) >= 0.9, float(crowded.value) <= 0.1]
+    outcome = SUPPORTED if all(holds) else MIXED if any(holds) else NOT_SUPPORTED
+    sentence = (
+        f"Of the units of {name} {percent(local)} read one neighbourhood of their own, and {percent(crowded)} sit "
+        f"where another sits."
+    )
+    return Finding("P1", name, outcome == SUPPORTED, sentence, (), outcome)
 
 
-def family(name: str) -> str:
-    """Return a map's name without its seed: networks that differ only by seed are one family."""
-    return re.sub(r"~[0-9]+$", "", name)
-
-
-def members(report: Report, name: str) -> list[str]:
-    """Return the maps of one family."""
-    return [other for other in report.maps if family(other) == name]
+def percent(share: Estimate) -> str:
+    """Return a share in per cent, with its error."""
+    return f"{Estimate(100 * float(share.value), 100 * float(share.error))} %".replace("-", "−")
 
 
 def pooled(report: Report, name: str, quantity: str) -> Estimate:
@@ -98,7 +113,7 @@ def pooled(report: Report, name: str, quantity: str) -> Estimate:
 
     With one seed the error is that of the samples alone.
     """
-    rows = (row for member in members(report, name) for row in report.maps[member].diagnostics.values())
+    rows = (row for member in members(report.maps, name) for row in report.maps[member].diagnostics.values())
     each = [row.estimates[quantity].estimate for row in rows if quantity in row.estimates]
     values = np.array([float(e.value) for e in each])
     if len(each) == 1:
@@ -130,27 +145,32 @@ def about(report: Report, claim: str, name: str, rg: str, null: str) -> Finding:
     wins = sum(r.gain > SIGMAS for r in found)
     losses = sum(r.gain < -SIGMAS for r in found)
     equal = sum(distance(r.trained, r.majority) < SIGMAS for r in found)
-    seeds = len(members(report, name))
     supported = wins == len(found) > 0
-    mixed = "supports it only in part" if losses == 0 else "is mixed: it comes nearer in some numbers, not in others"
-    judgement = "supports it" if supported else mixed if wins else "does not support it"
-    count = (
-        f"Of {len(found)} numbers {wins} are nearer to the majority rule than the untrained network's and {losses} "
-        f"farther, by more than {SIGMAS:.0f}σ; {equal} equal the majority rule within {SIGMAS:.0f}σ."
+    outcome = SUPPORTED if supported else MIXED if wins else NOT_SUPPORTED
+    sentence = (
+        f"{what[0].upper()}{what[1:]}: of {len(found)} numbers {wins} are nearer to the majority rule than the "
+        f"untrained network's and {losses} farther, by more than {SIGMAS:.0f}σ; {equal} equal the majority rule within "
+        f"{SIGMAS:.0f}σ."
     )
-    if seeds == 1:
-        sentence = (
-            f"{what}: one map, {name}, from which nothing follows about a training (σ is that of the samples; networks "
-            f"of other seeds differ by more). {count}"
-        )
-    else:
-        sentence = f"{what}: {name} ({seeds} seeds) {judgement}. {count}"
-    return Finding(claim, name, supported, sentence, found)
+    return Finding(claim, name, supported, sentence, found, outcome, of_seeds(report, name))
+
+
+def of_seeds(report: Report, name: str) -> str:
+    """Return what a finding on one family tells of its training, in a sentence."""
+    seeds = members(report.maps, name)
+    if not all(is_trained(report.maps[one]) for one in seeds):
+        return "This holds for this map; whether it was trained, and how, the report does not know."
+    if len(seeds) > 1:
+        return f"Mean over {len(seeds)} trainings that differ by their seed; σ is that of the mean over seeds."
+    return (
+        "This holds for this one trained network; σ is the error of its samples. Another seed of the same training "
+        "gives other numbers: --seeds 5 trains five and takes the error from them."
+    )
 
 
 def has(report: Report, name: str, quantity: str) -> bool:
     """Whether a family has a quantity: small lattices lack the large distances."""
-    rows = (row for member in members(report, name) for row in report.maps[member].diagnostics.values())
+    rows = (row for member in members(report.maps, name) for row in report.maps[member].diagnostics.values())
     return any(quantity in row.estimates for row in rows)
 
 

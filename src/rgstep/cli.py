@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Size = Annotated[int, typer.Option(help="Lattice side L, even, 4 to 1024.")]
@@ -40,10 +41,31 @@ Steps = Annotated[int | None, typer.Option(help="Updates of a training, instead 
 Hidden = Annotated[int | None, typer.Option(help="Hidden units of a network, instead of one per block.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no table.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Array = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The array of the file, where several hold configurations.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace results that are there already.")]
 
 
 P = ParamSpec("P")
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and leave, if it is asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"rgstep {version('rgstep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    _: Annotated[
+        bool, typer.Option("--version", "-V", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Is this coarse graining a renormalization-group step? Block spins and networks, measured alike."""
 
 
 @contextmanager
@@ -149,13 +171,17 @@ def compare(
     size: Annotated[int | None, typer.Option(help="Lattice side L, even, 4 to 1024; 32 by default.")] = None,
     temperature: GivenTemperature = None,
     samples: Annotated[int | None, typer.Option(help="Number of independent configurations; 20000 by default.")] = None,
-    configurations: Annotated[
+    data: Annotated[
         Path | None,
         typer.Option(
-            help="A file of given configurations, by 'rgstep sample' or a .npy or .npz of another program, instead of "
-            "sampled ones; size and samples are then those of the file."
+            "--data",
+            "--configurations",
+            metavar="FILE[:ARRAY]",
+            help="Given configurations instead of sampled ones: a file by 'rgstep sample', or .npy, .npz, .mat, .h5 or "
+            "text of another program; size and samples are then those of the file.",
         ),
     ] = None,
+    array: Array = None,
     block: Annotated[int, typer.Option(help="Side of the blocks; it must divide L.")] = 2,
     seed: Seed = 0,
     maps: Annotated[
@@ -194,10 +220,11 @@ def compare(
             size=size,
             temperature=None if temperature is None else parse_temperature(temperature),
             samples=samples,
-            configurations=configurations,
+            data=data,
+            array=array,
             block=block,
             seed=seed,
-            **({"maps": maps} if maps else {}),
+            maps=maps or None,
             seeds=seeds,
             hidden=hidden,
             steps=steps,
@@ -256,7 +283,11 @@ def sample(
 @verb
 def train(
     data: Annotated[
-        Path, typer.Argument(help="Configurations by 'rgstep sample', or a .npy or .npz of another program.")
+        Path,
+        typer.Argument(
+            metavar="FILE[:ARRAY]",
+            help="Configurations by 'rgstep sample', or .npy, .npz, .mat, .h5 or text of another program.",
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="File to write, ending in .npz.")],
     preset: Annotated[
@@ -349,8 +380,8 @@ def exponents(
     data: Annotated[
         list[Path],
         typer.Argument(
-            help="Configurations (.npz by 'rgstep sample', or .npz, .npy of another program), tables (.csv with the "
-            "columns L, T, quantity, value, error), or folders of such files; several sizes."
+            help="Configurations (.npz by 'rgstep sample', or .npz, .npy, .mat, .h5, .txt of another program), tables "
+            "(.csv with the columns L, T, quantity, value, error), or folders of such files; several sizes."
         ),
     ],
     quantity: Annotated[
@@ -543,15 +574,16 @@ def print_json(value: object) -> None:
 
 
 def show(report: "Report", folder: Path) -> None:
-    """Print the table of a report and where its page is."""
+    """Print the table of a report, the sentences of its page, and the file to open."""
     from rich.console import Console
 
     from rgstep.report import WIDTH
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    console.print(*report.tables(console.width))
-    typer.echo(report.reasons())
-    typer.echo(f"report: {folder / 'report.html'}")
+    report.show(Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False))
+    typer.echo(f"\nopen: {folder / 'report.html'}")
+
+
+NO_VARIABLE = " (env var: 'None')"  # what click adds to the name of an option that no variable sets
 
 
 def main() -> None:
@@ -561,7 +593,7 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # what typer raises for usage, wherever it keeps the class
             raise
-        line = " ".join(str(error.format_message()).split())
+        line = " ".join(str(error.format_message()).replace(NO_VARIABLE, "").split()).removesuffix(".")
         if line:  # nothing typed has shown the help already
             shown = " ".join(["rgstep", *verb_typed(), "--help"])
             typer.echo(f"rgstep: {line} ({shown} shows what there is)", err=True)

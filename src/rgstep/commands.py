@@ -25,6 +25,7 @@ from rgstep.nets.presets import PRESETS
 from rgstep.nets.rbm import RBM
 from rgstep.nets.training import load_checkpoints, train_rbm
 from rgstep.page import write_page
+from rgstep.progress import renamed
 from rgstep.report import Report, load_report
 from rgstep.samplers.sample import HOUR, sample
 from rgstep.samplers.stream import IsingStream
@@ -46,7 +47,7 @@ from rgstep.types import Progress
 
 STUDIES = Path("runs/studies")
 FEWEST_HELD_OUT = 100  # configurations for an assessment with errors
-TABLE, CONFIGURATION_FILES = ".csv", (".npz", ".npy")  # that a folder is searched for
+TABLE, CONFIGURATION_FILES = ".csv", (".npz", ".npy", ".mat", ".h5", ".hdf5", ".txt")  # that a folder is searched for
 
 
 def parse_temperature(text: str) -> float:
@@ -287,7 +288,7 @@ def exponents_of_files(
     """Return the exponents of finite-size scaling from files of configurations, tables, or folders of both.
 
     Args:
-        paths: files of configurations, `.npz` or `.npy`; tables, `.csv`; folders with such files.
+        paths: files of configurations, of any kind that is read; tables, `.csv`; folders with such files.
         quantity: what the values of a table without a column quantity are.
         temperature: of the power laws; of configurations whose file does not say it, too.
         window: the smallest and the largest size to fit, as "8:64".
@@ -307,7 +308,8 @@ def files_of_sizes(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         inside = sorted(p for p in path.iterdir() if p.suffix in (*CONFIGURATION_FILES, TABLE)) if path.is_dir() else []
         if path.is_dir() and not inside:
-            message = f"folder {str(path)!r} has no files .npz, .npy or .csv: expected configurations or tables"
+            kinds = ", ".join(CONFIGURATION_FILES)
+            message = f"folder {str(path)!r} has no files {kinds} or {TABLE}: expected configurations or tables"
             raise InputError(message)
         found += inside or [path]
     return found
@@ -368,7 +370,13 @@ def flow_of_file(
             kind_of_name = "start"
             raise unknown_name(kind_of_name, start, STARTS)
         starts = [load_configurations(start, temperature)]
-    return Flows([flow(coarse, one, kind=kind, seed=seed, progress=progress, **how) for one in starts])
+    return Flows([flow(coarse, one, kind=kind, seed=seed, progress=from_start(progress, one), **how) for one in starts])
+
+
+def from_start(progress: Progress | None, start: Any) -> Progress | None:  # a name of `STARTS`, or an ensemble
+    """Return a progress whose stages say where a flow starts."""
+    where = start if isinstance(start, str) else "a file"
+    return renamed(progress, lambda stage: f"{stage} from {where}")
 
 
 @dataclass(frozen=True)

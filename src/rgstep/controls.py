@@ -17,6 +17,7 @@ against Kaufman's energy and fail.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy import fft
 
+from rgstep import scratch
 from rgstep.arguments import InputError, require_positive, require_seed, unknown_name
 from rgstep.blocking import (
     Average,
@@ -88,6 +90,30 @@ KNOWN: Mapping[str, str] = MappingProxyType(
 )
 
 
+def expected(about: str) -> str | None:
+    """Return the verdict that is known of a control, whatever it is called, None where none is known.
+
+    Args:
+        about: what a report says it is, "Majority(block=2, ties='random')"; side of the block and seed change nothing.
+    """
+    if "preset=untrained" in about:
+        return KNOWN[UNTRAINED]
+    block = re.search(r"block=(\d+)", about)
+    if block is None:
+        return None
+    made = {
+        unseeded(repr(HAND_MADE[known](int(block[1])))): verdict
+        for known, verdict in KNOWN.items()
+        if known in HAND_MADE
+    }
+    return made.get(unseeded(about))
+
+
+def unseeded(about: str) -> str:
+    """Return what a report says of a map without its seed and without how ties are broken, which change no answer."""
+    return re.sub(r", (seed|ties)=[^,)]*", "", about)
+
+
 def is_control(given: object) -> bool:
     """Whether a map is one whose answer is known, whatever its settings; a scrambled one if the map within is."""
     if isinstance(given, Scrambled):
@@ -126,7 +152,7 @@ def permuted(ensemble: Ensemble, seed: int = 0) -> tuple[Spins, np.ndarray]:
     """
     require_seed(seed)
     order = permutation(ensemble.system.size**2, int(seed), "pixels")
-    out = np.empty((len(ensemble), *ensemble.unpack(0, 1).shape[1:]), dtype=np.int8)
+    out = scratch.empty((len(ensemble), *ensemble.unpack(0, 1).shape[1:]), np.int8)
     for start, piece in pieces(ensemble):
         out[start : start + len(piece)] = piece.reshape(len(piece), -1)[:, order].reshape(piece.shape)
     return out, order

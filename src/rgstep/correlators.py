@@ -7,6 +7,9 @@ Row a of the result is the picture of hidden unit a over the lattice (arXiv:1906
 
 The samples are streamed a piece at a time into the means of G contiguous groups, from which every quantity here and
 in `patterns` takes its jackknife error; memory grows with G · hidden · sites, not with the number of samples.
+
+NumPy makes the sums. Those of a network can be shared among JAX's devices, h and all, each device with its share of the
+samples of a piece (`moment_sums` of an RBM).
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -20,6 +23,7 @@ from scipy import fft
 
 from rgstep import arguments, memory
 from rgstep.adapters import as_map, checked, require_shape
+from rgstep.adapters import given as of_the_user
 from rgstep.arguments import InputError, read_array
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife
@@ -28,6 +32,7 @@ from rgstep.types import CoarseGraining, Field, Progress, Samples
 
 Hidden: TypeAlias = Callable[[int, Samples], Field]
 MapLike: TypeAlias = CoarseGraining | Callable[[Any], Any]  # a function of arrays of any library
+Sums: TypeAlias = Callable[[int, Samples], "Means"]  # over a piece of samples
 GROUP_BYTES = 2**29  # room for the group means; large lattices take fewer groups
 FEWEST_GROUPS = 8
 LOOKED_AT = 64  # samples that tell where h lies
@@ -100,11 +105,12 @@ def weighted_sum(weights: np.ndarray, parts: np.ndarray) -> np.ndarray:
     return total
 
 
-@arguments.checked(connected=arguments.FLAG)
+@arguments.checked(connected=arguments.FLAG, devices=arguments.COUNT)
 def visible_hidden(
     v: Ensemble | ArrayLike,
     h: MapLike | ArrayLike,
     connected: bool = False,
+    devices: int = 1,
 ) -> Estimate:
     """Return ⟨v_i h_a⟩ with its jackknife error; value and error have shape `(hidden, row, column)`.
 
@@ -113,16 +119,18 @@ def visible_hidden(
         h: a coarse graining, a function v → h, or the hidden variables themselves, `(sample, unit)` or
             `(sample, coarse row, coarse column)`; unit a counts row by row.
         connected: subtract ⟨v_i⟩⟨h_a⟩.
+        devices: how many of JAX's devices share the samples; more than one for an `RBM` alone.
 
     Raises:
-        InputError: if v is not ±1 on a square lattice, or h is not finite or has another number of samples.
+        InputError: if v is not ±1 on a square lattice, h is not finite or has another number of samples, or the samples
+            of h cannot be shared among so many devices.
 
     Examples:
         >>> pictures = rg.visible_hidden(rg.sample(8, samples=1_000, seed=0), rg.Majority())
         >>> pictures.value.shape, pictures.error.shape
         ((16, 8, 8), (16, 8, 8))
     """
-    moments = measure(v, h)
+    moments = measure(v, h, devices=devices)
     estimate = moments.estimate(lambda means: means.connected if connected else means.vh)
     shape = (-1, moments.size, moments.size)
     return Estimate(np.reshape(estimate.value, shape), np.reshape(estimate.error, shape))
@@ -134,6 +142,7 @@ def measure(
     *,
     name: str = "h",
     groups: int | None = None,
+    devices: int = 1,
     progress: Progress | None = None,
 ) -> Moments:
     """Stream the samples once and return the moments of (v, h) by group; see `visible_hidden` for the arguments."""
@@ -154,10 +163,15 @@ def measure(
     def same_shape(start: int, v: Samples) -> Samples:
         return require_shape(mean_h(start, v), first.shape[1:], name)
 
+    sums = (
+        sums_by_numpy(same_shape, precision, shift)
+        if devices == 1
+        else sums_on_devices(h, name, devices, precision, shift)
+    )
     each = Groups.of(n, groups)
     parts = []
     for group in each.bounds:
-        parts.append(means_of(source, same_shape, group, precision, shift))
+        parts.append(means_of(source, sums, group, shift))
         if progress:
             progress(f"⟨v h⟩ of {name}", group[1], n, f"{hidden} units")
     stacked = Means(*(np.stack(column) for column in zip(*parts, strict=True)))
@@ -205,25 +219,50 @@ def far_origin(source: Source, mean_h: Hidden) -> np.ndarray | None:
     return np.where(far, centre, 0.0) if (far & (centre != 0)).any() else None
 
 
-def means_of(
-    source: Source,
-    mean_h: Hidden,
-    group: tuple[int, int],
-    precision: np.dtype[np.floating],
-    shift: np.ndarray | None = None,
-) -> Means:
-    """Return the means over a group of samples [start, stop), a piece at a time; `shift` is `far_origin`.
+def sums_by_numpy(mean_h: Hidden, precision: np.dtype[np.floating], shift: np.ndarray | None) -> Sums:
+    """Return the function (start, v) → sums of (v, h − shift) over the samples of a piece.
 
     Cost: one matrix product of 2 · hidden · sites operations a sample, and one conversion of the spins to floats.
     """
-    total: Means | None = None
-    for start, lattice in pieces(source, *group):
+
+    def sums(start: int, lattice: Samples) -> Means:
         v = as_vectors(lattice).astype(precision)
         h = as_vectors(mean_h(start, lattice)).astype(precision, copy=False)
         h = h if shift is None else h - shift
         magnetisation = (v @ np.ones(v.shape[1], precision)).astype(np.float64)  # whole numbers: exact
         ones = np.ones(len(v), precision)
-        part = Means(h.T @ v, ones @ v, ones @ h, np.einsum("na,na->a", h, h), magnetisation @ magnetisation)
+        return Means(h.T @ v, ones @ v, ones @ h, np.einsum("na,na->a", h, h), magnetisation @ magnetisation)
+
+    return sums
+
+
+def sums_on_devices(
+    h: object, name: str, devices: int, precision: np.dtype[np.floating], shift: np.ndarray | None
+) -> Sums:
+    """Return the same function of a network's h, whose samples are split among devices; its sums are float32 there.
+
+    Raises:
+        InputError: if h is not that of a network, or JAX shows fewer devices.
+    """
+    network: Any = of_the_user(h) if isinstance(h, CoarseGraining) else None
+    if not hasattr(network, "moment_sums"):
+        message = f"devices = {devices}: {name} is no RBM, and NumPy sums it on one device; leave devices out"
+        raise InputError(message)
+    of_shares = network.moment_sums(devices)
+    c = np.zeros(()) if shift is None else shift
+
+    def sums(_: int, lattice: Samples) -> Means:
+        found = Means(*of_shares(lattice, c))
+        return Means(*(x.astype(precision) for x in found))._replace(mm=found.mm)
+
+    return sums
+
+
+def means_of(source: Source, sums: Sums, group: tuple[int, int], shift: np.ndarray | None = None) -> Means:
+    """Return the means over a group of samples [start, stop), a piece at a time; `shift` is `far_origin`."""
+    total: Means | None = None
+    for start, lattice in pieces(source, *group):
+        part = sums(start, lattice)
         total = part if total is None else Means(*(x + y for x, y in zip(total, part, strict=True)))
     if total is None:
         message = "no samples: at least one configuration is needed"

@@ -6,7 +6,7 @@ and the fair sign of the magnetisation. Whether its samples hang together is ask
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from rgstep import memory
+from rgstep import memory, scratch
 from rgstep.arguments import FLAG, PLAIN, InputError, checked, instance, optional
 from rgstep.certificate import Certificate, Check
-from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
+from rgstep.estimates import Estimate, Groups, deviation, estimated, grouped_mean
 from rgstep.independence import Independence, independence, memory_of
 from rgstep.ising import TEMPERATURE, Ising, even_side, ising
 from rgstep.packed import PIECE_SITES, PackedSpins, pack, spin_type
@@ -140,13 +140,13 @@ class Ensemble:
         u, u_error = self.system.energy, math.sqrt(self.system.energy_variance / n)
         checks = {
             "u": Check(self._mean(self.energies, u_error), u),
-            "sign_balance": Check(self._mean(np.sign(self.magnetisations), 1 / math.sqrt(n)), 0.0),
+            "sign_balance": Check(self._mean(in_pieces(np.sign, self.magnetisations), 1 / math.sqrt(n)), 0.0),
         }
         excitations = n * N * (u + 2) / 8  # a single flipped spin costs 8 J
         if n >= 100 and excitations > 100 and K > 0:
-            c = specific_heat(self.energies, self.system.size, K)
-            squares = (self.energies - self.energies.mean()) ** 2
-            error = K**2 * N * float(squares.std()) * math.sqrt(self._inflation(squares) / n)
+            c, mean = specific_heat(self.energies, self.system.size, K), self.energies.mean()
+            squares = in_pieces(lambda e: (e - mean) ** 2, self.energies)
+            error = K**2 * N * deviation(squares) * math.sqrt(self._inflation(squares) / n)
             checks["c"] = Check(Estimate(c.value, float(np.fmax(c.error, error))), self.system.specific_heat)
         return checks
 
@@ -158,7 +158,7 @@ class Ensemble:
     @property
     def phase(self) -> int:
         """The sign, 1 or −1, that all magnetisations have that are not 0; 0 where both occur, or none."""
-        up, down = bool((self.magnetisations > 0).any()), bool((self.magnetisations < 0).any())
+        up, down = bool(self.magnetisations.max() > 0), bool(self.magnetisations.min() < 0)
         return int(up) - int(down)
 
     @cached_property
@@ -178,7 +178,7 @@ class Ensemble:
 
         It is the jackknife's, or √(2τ σ²/n) where that is larger.
         """
-        return self._mean(values, float(np.std(values)) / math.sqrt(len(self)))
+        return self._mean(values, deviation(values) / math.sqrt(len(self)))
 
     def _mean(self, values: np.ndarray, error_if_independent: float) -> Estimate:
         mean = grouped_mean(values)
@@ -218,9 +218,13 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 def specific_heat(energies: np.ndarray, size: int, coupling: float) -> Estimate:
     """Return c = K² N (⟨e²⟩ − ⟨e⟩²) per site with its jackknife error, bias corrected."""
-    shifted = energies - energies.mean()
-    groups = Groups.of(len(energies))
-    mean, square = groups.means(np.stack([shifted, shifted**2], axis=1)).T
+    middle, groups = energies.mean(), Groups.of(len(energies))
+
+    def columns(a: int, b: int) -> np.ndarray:
+        shifted = energies[a:b] - middle
+        return np.stack([shifted, shifted**2], axis=1)
+
+    mean, square = groups.means_of(columns).T
     return estimated(np.asarray(coupling**2 * size**2 * (square - mean**2)), correct_bias=len(groups) > 1)
 
 
@@ -271,13 +275,24 @@ def pieces(source: Source, start: int = 0, stop: int | None = None) -> Iterator[
     step = max(1, PIECE_SITES // max(1, read(source, 0, 1).size))
     for a in range(start, stop, step):
         yield a, read(source, a, min(a + step, stop))
+        scratch.release()
+
+
+def in_pieces(function: Callable[[np.ndarray], np.ndarray], source: Source) -> np.ndarray:
+    """Return a function of samples that looks at each for itself, of all of them, asked a piece at a time."""
+    return scratch.joined((function(part) for _, part in pieces(source)), len(source))
 
 
 def is_spin(h: Samples) -> bool:
     """Whether every value is ±1."""
-    return bool(np.all(np.abs(h) == 1))
+    return all(bool(np.all(np.abs(h[a:b]) == 1)) for a, b in scratch.ranges(len(h), h[:1].size))
 
 
 def compact(h: Samples) -> Samples:
     """Return variables as int8 where all are ±1, as float32 elsewhere."""
-    return h.astype(np.int8 if is_spin(h) else np.float32, copy=False)
+    return as_type(h, np.int8 if is_spin(h) else np.float32)
+
+
+def as_type(h: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """Return samples as numbers of a type; themselves if they are."""
+    return h if h.dtype == dtype else in_pieces(lambda part: part.astype(dtype), h)

@@ -10,7 +10,7 @@ error² = 2τσ²/N (Sokal 1997; the sum is cut at the first window W ≥ 6τ).
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -18,7 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from rgstep import scratch
+
 SOKAL_WINDOW = 6.0  # in units of τ: what is cut off is e^(−6) of ρ, the noise that is let in grows with the window
+LAGS = 2**17  # at which an autocorrelation is looked at, at most: a longer series needs no more memory
 GROUPS = 64  # of samples: an error from G groups is itself known within 1/√(2(G − 1)) = 9 %
 
 
@@ -132,12 +135,26 @@ class Groups:
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """Return the mean over the samples of each set, from values `(sample, …)`."""
-        return self.over_counts(np.stack([values[a:b].sum(axis=0, dtype=np.float64) for a, b in self.bounds]))
+        return self.means_of(lambda a, b: values[a:b])
+
+    def means_of(self, values: Callable[[int, int], np.ndarray]) -> np.ndarray:
+        """Return `means` of values that are made a group at a time, by a function of its bounds."""
+        sums = []
+        for a, b in self.bounds:
+            sums.append(values(a, b).sum(axis=0, dtype=np.float64))
+            scratch.release()
+        return self.over_counts(np.stack(sums))
 
     def over_counts(self, sums: np.ndarray) -> np.ndarray:
         """Return the mean over the samples of each set, from the sums over each group, `(group, …)`."""
         total = with_rest(sums)
         return np.asarray(total / with_rest(self.counts).reshape(-1, *(1,) * (sums.ndim - 1)))
+
+
+def deviation(values: np.ndarray) -> float:
+    """Return the standard deviation of values `(sample,)`, read a group at a time."""
+    mean = values.mean()
+    return math.sqrt(float(Groups.of(len(values)).means_of(lambda a, b: (values[a:b] - mean) ** 2)[0]))
 
 
 def grouped_mean(values: np.ndarray, groups: int = GROUPS) -> Estimate:
@@ -167,6 +184,26 @@ def binder(m2: np.ndarray, m4: np.ndarray) -> np.ndarray:
     return 1 - ratio(m4, 3 * m2**2)
 
 
+def autocovariance(x: np.ndarray, mean: float, lags: int | None = None) -> np.ndarray:
+    """Return C(t) = ⟨(x_i − mean)(x_{i+t} − mean)⟩ over all chains `(chain, reading)`, for t below `lags`, or `LAGS`.
+
+    Several chains are transformed together. One of more than `lags` readings is cut into parts of so many, each against
+    itself and the part after it: room for one part is needed, whatever the length.
+    """
+    chains, length = x.shape
+    lags = min(lags or LAGS, length)
+    together, total = max(1, LAGS // length), np.zeros(lags)
+    for first in range(0, chains, together):
+        power: np.ndarray | float = 0.0
+        for start in range(0, length, lags):
+            here = x[first : first + together, start : start + 2 * lags] - mean
+            both = np.fft.rfft(here, 2 * lags, axis=1)  # no lag below `lags` wraps around
+            own = both if length == lags else np.fft.rfft(here[:, :lags], 2 * lags, axis=1)
+            power = power + (np.abs(both) ** 2 if length == lags else own.conj() * both)
+        total += np.fft.irfft(power, axis=1)[:, :lags].sum(axis=0)
+    return np.asarray(total / (chains * np.arange(length, length - lags, -1)))
+
+
 def autocorrelation_time(series: np.ndarray) -> Estimate:
     """Return τ = ½ + Σ ρ(t) of readings `(time,)` or `(chain, time)`, pooled over chains that share one mean.
 
@@ -175,17 +212,16 @@ def autocorrelation_time(series: np.ndarray) -> Estimate:
     """
     x = np.atleast_2d(np.asarray(series, dtype=np.float64))
     chains, length = x.shape
-    rounding = (1e-12 * float(np.abs(x).max(initial=0.0))) ** 2  # what is left of the variance of a constant
-    x = x - x.mean()
-    spectrum = np.fft.rfft(x, 2 * length, axis=1)
-    covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, :length].sum(axis=0)
-    covariance /= chains * np.arange(length, 0, -1)
+    rounding = (
+        1e-12 * max(-float(x.min(initial=0.0)), float(x.max(initial=0.0)))
+    ) ** 2  # of the variance of a constant
+    covariance = autocovariance(x, float(x.mean()))
     if covariance[0] <= rounding or length < 3:
         return Estimate(0.5, 0.0)
     tau = 0.5 + np.cumsum(covariance[1:] / covariance[0])
-    window = np.arange(1, length)
+    window = np.arange(1, len(covariance))
     enough = np.flatnonzero(window >= SOKAL_WINDOW * np.maximum(tau, 0.5))
-    last = int(enough[0]) if enough.size else length - 2
+    last = int(enough[0]) if enough.size else len(covariance) - 2
     value = max(float(tau[last]), 0.5)
     return Estimate(value, value * math.sqrt(2 * (2 * window[last] + 1) / (chains * length)))
 

@@ -9,23 +9,25 @@ import math
 import os
 import re
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
-from rgstep import locks
+from rgstep import locks, scratch
 from rgstep.arguments import InputError, first_line
 from rgstep.memory import readable
 from rgstep.schema import hash_of_arrays
 
 SEAL = "rgstep_checksum"  # the member of an `.npz` file that holds the hash of all others
+NAME_LENGTHS = 26  # bytes into a member's header, where those of its name and of its extra field stand
 FLOOR, MOST_PER_BYTE = 2**26, 100  # what a file holds may take 64 MiB, or 100 bytes for each byte of the file
 NOT_OURS = "is not an rgstep file, or is damaged"
 
@@ -44,13 +46,16 @@ def check_folder(directory: Path) -> None:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays and their checksum as one compressed `.npz` file, whole or not at all.
 
-    What compresses so well that `read_arrays` would take it for a bomb is written as it is.
+    What compresses so well that `read_arrays` would take it for a bomb is written as it is, and so are spins that are
+    too many to lie in memory: they can be mapped where they are.
     """
-    sealed = {**arrays, SEAL: np.array(hash_of_arrays({name: np.asarray(array) for name, array in arrays.items()}))}
+    plain = {name: np.asarray(array) for name, array in arrays.items()}
+    sealed = {**plain, SEAL: np.array(hash_of_arrays(plain))}
     with replacing(path) as beside:
         with beside.open("wb") as file:
-            np.savez_compressed(file, **sealed)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
-        if sum(np.asarray(array).nbytes for array in arrays.values()) > allowance(beside.stat().st_size) // 2:
+            save = np.savez if any(is_long(a.shape, a.dtype) for a in sealed.values()) else np.savez_compressed
+            save(file, **sealed)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
+        if sum(array.nbytes for array in plain.values()) > allowance(beside.stat().st_size) // 2:
             with beside.open("wb") as file:
                 np.savez(file, **sealed)  # type: ignore[arg-type]
 
@@ -233,24 +238,64 @@ def members(file: IO[bytes], size: int) -> dict[str, np.ndarray]:
                 message = f"its member {name[:60]!r} is there twice, or packed in another way than NumPy's"
                 raise InputError(message)
             with archive.open(entry) as member:
-                found[name] = one_array(member, entry.file_size)
+                found[name] = one_array(member, entry.file_size, (file, entry))
         return found
 
 
-def one_array(file: BufferedIOBase | IO[bytes], size: int) -> np.ndarray:
+def is_long(shape: tuple[int, ...], kind: np.dtype[Any]) -> bool:
+    """Whether an array is of spins, packed or not, and of more than lie in memory."""
+    return kind.itemsize == 1 and scratch.on_disk(shape, kind)
+
+
+def stored_at(file: IO[bytes], entry: ZipInfo) -> int:
+    """Return where in an archive the bytes of a member begin, after its own header."""
+    file.seek(entry.header_offset + NAME_LENGTHS)
+    of_name, of_extra = struct.unpack("<HH", file.read(4))
+    return entry.header_offset + NAME_LENGTHS + 4 + int(of_name) + int(of_extra)
+
+
+def long_array(
+    file: BufferedIOBase | IO[bytes],
+    shape: tuple[int, ...],
+    kind: np.dtype[Any],
+    member_of: tuple[IO[bytes], ZipInfo] | None,
+) -> np.ndarray:
+    """Return the array that is left of an open file, on disk: where it lies in an archive, or else in a copy.
+
+    It is read to its end a piece at a time: there a member's own checksum is compared.
+    """
+    place = file.tell()
+    in_place = member_of is not None and member_of[1].compress_type == ZIP_STORED
+    array = np.empty(0, kind) if in_place else scratch.empty(shape, kind)
+    flat = array.reshape(-1)
+    for a, b in scratch.ranges(math.prod(shape)):
+        part = file.read(b - a)
+        if not in_place:
+            flat[a:b] = np.frombuffer(part, kind)
+    file.read()
+    if member_of is None or not in_place:
+        return array
+    return scratch.mapped(member_of[0], stored_at(*member_of) + place, shape, kind)
+
+
+def one_array(
+    file: BufferedIOBase | IO[bytes], size: int, member_of: tuple[IO[bytes], ZipInfo] | None = None
+) -> np.ndarray:
     """Return the array in an open `.npy` file of so many bytes, whose header is held to that number first."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         message = f"arrays of version {version} of NumPy's format are none of plain numbers"
         raise InputError(message)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, kind = header(file)
+    shape, by_columns, kind = header(file)
     if kind.kind not in "biufcUS" or any(length < 0 for length in shape):
         message = f"an array of type {kind} and shape {shape} is none of plain numbers"
         raise InputError(message)
     if math.prod(shape) * kind.itemsize != size - file.tell():
         message = f"an array of type {kind} and shape {shape} does not fit its {size - file.tell()} bytes"
         raise InputError(message)
+    if is_long(shape, kind) and not by_columns:
+        return long_array(file, shape, kind, member_of)
     file.seek(0)
     array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
     file.read()  # to the end, where a member's own checksum is compared

@@ -38,7 +38,7 @@ from scipy import fft
 from scipy.optimize import linear_sum_assignment
 
 from rgstep.arguments import InputError
-from rgstep.ensemble import compact, pieces
+from rgstep.ensemble import compact, in_pieces, pieces
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
@@ -226,12 +226,10 @@ class Gauge:
         if self.order is None or h[0].size != len(self.order) or h.ndim not in (2, 3):
             message = f"h of shape {h.shape}: the gauge is that of {len(self.sign)} units, expected (sample, unit)"
             raise InputError(message)
-        flat = h.reshape(len(h), -1)
-        if (self.order == np.arange(len(self.order))).all():
-            placed = flat if (self.sign == 1).all() else flat * self.sign
-        else:
-            placed = flat[:, self.order] * self.sign[self.order]
-        return np.asarray(placed.reshape(len(h), self.side, self.side))
+        order, sign, shape = self.order, self.sign[self.order], (-1, self.side, self.side)
+        if (order == np.arange(len(order))).all() and (sign == 1).all():
+            return h.reshape(shape)
+        return in_pieces(lambda part: (part.reshape(len(part), -1)[:, order] * sign).reshape(shape), h)
 
 
 def fills_a_lattice(units: int) -> bool:

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rgstep.estimates import GROUPS, SOKAL_WINDOW, Estimate, autocorrelation_time
+from rgstep import scratch
+from rgstep.estimates import GROUPS, LAGS, SOKAL_WINDOW, Estimate, autocorrelation_time, autocovariance
 from rgstep.ising import Ising
 from rgstep.packed import PackedSpins
 from rgstep.types import Field
@@ -39,6 +40,7 @@ ALONG = {"m": "m", "m2": "m²", "e": "e"}
 FLIP = "spins * rng.choice([-1, 1], len(spins))[:, None, None]"
 UNIQUE = "spins[np.sort(np.unique(spins, axis=0, return_index=True)[1])]"
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of SplitMix64
+SORTED = 2**19  # keys that are sorted together
 STEP = 0x9E3779B97F4A7C15  # of SplitMix64
 
 
@@ -184,8 +186,10 @@ def independence(packed: PackedSpins, system: Ising, energies: Field, magnetisat
 
     Cost: 2 µs a sample, nearly all in FFTs; 1 ns a byte of packed spins for the copies.
     """
-    series = {"m": magnetisations, "m2": magnetisations**2, "e": energies}
-    memories = {name: memory_of(values) for name, values in series.items()}
+    squares = scratch.empty(len(packed))
+    for a, b in scratch.ranges(len(packed)):
+        squares[a:b] = magnetisations[a:b] ** 2
+    memories = {n: memory_of(x) for n, x in (("m", magnetisations), ("m2", squares), ("e", energies))}
     return Independence(len(packed), memories, copies_of(packed, system, energies))
 
 
@@ -196,11 +200,12 @@ def memory_of(series: np.ndarray) -> Memory:
     is carried by few samples far out, two of which are neighbours by chance, it is far from Gaussian. So τ must exceed
     ½ by as much as `CARRIERS` of them would make, too.
     """
-    x = np.asarray(series, np.float64) - np.mean(series)
-    n, power = len(x), float((x**2).sum())
-    if n < FEWEST or power <= n * (1e-12 * float(np.abs(series).max(initial=0.0))) ** 2:
+    x = np.asarray(series, np.float64)
+    n, mean = len(x), float(x.mean())
+    power, fourth = (math.fsum(float(((x[a:b] - mean) ** k).sum()) for a, b in scratch.ranges(n)) for k in (2, 4))
+    if n < FEWEST or power <= n * (1e-12 * max(-float(x.min()), float(x.max()))) ** 2:
         return Memory(Estimate(0.5, 0.0))
-    by_few = CARRIERS * float((x**4).sum()) / power**2
+    by_few = CARRIERS * fourth / power**2
     by_turns = turns_of(x, by_few)
     found = [(autocorrelation_time(x[: n // turns * turns].reshape(-1, turns).T), turns) for turns in {1, by_turns}]
     tau, turns = max(found, key=lambda one: float(one[0].value))
@@ -208,8 +213,13 @@ def memory_of(series: np.ndarray) -> Memory:
 
 
 def turns_of(x: np.ndarray, by_few: float) -> int:
-    """Return the lag of the strongest ρ(t) of a series of mean 0, if it is above chance at any lag; 1 where none is."""
-    rho = autocorrelation(x)
+    """Return the lag of the strongest ρ(t) of a series, if it is above chance at any lag; 1 where none is.
+
+    Up to half the length of the series, and up to `LAGS`.
+    """
+    lags = min(len(x) // 2 + 1, LAGS)
+    rho = autocovariance(x[None], float(x.mean()), max(lags, 1) if len(x) > LAGS else len(x))[:lags]
+    rho = rho / rho[0]
     strong = np.flatnonzero(rho[1:] > CLEAR_LAG / np.sqrt(len(x) - np.arange(1, len(rho))) + by_few) + 1
     if not strong.size:
         return 1
@@ -223,26 +233,37 @@ def is_clear(tau: Estimate, samples: int, by_few: float) -> bool:
     return excess > by_chance + by_few and 2 * float(tau.value) > WORTH_SAYING
 
 
-def autocorrelation(x: np.ndarray) -> np.ndarray:
-    """Return ρ(t) of a series of mean 0, up to half its length, ρ(0) = 1."""
-    n = len(x)
-    covariance = np.fft.irfft(np.abs(np.fft.rfft(x, 2 * n)) ** 2)[: n // 2 + 1] / np.arange(n, n - n // 2 - 1, -1)
-    return np.asarray(covariance / covariance[0])
-
-
 def copies_of(packed: PackedSpins, system: Ising, energies: Field) -> Copies:
     """Return the equal configurations, up to the global flip, among those expected less than `RARE` times."""
     if math.isinf(system.coupling):
         return Copies(0, 0, 0, 0.0)
-    n = len(packed)
-    log_p = math.log(2) - system.coupling * (system.size**2 * energies) - system.log_partition
-    rare = np.flatnonzero(log_p < math.log(RARE / n))
-    if len(rare) < 2:
-        return Copies(len(rare), 0, 0, 0.0)
-    _, times = np.unique(keys(packed)[rare], return_counts=True)
-    pairs = int((times * (times - 1) // 2).sum())
-    expected = (n - 1) / 2 * float(np.exp(log_p[rare]).sum())
-    return Copies(len(rare), int(times[times > 1].sum()), pairs, expected)
+    n, every, found, probabilities = len(packed), keys(packed), 0, []
+    for a, b in scratch.ranges(n):
+        log_p = math.log(2) - system.coupling * (system.size**2 * energies[a:b]) - system.log_partition
+        rare = log_p < math.log(RARE / n)
+        probabilities.append(float(np.exp(log_p[rare]).sum()))
+        kept = every[a:b][rare]
+        every[found : found + len(kept)] = kept  # no later than where it was read
+        found += len(kept)
+    if found < 2:
+        return Copies(found, 0, 0, 0.0)
+    repeated, pairs = equal_among(every[:found])
+    return Copies(found, repeated, pairs, (n - 1) / 2 * math.fsum(probabilities))
+
+
+def equal_among(numbers: np.ndarray) -> tuple[int, int]:
+    """Return how many of some numbers, uint64, occur more than once, and how many pairs are equal.
+
+    They are sorted a share at a time, by their remainder.
+    """
+    shares, repeated, pairs = -(-len(numbers) // SORTED), 0, 0
+    for share in range(shares):
+        ranges = scratch.ranges(len(numbers))
+        some = [part[part % np.uint64(shares) == share] for part in (numbers[a:b] for a, b in ranges)]
+        _, times = np.unique(np.concatenate(some), return_counts=True)
+        repeated += int(times[times > 1].sum())
+        pairs += int((times * (times - 1) // 2).sum())
+    return repeated, pairs
 
 
 def keys(packed: PackedSpins) -> np.ndarray:
@@ -251,7 +272,7 @@ def keys(packed: PackedSpins) -> np.ndarray:
     The words of a row are mixed as SplitMix64 mixes its counter, each with a constant of its own, and added: two of a
     million different rows have the same key in one set of 10⁷.
     """
-    found = np.empty(len(packed), np.uint64)
+    found = scratch.empty(len(packed), np.uint64)
     width = packed.bits.shape[1]
     last = np.uint8((0xFF << (8 * width - packed.size**2)) & 0xFF)  # without the padding
     seeds = np.array([(word + 1) * STEP % 2**64 for word in range(-(-width // 8))], np.uint64)

@@ -20,6 +20,7 @@ from rgstep.store import PLACE, contents, load, load_configurations
 from rgstep.zarr_files import is_place, read_store
 
 VERIFIED, ABSENT = "verified", "none: a file of an older format, or of another program"
+OF_OTHERS = (".npy", ".mat", ".txt")  # names of files that are never ours
 MADE = ("source", "preset", "method", "steps", "seed", "version", "started")  # of an origin, what is shown
 
 
@@ -47,11 +48,11 @@ def info(path: str | Path) -> dict[str, Any]:
 
 def thing_in(path: str | Path) -> object:
     """Return what a file holds; configurations of another program, too, where they say their temperature."""
-    if is_place(path) or Path(path).suffix != ".npy":
+    if is_place(path) or Path(path).suffix not in OF_OTHERS:
         try:
             return load(path)
         except InputError as error:
-            if "has no record of what it holds" not in str(error):
+            if not any(words in str(error) for words in ("has no record of what it holds", "is no archive of rbms")):
                 raise
     return load_configurations(path)
 

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rgstep import memory
+from rgstep import memory, scratch
 from rgstep.adapters import as_map, load_map
 from rgstep.arguments import (
     COUNT,
@@ -31,7 +31,6 @@ from rgstep.arguments import (
     unknown_name,
 )
 from rgstep.battery import judge
-from rgstep.claims import family
 from rgstep.controls import (
     HAND_MADE,
     SHOWN,
@@ -56,11 +55,13 @@ from rgstep.nets.training import train_rbm
 from rgstep.page import write_page
 from rgstep.progress import renamed
 from rgstep.report import Report, files_without_manifest
+from rgstep.roles import family
 from rgstep.samplers.sample import sample
 from rgstep.samplers.stream import IsingStream
 from rgstep.stack import BLOCK, Stack, fitting, nulls, train_stack
 from rgstep.store import (
     NETWORK_FILES,
+    PLACE,
     load_configurations,
     load_network,
     load_trained,
@@ -89,6 +90,7 @@ TRAINING_COPIES = 8  # matrices of the shape of W in an update: parameters, opti
 FILES = ("report.json", "report.html", "manifest.json")
 FOLDERS = ("figures", "data", "data/maps", "data/networks")
 Finished: TypeAlias = tuple[Report, Ensemble, Mapping[str, object]]  # with the maps by name
+ARRAYS = 32  # with an entry for each sample, at most as `judge` works, of which the long ones lie on disk
 LIBRARIES = 6 * 10**8  # resident size with everything loaded and compiled
 
 
@@ -144,7 +146,9 @@ class Comparison:
     size=optional(even_side),
     temperature=optional(TEMPERATURE),
     samples=optional(COUNT),
-    configurations=optional(PATH),
+    data=optional(PLACE),
+    array=optional(read_text),
+    configurations=optional(PLACE),
     force=FLAG,
     command=read_text,
     progress=PROGRESS,
@@ -155,7 +159,8 @@ def compare(
     size: int | None = None,
     temperature: float | None = None,
     samples: int | None = None,
-    configurations: str | Path | None = None,
+    data: str | Path | None = None,
+    array: str | None = None,
     block: int = 2,
     seed: int = 0,
     maps: Sequence[str] | None = None,
@@ -167,6 +172,7 @@ def compare(
     force: bool = False,
     command: str = "rgstep.compare",
     progress: Progress | None = None,
+    configurations: str | Path | None = None,
 ) -> Report:
     """Do the whole job and write `report.html`, `report.json`, `figures/` and `data/` into a folder.
 
@@ -175,8 +181,10 @@ def compare(
         size: the lattice side L; 32 by default.
         temperature: in units of J/k_B; T_c by default.
         samples: number of independent configurations; 20,000 by default.
-        configurations: a file of given ones in place of sampled ones, by `save` or by another program
-            (`store.load_configurations`). Size, samples and temperature are then those of the file.
+        data: a file of given configurations in place of sampled ones, by `save` or by another program
+            (`store.load_configurations`; "FILE.npz:name" names an array). Size, samples and temperature are then those
+            of the file.
+        array: the name of the array in it, where several hold configurations.
         block: side of the blocks.
         seed: of everything random.
         maps: what is judged beside the controls; see `Comparison`. By default networks of the presets `default` and
@@ -189,6 +197,7 @@ def compare(
         force: replace results that are there.
         command: recorded as what was run.
         progress: called as the work goes on.
+        configurations: the old name of `data`.
 
     Raises:
         InputError: for anything wrong with the request, before the work starts where it can be known.
@@ -201,7 +210,8 @@ def compare(
         >>> sorted(path.name for path in Path("out").iterdir())
         ['data', 'figures', 'manifest.json', 'report.html', 'report.json']
     """
-    given = None if configurations is None else given_configurations(Path(configurations), size, temperature, samples)
+    file = one_file(data, configurations, array)
+    given = None if file is None else given_configurations(file, size, temperature, samples, array)
     side, T, number = described(given, size, temperature, samples)
     choice = (seeds, hidden, steps, controls, decoy, given is not None)
     chosen = default_maps(side, T, block) if maps is None else maps
@@ -215,9 +225,22 @@ def default_maps(size: int, temperature: float, block: int) -> Sequence[str]:
     return (*DEFAULT_MAPS, LOCALISED) if belongs else DEFAULT_MAPS
 
 
-def given_configurations(path: Path, size: int | None, temperature: float | None, samples: int | None) -> Ensemble:
+def one_file(data: str | Path | None, old: str | Path | None, array: str | None) -> str | Path | None:
+    """Return the file of given configurations, by either of its names; raises `InputError` where they contradict."""
+    if data is not None and old is not None:
+        message = f"data = {str(data)!r} and configurations = {str(old)!r}: these are one setting, give data alone"
+        raise InputError(message)
+    if data is None and old is None and array is not None:
+        message = f"array = {array!r} without a file: give its configurations with --data FILE (data=…)"
+        raise InputError(message)
+    return old if data is None else data
+
+
+def given_configurations(
+    path: str | Path, size: int | None, temperature: float | None, samples: int | None, array: str | None = None
+) -> Ensemble:
     """Read a user's configurations, or raise `InputError` where size or number are asked for and others."""
-    ensemble = load_configurations(path, temperature)
+    ensemble = load_configurations(path, temperature, array=array, size=size)
     for name, asked, found in (("size", size, ensemble.system.size), ("samples", samples, len(ensemble))):
         if asked is not None and asked != found:
             message = f"{name} = {asked}: the configurations in {str(path)!r} have {found}; leave it out"
@@ -413,10 +436,14 @@ def check_memory(comparison: Comparison) -> None:
     step = math.lcm(2, comparison.block)
     smaller = range(max(step, 4), comparison.size, step)
     fitting = bisect_left(smaller, free, key=lambda size: bytes_needed(replace(comparison, size=size)))
-    fit = comparison.samples + math.floor((free - bytes_needed(comparison)) / bytes_per_sample(comparison.size))
+    fixed = bytes_needed(comparison) - in_memory(comparison)
+    fit = math.floor((free - fixed) / bytes_per_sample(comparison.size))
     few = f"at most samples = {fit} fit" if fit > 0 else ""
     small = f"size = {smaller[fitting - 1]} fits" if fitting else ""
     memory.require(bytes_needed(comparison), request, ", or ".join(filter(None, (few, small))) or "give it more memory")
+    each = bytes_per_sample(comparison.size)
+    on_disk = math.ceil(each * comparison.samples) - in_memory(comparison)
+    scratch.require(on_disk, request, f"at most samples = {math.floor(scratch.available() / each)} fit")
 
 
 def bytes_needed(comparison: Comparison) -> int:
@@ -424,12 +451,16 @@ def bytes_needed(comparison: Comparison) -> int:
     sites, units = comparison.size**2, comparison.units
     networks = 2 + comparison.seeds + len(comparison.maps) * (comparison.seeds + 1 + len(comparison.controls))
     matrices = 2 * number_of_groups(sites, units) + TRAINING_COPIES + 3 * networks
-    configurations = math.ceil(bytes_per_sample(comparison.size) * comparison.samples)
-    return LIBRARIES + configurations + 4 * matrices * sites * units
+    return LIBRARIES + in_memory(comparison) + 4 * matrices * sites * units
+
+
+def in_memory(comparison: Comparison) -> int:
+    """Return how much of what the configurations take lies in memory; where they are many, the rest lies on disk."""
+    return min(math.ceil(bytes_per_sample(comparison.size) * comparison.samples), ARRAYS * scratch.LONGEST)
 
 
 def bytes_per_sample(size: int) -> float:
-    """Return an estimate of the memory that each configuration takes."""
+    """Return an estimate of the memory that each configuration takes, or the disk (`scratch`)."""
     return BYTES_PER_SPIN * size**2 + BYTES_PER_SAMPLE
 
 
@@ -464,16 +495,16 @@ def trained(preset: str, comparison: Comparison, ensemble: Ensemble, progress: P
     for s in range(comparison.seeds):
         suffix = "" if s == 0 else f"~{s + 1}"
         data = fresh(comparison, s) if preset == ON_FRESH and not comparison.given else ensemble
-        networks[PREFIX + preset + suffix] = train_rbm(
-            data, units, seed + s, preset=preset, steps=steps, progress=labelled(progress, suffix)
-        )
+        name = PREFIX + preset + suffix
+        networks[name] = train_rbm(data, units, seed + s, preset=preset, steps=steps, progress=labelled(progress, name))
     if comparison.decoy:
-        stage_of = labelled(progress, "with decoys")
+        stage_of = labelled(progress, f"{PREFIX}{preset} with decoys")
         test = decoy_test(ensemble, units, seed, preset=preset, steps=steps, progress=stage_of)
         networks = {name: with_decoy(rbm, test) for name, rbm in networks.items()}
     for control in comparison.controls:
-        networks[f"{PREFIX}{preset}@{control}"] = trained_on(
-            control, ensemble, units, seed, preset=preset, steps=steps, progress=labelled(progress, f"on {control}")
+        name = f"{PREFIX}{preset}@{control}"
+        networks[name] = trained_on(
+            control, ensemble, units, seed, preset=preset, steps=steps, progress=labelled(progress, name)
         )
     return networks
 
@@ -486,9 +517,10 @@ def trained_stacks(
     for s in range(comparison.seeds):
         suffix = "" if s == 0 else f"~{s + 1}"
         data = fresh(comparison, s) if preset == ON_FRESH and not comparison.given else ensemble
-        stage, seed = labelled(progress, suffix), comparison.seed + s
+        stage, seed = labelled(progress, name + suffix), comparison.seed + s
         stacks[name + suffix] = train_stack(data, seed=seed, preset=preset, steps=comparison.steps, progress=stage)
-    beside = nulls(stacks[name], ensemble, comparison.seed, steps=comparison.steps, progress=labelled(progress, "null"))
+    stage = labelled(progress, f"{name}, its nulls")
+    beside = nulls(stacks[name], ensemble, comparison.seed, steps=comparison.steps, progress=stage)
     return {**stacks, **{f"{name}@{null}": stack for null, stack in beside.items()}}
 
 
@@ -510,19 +542,18 @@ def assessed(maps: Mapping[str, object], comparison: Comparison, progress: Progr
     if not networks:
         return dict(maps)
     seed, law = comparison.seed, (comparison.size, comparison.temperature)
-    held_out = sample(*law, HELD_OUT, seed + HELD_OUT_SEED, mode="thin", progress=progress)
-    found = {
-        name: with_assessment(
-            rbm, assess(rbm, held_out, seed, temperatures=TEMPERATURES, seconds=SECONDS, progress=progress)
-        )
-        for name, rbm in networks.items()
-    }
+    stage = labelled(progress, "to assess networks")
+    held_out = sample(*law, HELD_OUT, seed + HELD_OUT_SEED, mode="thin", progress=stage)
+    how: dict[str, Any] = {"temperatures": TEMPERATURES, "seconds": SECONDS}
+    found = {}
+    for name, rbm in networks.items():
+        found[name] = with_assessment(rbm, assess(rbm, held_out, seed, **how, progress=labelled(progress, name)))
     return {**maps, **found}
 
 
-def labelled(progress: Progress | None, suffix: str) -> Progress | None:
-    """Return a progress whose stages end in a suffix, so that each seed has its own bar."""
-    return renamed(progress, lambda stage: f"{stage} {suffix}".rstrip())
+def labelled(progress: Progress | None, name: str) -> Progress | None:
+    """Return a progress whose stages begin with the map that they work on, so that each has bars of its own."""
+    return renamed(progress, lambda stage: f"{name}: {stage}")
 
 
 def save_inputs(folder: Path, ensemble: Ensemble, maps: Mapping[str, Any]) -> None:

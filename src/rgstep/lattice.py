@@ -32,7 +32,9 @@ def as_lattice(v: Samples, name: str = "v") -> Samples:
         raise InputError(message)
     if v.ndim == 2 and side * side == v.shape[1]:
         return v.reshape(len(v), side, side)
-    message = f"{name} has shape {v.shape}: expected (sample, L, L) or (sample, L²) with rows end to end"
+    last = v.ndim == 3 and v.shape[0] == v.shape[1]
+    remedy = f"; if it has the samples last, give np.moveaxis({name}, -1, 0)" if last else ""
+    message = f"{name} has shape {v.shape}: expected (sample, L, L) or (sample, L²) with rows end to end{remedy}"
     raise InputError(message)
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rgstep import scratch
 from rgstep.arguments import InputError
 from rgstep.compiled import count_bits, helper, kernel
 from rgstep.ensemble import Source, pieces
@@ -64,22 +65,23 @@ def sums(source: Source) -> Sums:
 def sums_of_bits(spins: PackedSpins) -> Sums:
     """Return the operators of ±1 spins."""
     n, side, _ = spins.shape
-    even, odd = np.empty((n, len(EVEN))), np.empty((n, len(ODD)))
-    count(spins.bits, side, even, odd)
-    even[:] = side**2 * EVEN_TERMS - 2 * even  # an odd number of an even number of spins up: the product is −1
-    odd[:] = 2 * odd - side**2 * ODD_TERMS  # of an odd number: +1
-    return Sums(even, odd, np.full(n, float(side**2)), side)
+    even, odd = scratch.empty((n, len(EVEN))), scratch.empty((n, len(ODD)))
+    for a, b in spins.bounds():
+        count(spins.bits[a:b], side, even[a:b], odd[a:b])
+        even[a:b] = side**2 * EVEN_TERMS - 2 * even[a:b]  # an odd number of an even number of spins up: −1
+        odd[a:b] = 2 * odd[a:b] - side**2 * ODD_TERMS  # of an odd number: +1
+    return Sums(even, odd, np.broadcast_to(float(side**2), n), side)
 
 
 def sums_of_reals(source: Source) -> Sums:
     """Return the operators of real variables."""
     n = len(source)
-    even, odd, square, side = np.empty((n, len(EVEN))), np.empty((n, len(ODD))), np.empty(n), 0
+    even, odd, square, side = scratch.empty((n, len(EVEN))), scratch.empty((n, len(ODD))), scratch.empty(n), 0
     for start, values in pieces(source):
         part, side = slice(start, start + len(values)), values.shape[1]
         copied = np.array(values, np.float64, order="C")  # one type, writable: one compilation
         multiply(copied, even[part], odd[part], square[part])
-    if not np.isfinite(square).all():
+    if not all(np.isfinite(square[a:b]).all() for a, b in scratch.ranges(n)):
         message = "the variables contain values that are not finite: leave those samples out"
         raise InputError(message)
     return Sums(even, odd, square, side)

@@ -1,58 +1,130 @@
-"""Figures and page of a report: from its numbers to `figures/` and one self-contained `report.html`."""
+"""Figures and page of a report: from its numbers to `figures/` and one self-contained `report.html`.
+
+The page answers its title first, in the sentences of `words`; then why, in one figure; then everything else, behind a
+list of contents. Symbols have their meaning at hand, from `glossary`.
+"""
 
 import base64
 import io
+import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
+from markupsafe import Markup, escape
+from PIL import Image
 
-from rgstep.claims import family, findings
+from rgstep import words
+from rgstep.claims import CLAIMS, Finding, findings, of_block_spins
 from rgstep.drawing import Plate
-from rgstep.instruments import FIXED_POINT, INSTRUMENTS, LOCALITY
+from rgstep.explorer import page_explorer
+from rgstep.glossary import NUMBERS, SYMBOLS
+from rgstep.instruments import FIXED_POINT, INSTRUMENTS, LOCALITY, vh_pattern
+from rgstep.instruments.base import Instrument
 from rgstep.report import Report, headline, mark
 from rgstep.results import MapReport, Quantity
+from rgstep.roles import family, judged
 from rgstep.types import Progress
+
+DPI = 150  # of figures, most of them 7.2 inches wide
+WIDEST = 1000  # pixels of a figure on the page
+QUALITY = 70  # of bitmaps on the page, of 100
+SHADES = 64  # of the picture of curves on the page
+PAPER = "https://arxiv.org/abs/1906.05212"
+ABOUT = Path("docs")  # where the documentation is, within the source
+DETAILS = {  # pages of the documentation whose names are not those of their rows
+    "vh_pattern": "tiles",
+    "hidden_hamiltonian": "hamiltonian",
+    "training": "../networks",
+    "sampling": "../sampling",
+    "spatial_correlator": "../measuring",
+}
+
+
+class Drawn(NamedTuple):
+    """A figure as the page shows it: its name, caption and alternative text, and its picture as a data address."""
+
+    name: str
+    caption: str
+    alt: str
+    image: str  # "" for one that lies in figures/ alone
+    group: str
+    folded: bool
+
+
+class Section(NamedTuple):
+    """What the page says of one instrument: figures, those of one group together, and what was found for each map."""
+
+    name: str
+    title: str
+    instrument: Instrument
+    figures: list[list[Drawn]]
+    said: dict[str, str]
 
 
 def write_page(report: Report, folder: Path, progress: Progress | None = None) -> None:
     """Write `figures/*` and `report.html` into an existing folder."""
     (folder / "figures").mkdir(exist_ok=True)
-    shown: dict[str, list[list[dict[str, str]]]] = {}
+    sections = []
     for done, name in enumerate(INSTRUMENTS):
         if progress:
             progress("drawing", done, len(INSTRUMENTS), name)
-        shown[name] = drawn(report, name, folder / "figures")
-    html = template().render(
-        report=report,
-        origin=report.origin,
-        headline=headline,
-        shown=[
-            name
-            for name, instrument in INSTRUMENTS.items()
-            if instrument.headline and any(name in entry.diagnostics for entry in report.maps.values())
-        ],
-        mark=mark,
-        instruments=INSTRUMENTS.values(),
-        locality=LOCALITY,
-        fixed_point=FIXED_POINT,
-        plates=shown,
-        findings=findings(report),
-    )
-    (folder / "report.html").write_text(html, encoding="utf-8")
+        sections.append(section(report, name, folder / "figures"))
+    (folder / "report.html").write_text(page_of(report, sections, why(report, folder / "figures")), encoding="utf-8")
     if progress:
         progress("drawing", len(INSTRUMENTS), len(INSTRUMENTS), "report.html")
 
 
-def drawn(report: Report, name: str, folder: Path) -> list[list[dict[str, str]]]:
-    """Write the figures of one instrument; return them for the page, in their order, those of one group together."""
-    figures = (
-        {"name": plate.name, "caption": plate.caption, "group": plate.group, "image": save(plate, folder)}
-        for plate in plates_of(report, name)
+def page_of(report: Report, sections: list[Section], first: Drawn | None) -> str:
+    """Return the page as text, from a report and its figures."""
+    maps, told = report.maps, on_claims(report)
+    own = judged(maps)
+    measured = {name: i for name, i in INSTRUMENTS.items() if any(name in entry.diagnostics for entry in maps.values())}
+    return template().render(
+        report=report,
+        origin=report.origin,
+        sentence=words.headline(maps),
+        answers=[words.answer(name, maps) for name in own],
+        controls=words.on_controls(maps),
+        first=first,
+        ordered={**own, **{name: entry for name, entry in maps.items() if name not in own}},
+        headline=headline,
+        shown=[name for name, instrument in measured.items() if instrument.headline],
+        mark=mark,
+        locality=LOCALITY,
+        fixed_point=FIXED_POINT,
+        pictured=[one for one in sections if one.figures],
+        further=[one for one in sections if one.said and not one.figures],
+        claims=told,
+        symbols=SYMBOLS,
+        numbers=NUMBERS,
+        paper=PAPER,
+        explorer=page_explorer(report),
     )
-    return [list(group) for _, group in groupby(figures, key=itemgetter("group"))]
+
+
+def on_claims(report: Report) -> list[Finding]:
+    """Return the findings on P1, P2 and P3."""
+    first = of_block_spins(report)
+    return [*([first] if first else []), *findings(report)]
+
+
+def why(report: Report, folder: Path) -> Drawn | None:
+    """Write the figure of the first screen and return it, None for a report without judged pictures."""
+    if "vh_pattern" not in INSTRUMENTS or INSTRUMENTS["vh_pattern"].figures is None:
+        return None
+    plate = vh_pattern.comparison(leading(report))
+    return save(plate, folder) if plate else None
+
+
+def section(report: Report, name: str, folder: Path) -> Section:
+    """Write the figures of one instrument; return what the page says of it."""
+    figures = [save(plate, folder) for plate in plates_of(report, name)]
+    said = {one: entry.diagnostics[name].why for one, entry in report.maps.items() if name in entry.diagnostics}
+    parted = [list(group) for _, group in groupby(figures, key=lambda one: (one.group, one.folded))]
+    return Section(name, heading(name), INSTRUMENTS[name], parted, said)
 
 
 def plates_of(report: Report, name: str) -> Iterator[Plate]:
@@ -62,32 +134,94 @@ def plates_of(report: Report, name: str) -> Iterator[Plate]:
         yield from figures(leading(report))
 
 
-def save(plate: Plate, folder: Path) -> str:
-    """Write a figure as PNG, curves as SVG too, and return it as a data address for the page."""
+def save(plate: Plate, folder: Path) -> Drawn:
+    """Write a figure as PNG, curves as SVG too, and return it with a smaller picture as a data address."""
     bitmap = io.BytesIO()
-    plate.figure.savefig(bitmap, format="png", dpi=150)
+    plate.figure.savefig(bitmap, format="png", dpi=DPI)
     (folder / f"{plate.name}.png").write_bytes(bitmap.getvalue())
-    if plate.bitmap:
-        return f"data:image/png;base64,{base64.b64encode(bitmap.getvalue()).decode()}"
-    drawing = io.BytesIO()
-    plate.figure.savefig(drawing, format="svg", metadata={"Date": None})
-    (folder / f"{plate.name}.svg").write_bytes(drawing.getvalue())
-    return f"data:image/svg+xml;base64,{base64.b64encode(drawing.getvalue()).decode()}"
+    plate.figure.set_layout_engine("none")  # it is laid out
+    if not plate.bitmap:
+        plate.figure.savefig(folder / f"{plate.name}.svg", format="svg", metadata={"Date": None})
+    image = data_address(bitmap, plate.bitmap) if plate.inline else ""
+    return Drawn(plate.name, plate.caption, plate.alt, image, plate.group, plate.folded)
+
+
+def data_address(bitmap: io.BytesIO, pictures: bool) -> str:
+    """Return a figure as WebP in a data address: pictures with small losses, curves in a palette and without any."""
+    image = Image.open(bitmap).convert("RGB")
+    if image.width > WIDEST:
+        image = image.resize((WIDEST, round(image.height * WIDEST / image.width)), Image.Resampling.LANCZOS)
+    small = io.BytesIO()
+    if pictures:
+        image.save(small, format="webp", quality=QUALITY)
+    else:
+        image.quantize(SHADES).convert("RGB").save(small, format="webp", lossless=True, method=2)
+    return f"data:image/webp;base64,{base64.b64encode(small.getvalue()).decode()}"
 
 
 def template() -> jinja2.Template:
     """Return the page's template."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("rgstep", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("rgstep", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"z": score, "heading": heading}
+    environment.filters |= {
+        "z": score,
+        "heading": heading,
+        "symbol": symbol,
+        "typeset": typeset,
+        "minus": minus,
+        "anchor": anchor,
+        "claimed": claimed,
+        "about_row": about_row,
+    }
     return environment.get_template("report.html.j2")
 
 
 def heading(row: str) -> str:
     """Return the name of a row as a heading: "Two point", "MCRG", "⟨v h⟩ pattern"."""
-    words = row.replace("_", " ").replace("mcrg", "MCRG").replace("vh", "⟨v h⟩").replace("hamiltonian", "Hamiltonian")
-    return words[0].upper() + words[1:]
+    text = row.replace("_", " ").replace("mcrg", "MCRG").replace("vh", "⟨v h⟩").replace("hamiltonian", "Hamiltonian")
+    return text[0].upper() + text[1:]
+
+
+def anchor(name: str) -> str:
+    """Return the anchor of a section: letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def claimed(claim: str) -> str:
+    """Return what a claim says, in a clause."""
+    return CLAIMS[claim][0] if claim in CLAIMS else "one spot in the picture of each block spin, at its own place"
+
+
+def about_row(row: str) -> str:
+    """Return the page of the documentation on a row, as a path within the source."""
+    path = DETAILS.get(row, row)
+    return f"docs/{path.removeprefix('../')}.md" if path.startswith("../") else f"docs/diagnostics/{path}.md"
+
+
+def typeset(text: str) -> Markup:
+    """Return text with subscripts set: y_t, Δ_m, ω_1, and v_i; everything else escaped."""
+    return Markup(re.sub(r"(?<![\w@])([A-Za-zΔωξχτνΓβ]{1,2})_([a-z0-9]{1,2})\b", r"\1<sub>\2</sub>", str(escape(text))))
+
+
+def symbol(label: str) -> Markup:
+    """Return the label of a number with its meaning at hand: on hover, on focus, and in the printed glossary."""
+    plain = re.sub(r"([₀-₉])", lambda match: "_" + str("₀₁₂₃₄₅₆₇₈₉".index(match[1])), label)
+    if plain not in SYMBOLS:
+        return typeset(label)
+    meaning = escape(SYMBOLS[plain])
+    return Markup(f'<abbr tabindex="0" title="{meaning}">{typeset(plain)}</abbr>')
+
+
+def minus(text: object) -> Markup:
+    """Return a number with a true minus sign; "(?)" for an error that is not known says so."""
+    shown = re.sub(r"-(?=[\d∞.])", "−", str(text))
+    unknown = f'<abbr tabindex="0" title="{escape(SYMBOLS["(?)"])}">(?)</abbr>'
+    return Markup(str(escape(shown)).replace("(?)", unknown))
 
 
 def score(quantity: Quantity) -> str:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, 
 from rich.progress import Progress as Bars
 from rich.table import Column
 
-from rgstep.arguments import FLAG, checked
+from rgstep.arguments import FLAG, checked, printable
 from rgstep.types import Progress
 
 LINE_EVERY = 10.0  # seconds between lines where there is no terminal
@@ -40,29 +40,35 @@ def progress_bars(quiet: bool = False) -> Iterator[Progress]:
 
 @contextmanager
 def bars() -> Iterator[Progress]:
-    """Yield a `Progress` of one bar for each stage; a thread keeps them moving."""
+    """Yield a `Progress` of one bar for each stage, another for one that starts again; a thread keeps them moving."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         BarColumn(bar_width=12),
         MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=11)),
         TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
-        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Bars(*columns, console=Console(stderr=True)) as shown:
         tasks: dict[str, TaskID] = {}
         waiting: set[str] = set()
+        finished: set[str] = set()
 
         def report(stage: str, done: int, total: int, note: str = "") -> None:
+            if stage in finished and done < total:  # the same work on something else: its own bar
+                finished.discard(stage)
+                del tasks[stage]
             if stage not in tasks:
                 for name in waiting:
                     shown.remove_task(tasks[name])
                 waiting.clear()
-                tasks[stage] = shown.add_task(stage, total=total or None, note=note)
+                tasks[stage] = shown.add_task(printable(stage), total=total or None, note=note)
                 if total == 0:
                     waiting.add(stage)
             elif stage not in waiting:
                 shown.update(tasks[stage], completed=done, total=total, note=note)
+            if total and done >= total:
+                finished.add(stage)
 
         try:
             yield report
@@ -82,7 +88,7 @@ class Lines:
         """Print a line if it is time for one."""
         if total and (done == total or time.monotonic() - self.last > LINE_EVERY):
             self.last = time.monotonic()
-            sys.stderr.write(f"{stage}: {done}/{total} {note}\n".replace(" \n", "\n"))
+            sys.stderr.write(f"{printable(stage)}: {done}/{total} {note}".rstrip() + "\n")
 
 
 def renamed(progress: Progress | None, name: Callable[[str], str]) -> Progress | None:

@@ -16,10 +16,13 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping, unknown_name
+from rgstep.arguments import COUNT, FLAG, PATH, PLAIN, InputError, checked, instance, mapping, printable, unknown_name
 from rgstep.estimates import Estimate
 from rgstep.files import clashing, file_name, read_sealed, reading, write_arrays
 from rgstep.folders import output_folder, settle, verify
@@ -27,9 +30,12 @@ from rgstep.instruments import DECIDING, INSTRUMENTS
 from rgstep.labelled import table_of, tree_of
 from rgstep.report_schema import SCHEMA, WITHOUT_CHECKSUM, checked_document, read_document
 from rgstep.results import NOT_JUDGED, Diagnostic, MapReport, Quantity
+from rgstep.roles import controls, judged
 from rgstep.schema import sealed
+from rgstep.words import answer, on_controls
+from rgstep.words import headline as headline_of
 
-WIDTH, LINE = 120, 24  # letters in a line of a printed table, and of a name in it
+WIDTH, LINE = 80, 26  # columns of a terminal that a printed report takes, and of a verdict in its table
 IN_TABLE = ("training", *DECIDING, "information")  # diagnostics that the printed table shows
 ARRAYS_OF_SCHEMA_1 = {  # what its arrays are called now
     **{name: f"sampling/{name}" for name in ("energies", "magnetisations")},
@@ -126,12 +132,13 @@ class Report:
     @checked(width=COUNT)
     def tables(self, width: int = WIDTH) -> list[Table]:
         """Return the verdict of each map and a column per diagnostic, in tables no wider than so many letters."""
-        columns = [("verdict", [verdict_cell(entry) for entry in self.maps.values()])]
+        maps = {**judged(self.maps), **controls(self.maps)}
+        columns = [("verdict", [verdict_cell(entry) for entry in maps.values()])]
         for name in IN_TABLE:
-            if any(name in entry.diagnostics for entry in self.maps.values()):
-                cells = [cell(name, entry.diagnostics.get(name), entry.verdict) for entry in self.maps.values()]
+            if any(name in entry.diagnostics for entry in maps.values()):
+                cells = [cell(name, entry.diagnostics.get(name), entry.verdict) for entry in maps.values()]
                 columns.append((name.replace("_", "\n") + lone_label(name), cells))
-        first = ("map", [shortened(name if len(name) <= LINE else name.replace("@", " @")) for name in self.maps])
+        first = ("map", [name_cell(name, width // 2) for name in maps])
         parts, used = [[first]], breadth(first)
         for column in columns:
             if used + breadth(column) > width and len(parts[-1]) > 1:
@@ -139,6 +146,14 @@ class Report:
             parts[-1].append(column)
             used += breadth(column)
         return [tabled(part) for part in parts]
+
+    def sentences(self) -> str:
+        """Return what the first screen of the page says: on all maps, on each that is judged, on the controls."""
+        said = [headline_of(self.maps)]
+        for name in judged(self.maps):
+            found = answer(name, self.maps)
+            said.append(" ".join(filter(None, (found.sentence, found.leads, found.change))))
+        return "\n\n".join(map(printable, [*said, on_controls(self.maps).sentence]))
 
     def reasons(self) -> str:
         """Return a line for each map: its verdict, the numbers that decided it, and what iteration leads to."""
@@ -148,10 +163,15 @@ class Report:
         )
 
     def __str__(self) -> str:
-        """Return the table and the reasons as text."""
+        """Return the tables and the sentences as text of 80 columns."""
         text = io.StringIO()
-        Console(file=text, width=WIDTH, color_system=None).print(*self.tables())
-        return f"{text.getvalue()}{self.reasons()}\n"
+        self.show(Console(file=text, width=WIDTH, color_system=None))
+        return text.getvalue()
+
+    def show(self, console: Console) -> None:
+        """Print the tables and the sentences on a console of rich, as wide as that is."""
+        console.print(*self.tables(console.width))
+        console.print(Text(self.sentences()))
 
 
 Column = tuple[str, list[str]]  # its head, and a cell for each map
@@ -159,16 +179,16 @@ Column = tuple[str, list[str]]  # its head, and a cell for each map
 
 def tabled(columns: Sequence[Column]) -> Table:
     """Return columns as one table."""
-    table = Table(*(head for head, _ in columns), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(*(escape(head) for head, _ in columns), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for row in zip(*(cells for _, cells in columns), strict=True):
-        table.add_row(*row, end_section=True)
+        table.add_row(*map(Text, row), end_section=True)  # a name like net[adam] is text, not markup
     return table
 
 
 def breadth(column: Column) -> int:
-    """Return how many letters wide a column is, with the space beside it."""
+    """Return how many columns of a terminal a column takes, with the space beside it."""
     head, cells = column
-    return max(len(line) for text in (head, *cells) for line in text.split("\n")) + 2
+    return max(cell_len(line) for text in (head, *cells) for line in text.split("\n")) + 2
 
 
 def verdict_cell(entry: MapReport) -> str:
@@ -177,8 +197,15 @@ def verdict_cell(entry: MapReport) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a text in lines of at most `LINE` letters, words kept whole where they fit."""
-    return "\n".join(wrap(text, LINE))
+    """Return a text in lines of at most `LINE` letters, words kept whole."""
+    return "\n".join(wrap(text, LINE, break_long_words=False, break_on_hyphens=False))
+
+
+def name_cell(name: str, most: int) -> str:
+    """Return a map's name in lines, its words kept whole unless one is longer than `most`, which no table holds."""
+    text = printable(name)
+    lines = shortened(text if len(text) <= LINE else text.replace("@", " @")).split("\n")
+    return "\n".join(part for line in lines for part in chop_cells(line, max(2, most)))
 
 
 def cell(name: str, diagnostic: Diagnostic | None, verdict: str) -> str:

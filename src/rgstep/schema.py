@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rgstep import scratch
 from rgstep.arguments import InputError, Rule, broken, unknown_name
 
 CHECKSUM = "checksum"  # its name in a record
@@ -72,7 +73,9 @@ def hash_of_arrays(arrays: Mapping[str, np.ndarray], text: Mapping[str, str] | N
         array = np.ascontiguousarray(arrays[name])
         hashed.update(repr((name, array.dtype.str, np.shape(arrays[name]))).encode())
         if array.nbytes:
-            hashed.update(array.reshape(-1).view(np.uint8).data)
+            flat = array.reshape(-1).view(np.uint8)
+            for a, b in scratch.ranges(len(flat)):
+                hashed.update(flat[a:b].data)
     if text is not None:
         hashed.update(json.dumps({name: text[name] for name in sorted(text) if name != CHECKSUM}).encode())
     return hashed.hexdigest()

@@ -8,7 +8,7 @@ in the array `meta`.
 
 All of them are zarr stores, too, where the name ends in `.zarr` or is a URL (`zarr_files`).
 
-Configurations of another program are read from a plain `.npy` or `.npz` file, too (`load_configurations`).
+Configurations of other programs are read, too (`load_configurations`).
 """
 
 import json
@@ -16,6 +16,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
@@ -31,13 +32,15 @@ from rgstep.arguments import (
     checked,
     each,
     optional,
+    read_text,
     real,
     whole,
 )
 from rgstep.ensemble import ENSEMBLE, Ensemble, ensemble_from_array
-from rgstep.files import read_arrays, read_sealed, reading, write_arrays
+from rgstep.files import read_sealed, reading, write_arrays
 from rgstep.folders import holds
-from rgstep.ising import TEMPERATURE, Ising, ising
+from rgstep.foreign import parted, read_configurations, refuse_array, require_same
+from rgstep.ising import TEMPERATURE, Ising, even_side, ising
 from rgstep.nets.conversion import load_rbms
 from rgstep.nets.kernel import BIAS, KERNEL, SharedKernel
 from rgstep.nets.rbm import NETWORK, RBM
@@ -75,8 +78,6 @@ UNITS = each(whole(0))
 LEVEL = schema.record({"origin": PLAIN, "dead": UNITS, "extended": UNITS, "residual": each(SCALE)})
 ARCHIVES_OF_RBMS = (".h5", ".hdf5")
 NETWORK_FILES = (".npz", *ARCHIVES_OF_RBMS, *STATE_FILES)
-TEMPERATURES = {"temp", "temps", "temperature", "temperatures"}  # names of arrays of them, in any case, and T
-SAME_TEMPERATURE = 1e-5  # relative: files hold float32, and users type six digits
 MADE_BY = {
     "ensemble": "; 'rgstep sample' writes one",
     "rbm": "; 'rgstep train' writes one",
@@ -231,100 +232,53 @@ def as_trained(
     return (as_kernel if meta.get("kind") == "kernel" else as_network)(path, meta, arrays)
 
 
-@checked(path=PATH, temperature=optional(TEMPERATURE))
-def load_configurations(path: str | Path, temperature: float | None = None) -> Ensemble:
-    """Read configurations from a file of `save`, or from a plain `.npy` or `.npz` file of another program.
+@checked(path=PLACE, temperature=optional(TEMPERATURE), array=optional(read_text), size=optional(even_side))
+def load_configurations(
+    path: str | Path, temperature: float | None = None, *, array: str | None = None, size: int | None = None
+) -> Ensemble:
+    """Read configurations from a file of `save`, or of another program: `.npy`, `.npz`, `.mat`, HDF5 or text.
 
-    Of an `.npz` the one array is read that holds ±1 or 0/1 as `(sample, L, L)`, or as `(sample, site)` if none does. An
-    array named T or temperature beside it, one number or one for each configuration, is that of the configurations;
-    where it holds several, those at `temperature` are taken.
+    Of a file with several arrays the one is read that holds ±1 or 0/1 as `(sample, L, L)`, or as `(sample, site)` if
+    none does. An array named T or temperature beside it, one number or one for each configuration, is that of the
+    configurations; where it holds several, those at `temperature` are taken. The kinds of files: docs/own-data.md.
 
     Args:
-        path: the file.
+        path: the file; "FILE.npz:name" names an array in it.
         temperature: in units of J/k_B; needed if the file has none, or several.
+        array: the name of the array, where several hold configurations.
+        size: the side L, for a file of text that can be read in two ways.
 
     Raises:
         InputError: if there are no such configurations, or more than one array of them; without a temperature, or with
             one that the file contradicts.
     """
-    name = str(path)
-    arrays = read_arrays(Path(path), single=True)
-    if "meta" in arrays:
-        ensemble = load_ensemble(path)
-        require_same(name, ensemble.system.temperature, temperature)
-        return ensemble
-    key, spins = the_spins(name, arrays)
-    spins, found = at_temperature(name, spins, arrays, temperature)
-    origin = {"source": "array", "file": Path(path).name}
+    place, named = (path, None) if is_place(path) else parted(path)
+    key = array or named
+    if ours(place):
+        refuse_array(str(place), key, "is an ensemble of rgstep")
+        found = load_store(place) if is_place(place) else load_ensemble(place)
+        if not isinstance(found, Ensemble):
+            message = f"store {str(place)!r} holds a {type(found).__name__}: expected configurations"
+            raise InputError(message)
+        require_same(str(place), found.system.temperature, temperature)
+        return found
+    spins, T, key = read_configurations(Path(place), temperature, key, size)
     try:
-        return ensemble_from_array(as_signs(spins), found, origin)
+        return ensemble_from_array(spins, T, {"source": "array", "file": Path(place).name})
     except InputError as error:
-        message = f"file {name!r}, array {key!r}: {error}"
+        message = f"file {str(place)!r}{key and f', array {key!r}'}: {error}"
         raise InputError(message) from error
 
 
-def the_spins(name: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray]:
-    """Return the one array of configurations in a file, and its name."""
-    for axes in (3, 2):
-        found = {key: array for key, array in arrays.items() if array.ndim == axes and is_two_valued(array)}
-        if len(found) == 1:
-            return next(iter(found.items()))
-        if found:
-            break
-    held = ", ".join(f"{key} {array.dtype} {array.shape}" for key, array in arrays.items()) or "nothing"
-    message = (
-        f"file {name!r} holds {held}: expected one array of ±1 or 0/1, (sample, L, L), and if it has temperatures an "
-        "array T, one for each sample"
-    )
-    raise InputError(message)
-
-
-def is_two_valued(array: np.ndarray) -> bool:
-    """Return whether an array holds numbers of ±1, or of 0 and 1, alone."""
-    if array.dtype.kind not in "biuf" or not array.size:
-        return False
-    return bool(((array == 1) | (array == 0)).all() or ((array == 1) | (array == -1)).all())
-
-
-def as_signs(spins: np.ndarray) -> np.ndarray:
-    """Return spins of ±1 or 0/1 as ±1, int8."""
-    small = spins.astype(np.int8)
-    return small if (small == -1).any() or not (small == 0).any() else 2 * small - 1
-
-
-def at_temperature(
-    name: str, spins: np.ndarray, arrays: Mapping[str, np.ndarray], wanted: float | None
-) -> tuple[np.ndarray, float]:
-    """Return the configurations at one temperature, and which it is."""
-    found = [
-        np.ravel(array).astype(np.float64)
-        for key, array in arrays.items()
-        if (key == "T" or key.lower() in TEMPERATURES) and array.dtype.kind in "fiu" and array.size in (1, len(spins))
-    ]
-    if not found:
-        if wanted is None:
-            message = f"file {name!r} has no temperatures: give one with --temperature (temperature=…)"
-            raise InputError(message)
-        return spins, wanted
-    each = np.broadcast_to(found[0], (len(spins),))
-    several = np.unique(each)
-    if wanted is None and len(several) > 1:
-        span = f"{len(several)} temperatures, {several[0]:.6g} to {several[-1]:.6g}"
-        message = f"file {name!r} has {span}: choose one with --temperature (temperature=…)"
-        raise InputError(message)
-    if wanted is None:
-        return spins, float(several[0])
-    near = np.isclose(each, wanted, rtol=SAME_TEMPERATURE, atol=0)
-    if not near.any():
-        require_same(name, float(several[np.argmin(np.abs(several - wanted))]), wanted)
-    return spins[near], wanted
-
-
-def require_same(name: str, found: float, wanted: float | None) -> None:
-    """Raise `InputError` if configurations are of another temperature than is asked for."""
-    if wanted is not None and found != wanted and not abs(found - wanted) <= SAME_TEMPERATURE * wanted:
-        message = f"temperature = {wanted:.6g}: the configurations in {name!r} are of T = {found:.6g}"
-        raise InputError(message)
+def ours(path: str | Path) -> bool:
+    """Return whether a file is of `save`, sound or not: a zarr store, or an archive with a record of what it holds."""
+    if is_place(path):
+        return True
+    with reading(path, ""), Path(path).open("rb") as file:
+        if not is_zipfile(file):
+            return False
+        with ZipFile(file) as archive:
+            return "meta.npy" in archive.namelist()
 
 
 @checked(path=PATH, rbm=NETWORK)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from rgstep import scratch
 from rgstep.arguments import InputError, first_line
 from rgstep.files import check_folder, reading, require_modest
 from rgstep.schema import CHECKSUM, canonical, parse
@@ -168,7 +169,15 @@ def read_store(place: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
             raise InputError(message)
         names = plain_arrays(system, root)
         group = zarr.open_group(str(place), mode="r", zarr_format=3, use_consolidated=False)
-        return dict(document["attributes"]), {name: np.asarray(group[name][...]) for name in names}
+        return dict(document["attributes"]), {name: whole(group[name]) for name in names}
+
+
+def whole(array: Any) -> np.ndarray:  # of zarr
+    """Return an array of a store, read a chunk at a time where it is long."""
+    if not scratch.on_disk(array.shape, array.dtype):
+        return np.asarray(array[...])
+    step, rows = array.chunks[0], array.shape[0]
+    return scratch.joined((np.asarray(array[a : a + step]) for a in range(0, rows, step)), rows)
 
 
 def require_plain_files(place: str | Path) -> None:

@@ -29,11 +29,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from rgstep.drawing import Plate, aside, legend_above, look, sheet, text
+from rgstep.drawing import Plate, aside, look, name_lines, null_band, parted, sheet, text
 from rgstep.ensemble import Source, pieces, read
 from rgstep.estimates import Groups, estimated
 from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.roles import coloured
 from rgstep.types import Samples
 
 WAVES = ((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))  # in units of 2π/l: along the rows, along the columns, diagonal
@@ -164,16 +165,20 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     shown = {name: arrays for name, arrays in shown.items() if (arrays["noise"] > 0).any()}
     if not shown:
         return
+    order = coloured(maps)
+    own, nulls = parted(shown, order)
     with sheet(size=(7.2, 4.2)) as (figure, (axes,)):
-        for i, (name, arrays) in enumerate(shown.items()):
-            at = np.arange(len(WAVES)) + aside(i, len(shown), 0.5)
+        waves = np.arange(len(WAVES))
+        null_band(axes, [(waves, a["noise"], a["noise_error"]) for a in nulls.values() if (a["noise"] > 0).all()])
+        for i, (name, arrays) in enumerate(own.items()):
+            at = waves + aside(i, len(own), 0.4)
             kept = arrays["noise"] > 0
             bars = np.minimum(arrays["noise_error"], 0.9 * np.abs(arrays["noise"]))
             points = at[kept], arrays["noise"][kept], bars[kept]
-            axes.errorbar(*points, label=text(name), linewidth=0.9, markersize=5, capsize=2, **look(name, list(maps)))
+            axes.errorbar(*points, label=text(name), linewidth=0.9, markersize=5, capsize=2, **look(name, order))
         axes.set_xticks(range(len(WAVES)), ["0", "2π/l, rows", "2π/l, columns", "diagonal", "other\ndiagonal"])
         axes.set(xlabel="wave vector k", ylabel="noise ν(k), one coarse site", yscale="log")
-        legend_above(figure, [axes])
+        name_lines(axes)
         yield Plate("coherence", CAPTION, figure)
 
 

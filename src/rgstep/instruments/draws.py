@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rgstep import gauge
+from rgstep import gauge, scratch
 from rgstep.adapters import as_floats, require_shape
 from rgstep.arguments import InputError
-from rgstep.ensemble import Source, is_spin, pieces, read
+from rgstep.ensemble import Source, in_pieces, is_spin, pieces, read
 from rgstep.gauge import Written
 from rgstep.lattice import as_vectors
 from rgstep.types import CoarseGraining, Rng, Samples
@@ -38,25 +38,30 @@ def drawn(source: Source, coarse: CoarseGraining, rng: Rng, name: str) -> tuple[
     drawn_twice(coarse, v, of_v.shape[1:], rng, name)
     raw = draw(source, coarse, rng, name)
     origin = gauge.origin_of(raw, of_v, of_flipped)
-    written, hidden = Written(coarse, origin), raw if raw.dtype == np.int8 else origin.apply_to_draws(raw)
+    written = Written(coarse, origin)
+    hidden = raw if raw.dtype == np.int8 else in_pieces(origin.apply_to_draws, raw)
     require_consistent(source, written, hidden, name)
     return written, hidden
 
 
 def draw(source: Source, coarse: CoarseGraining, rng: Rng, name: str = "h") -> Samples:
     """Return a draw of h for each configuration, a piece at a time; int8 where every value is ±1, floats elsewhere."""
-    parts = [coarse.sample_h(v, rng) for _, v in pieces(source)]
-    parts = [require_shape(part, parts[0].shape[1:], name) for part in parts]
-    if all(is_spin(part) for part in parts):
-        return np.concatenate([part.astype(np.int8, copy=False) for part in parts])
-    return np.concatenate([as_floats(part) for part in parts])
+    shape: list[tuple[int, ...]] = []
+
+    def part_of(v: Samples) -> Samples:
+        part = coarse.sample_h(v, rng)
+        shape.append(part.shape[1:])
+        part = require_shape(part, shape[0], name)
+        return part.astype(np.int8, copy=False) if is_spin(part) else as_floats(part)
+
+    return in_pieces(part_of, source)  # a piece of ±1 among others becomes floats as they are
 
 
 def signs(h: Samples, rng: Rng) -> Samples:
     """Return the signs of h, a fair coin for each 0, int8; ±1 spins as they are."""
     if h.dtype == np.int8 and is_spin(h):
         return h
-    out = np.empty(h.shape, np.int8)
+    out = scratch.empty(h.shape, np.int8)
     for start, part in pieces(h):
         signed = out[start : start + len(part)]
         signed[:] = np.sign(part)

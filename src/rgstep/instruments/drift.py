@@ -13,12 +13,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from rgstep.drawing import Axes, Plate, aside, legend_above, look, sheet, text, whole_ticks
+from rgstep.drawing import Axes, Plate, aside, legend_above, look, null_band, parted, sheet, text, whole_ticks
 from rgstep.estimates import Estimate, Groups, binder, estimated, ratio
 from rgstep.instruments.base import NO_PLACES, Instrument, Row, Subject
 from rgstep.ising import Ising
 from rgstep.operators import EVEN_TERMS, Sums
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.roles import coloured
 
 FEW_SAMPLES = 200  # below, the errors of errors are too large to be quoted without a word
 PANELS = {"U4": r"$U_4 = 1 - \langle m^4\rangle / 3\langle m^2\rangle^2$", "nn": r"$\langle h h'\rangle$, neighbours"}
@@ -41,9 +42,12 @@ def observables(level: Sums) -> dict[str, Estimate]:
 
 def of_sets(level: Sums) -> dict[str, np.ndarray]:
     """Return the observables of all samples, then of those outside each group, `(set,)`."""
-    m = level.odd[:, 0] / level.side**2
-    columns = np.stack([m**2, m**4, np.abs(m), level.even[:, 0], level.square], axis=1)
-    m2, m4, abs_m, bonds, square = Groups.of(len(columns)).means(columns).T
+
+    def columns(a: int, b: int) -> np.ndarray:
+        m = level.odd[a:b, 0] / level.side**2
+        return np.stack([m**2, m**4, np.abs(m), level.even[a:b, 0], level.square[a:b]], axis=1)
+
+    m2, m4, abs_m, bonds, square = Groups.of(len(level.square)).means_of(columns).T
     nn, square = bonds / (EVEN_TERMS[0] * level.side**2), square / level.side**2
     return {
         "m2": m2,
@@ -134,15 +138,17 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     shown = arrays_of(maps, "drift", "U4")
     if not shown:
         return
-    order = list(maps)
-    with sheet(1, 3, size=(9.6, 3.9)) as (figure, panels):
+    order = coloured(maps)
+    own_maps, nulls = parted(shown, order)
+    with sheet(1, 3, size=(7.2, 3.7)) as (figure, panels):
         panels[0].axhline(Ising.BINDER, color="0.4", linestyle="--", linewidth=1.0, zorder=0)
         panels[2].axhline(Ising.DELTA_SIGMA, color="0.4", linestyle="--", linewidth=1.0, zorder=0)
-        for i, (name, arrays) in enumerate(shown.items()):
-            shift, style = aside(i, len(shown), SPREAD), look(name, order)
+        for axes, quantity in zip(panels, (*PANELS, "delta_m"), strict=True):
+            null_band(axes, [of_level(arrays, quantity) for arrays in nulls.values() if quantity in arrays])
+        for i, (name, arrays) in enumerate(own_maps.items()):
+            shift, style = aside(i, len(own_maps), SPREAD), look(name, order)
             for axes, quantity in zip(panels, PANELS, strict=False):
-                own = f"{quantity}_unit" if f"{quantity}_unit" in arrays else quantity
-                curve(axes, arrays, own, shift, text(name), style)
+                curve(axes, arrays, scaled(arrays, quantity), shift, text(name), style)
                 if f"{quantity}_majority" in arrays:
                     curve(axes, arrays, f"{quantity}_majority", shift, None, style)
             if "delta_m" in arrays:
@@ -152,8 +158,19 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         panels[2].set(xlabel="step from level n", ylabel=r"$\Delta_m$, rescaling of $m$", ylim=RESCALING_SHOWN)
         for axes in panels:
             whole_ticks(axes)
-        legend_above(figure, panels[:1])
+        legend_above(figure, panels[:1], fontsize="small")
         yield Plate("drift", CAPTION, figure)
+
+
+def scaled(arrays: Mapping[str, np.ndarray], quantity: str) -> str:
+    """Return the name of a quantity's array, of a real h the one scaled to unit variance."""
+    return f"{quantity}_unit" if f"{quantity}_unit" in arrays else quantity
+
+
+def of_level(arrays: Mapping[str, np.ndarray], quantity: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return level, value and error of one quantity of one map."""
+    name = scaled(arrays, quantity)
+    return np.arange(len(arrays[name])), arrays[name], arrays[f"{name}_error"]
 
 
 def curve(

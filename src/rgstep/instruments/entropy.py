@@ -19,8 +19,20 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy.special import entr
 
+from rgstep import scratch
 from rgstep.blocking import BernoulliBlock
-from rgstep.drawing import Axes, Plate, bars, legend_above, look, sheet, text
+from rgstep.drawing import (
+    Axes,
+    Plate,
+    bars,
+    legend_above,
+    look,
+    null_band,
+    null_span,
+    parted,
+    sheet,
+    text,
+)
 from rgstep.ensemble import Source, pieces, read
 from rgstep.estimates import Estimate, Groups, grouped_mean
 from rgstep.instruments.base import SMALLEST_SIDE, Arrays, Instrument, Row, Subject
@@ -29,6 +41,7 @@ from rgstep.ising import Ising
 from rgstep.lattice import as_vectors, block_sums
 from rgstep.nets.rbm import RBM
 from rgstep.results import Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.roles import coloured
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 Inputs: TypeAlias = Callable[[Samples], Field]
@@ -75,15 +88,16 @@ def conditional_entropy(v: Source, coarse: CoarseGraining, alive: np.ndarray | N
         coarse: the map, whose h is ±1.
         alive: which units the average over units is of, bool `(unit,)`; all by default, and if none is.
     """
-    by_sample, totals, largest = [], [], 0.0
+    by_sample, filled, totals, largest = scratch.empty(len(v)), 0, [], 0.0
     counted = slice(None) if alive is None or alive.all() or not alive.any() else alive
     for _, part in pieces(v):
         mean = as_vectors(coarse.mean_h(part))
         entropy = binary_entropy(mean)
-        by_sample.append(entropy[:, counted].mean(axis=1, dtype=np.float64))
+        by_sample[filled : filled + len(part)] = entropy[:, counted].mean(axis=1, dtype=np.float64)
+        filled += len(part)
         totals.append(entropy.sum(axis=0, dtype=np.float64))
         largest = max(largest, float(np.abs(mean).max()))
-    return Entropies(np.concatenate(by_sample), np.sum(totals, axis=0) / len(v), largest)
+    return Entropies(by_sample, np.sum(totals, axis=0) / len(v), largest)
 
 
 class Ladder(NamedTuple):
@@ -238,10 +252,16 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         return
     ladders = arrays_of(maps, ROW, "sharpening_s")
     drawn = [q for q in LABELS if any(f"sharpening_{q}" in arrays for arrays in ladders.values())]
-    with sheet(1, 1 + len(drawn), size=(2.6 + 2.5 * len(drawn), 3.6)) as (figure, (first, *others)):
-        lines(first, entropies, list(maps))
+    order = coloured(maps)
+    columns = min(2, 1 + len(drawn))
+    lines_of = -(-(1 + len(drawn)) // columns)
+    with sheet(lines_of, columns, size=(7.2, 2.9 * lines_of + 0.6)) as (figure, (first, *others)):
+        lines(first, entropies, order)
+        for axes in others[len(drawn) :]:
+            axes.set_axis_off()
+        others = others[: len(drawn)]
         for axes, quantity in zip(others, drawn, strict=True):
-            curves(axes, ladders, quantity, list(maps))
+            curves(axes, ladders, quantity, order)
             if quantity != "entropy":
                 block_spins(axes, maps, quantity)
         if others:
@@ -251,6 +271,8 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
 
 def lines(axes: Axes, entropies: Mapping[str, Estimate], order: Sequence[str]) -> None:
     """Draw the entropy of each map on a line of its own, the first map on top."""
+    entropies, nulls = parted(entropies, order)
+    null_span(axes, [float(entropy.value) for entropy in nulls.values()])
     for place, (name, entropy) in enumerate(entropies.items()):
         style = look(name, order)
         bar = bars(np.atleast_1d(entropy.error))
@@ -263,7 +285,10 @@ def lines(axes: Axes, entropies: Mapping[str, Estimate], order: Sequence[str]) -
 def curves(axes: Axes, ladders: Mapping[str, Arrays], quantity: str, order: Sequence[str]) -> None:
     """Draw one quantity of each map against s, at equal steps."""
     scales = next(iter(ladders.values()))["sharpening_s"]
-    for name, arrays in ladders.items():
+    own, nulls = parted({name: a for name, a in ladders.items() if f"sharpening_{quantity}" in a}, order)
+    named = f"sharpening_{quantity}", f"sharpening_{quantity}_error"
+    null_band(axes, [(np.arange(len(a[named[0]])), *(a[one] for one in named)) for a in nulls.values()])
+    for name, arrays in own.items():
         if f"sharpening_{quantity}" in arrays:
             value, error = arrays[f"sharpening_{quantity}"], bars(arrays[f"sharpening_{quantity}_error"])
             shape = {"label": text(name), "markersize": 4, "linewidth": 1.2}

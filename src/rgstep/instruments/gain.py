@@ -42,13 +42,14 @@ from rgstep.blocking import (
     Scrambled,
     WindowMajority,
 )
-from rgstep.drawing import Plate, look, sheet, text
+from rgstep.drawing import ABOVE, Plate, look, null_span, parted, sheet, text
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.gauge import Gauge
 from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step
 from rgstep.ising import Ising
 from rgstep.nets.kernel import SharedKernel
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity
+from rgstep.roles import coloured
 from rgstep.types import Rng, Samples
 
 SPINS_DRAWN = 2**24  # fair spins in all: an error of 0.003 of g at 256 units
@@ -221,14 +222,19 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     if not shown:
         return
     edge = next(iter(shown.values()))["gain_edge"].estimate.value
+    order = coloured(maps)
+    shown, nulls = parted(shown, order)
     with sheet(size=(7.2, 1.6 + 0.28 * len(shown))) as (figure, (axes,)):
+        null_span(axes, [float(q["gain"].estimate.value) for q in nulls.values()])
         axes.axvline(edge, color="0.4", linestyle="--", linewidth=1.0, zorder=0)
         for at, (name, q) in enumerate(shown.items()):
-            style = {**look(name, list(maps)), "linestyle": "none"}
+            style = {**look(name, order), "linestyle": "none"}
             axes.errorbar(q["gain"].estimate.value, at, xerr=q["gain"].estimate.error, markersize=5, capsize=2, **style)
         axes.set_yticks(range(len(shown)), [text(name) for name in shown])
         axes.set(xlabel="gain g on fair spins", ylim=(len(shown) - 0.5, -0.5))
         axes.margins(x=0.1)
+        if nulls:
+            axes.legend(**ABOVE)
         yield Plate("gain", CAPTION, figure)
 
 

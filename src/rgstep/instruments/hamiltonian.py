@@ -36,14 +36,15 @@ from scipy import special
 from rgstep.arguments import InputError
 from rgstep.compiled import kernel
 from rgstep.correlators import given
-from rgstep.drawing import ABOVE, Axes, Plate, aside, look, sheet, text
-from rgstep.ensemble import Ensemble, Level, Source, pieces, read
+from rgstep.drawing import Axes, Plate, aside, legend_above, look, null_band, parted, sheet, text
+from rgstep.ensemble import Ensemble, Level, Source, in_pieces, pieces, read
 from rgstep.estimates import GROUPS, Estimate, Groups, estimated, jackknife, with_rest
 from rgstep.instruments import pairwise
 from rgstep.instruments.base import SMALLEST_SIDE, Instrument, Row, Subject
 from rgstep.instruments.draws import signs
 from rgstep.ising import OPERATORS
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.roles import coloured
 from rgstep.types import Rng, Samples
 
 KINDS = ("nn", "nnn", "20", "21", "22", "plaquette", "sublattice")  # pairs by distance first
@@ -70,6 +71,7 @@ SMALLEST_EIGENVALUE = 1e-11  # of the Hessian over its largest: below, the coupl
 ABOVE_NOISE = 4.0  # standard errors: a sum or length of couplings below that may be noise, and divides nothing
 FLIPS_EXPECTED = 20  # of a site that never flips, by the typical one: so that it is no accident
 LARGEST_COUNTED = 8  # units whose states are counted, 256
+PAIRED = 2**24  # values of h, at most, from which the couplings of all pairs are fitted: 0.4 GB as it works
 SAMPLES_A_UNIT = 10  # fewer do not determine the couplings of all pairs
 TRUNCATED = ("nn", "nnn")  # kinds whose truncation is quoted; the others' are in the arrays
 COINCIDE = "(2,0), (2,1) and (2,2) are met by their own images, each counted"
@@ -474,7 +476,7 @@ def counted(h: Samples) -> np.ndarray:
     if units > LARGEST_COUNTED:
         message = f"{units} units: counting 2^{units} states is for at most {LARGEST_COUNTED}; use pairwise()"
         raise InputError(message)
-    states = (flat > 0) @ (1 << np.arange(units))
+    states = in_pieces(lambda part: (part > 0) @ (1 << np.arange(units)), flat)
     bounds = Groups.of(len(h)).bounds
     counts = with_rest(np.stack([np.bincount(states[a:b], minlength=2**units) for a, b in bounds])).astype(np.float64)
     counts[counts == 0] = np.nan
@@ -487,17 +489,20 @@ def counted(h: Samples) -> np.ndarray:
 def of_pairs(h: Samples) -> tuple[dict[str, Quantity], dict[str, np.ndarray], str]:
     """Return the couplings of all pairs of ±1 units, against distance where they have places; arrays; a remark."""
     flat = h.reshape(len(h), -1)
-    varying = int((flat != flat[0]).any(axis=0).sum())
+    varying = int(np.count_nonzero(flat.min(axis=0) != flat.max(axis=0)))
     if varying < 2 or varying > pairwise.LARGEST_UNITS or len(h) < SAMPLES_A_UNIT * varying:
         need = f"needs 2 to {pairwise.LARGEST_UNITS} units that vary and {SAMPLES_A_UNIT} samples for each"
         return {}, {}, f"no couplings of all pairs of units: {need}, here {varying} and {len(h)}"
-    pairs = pairwise.pairwise(flat)
+    every = -(-flat.size // PAIRED)
+    pairs = pairwise.pairwise(flat[::every])
     quantities = {
         "J_rms": Quantity(pairs.estimate_of_halves(pairwise.strength)),
         "J_partners": Quantity(pairs.estimate_of_halves(pairwise.partners)),
     }
     arrays = {"J": pairs.J.astype(np.float32), "J_units": pairs.units}
     remark = "J between all pairs of units by pseudolikelihood"
+    if every > 1:
+        remark += f", from every {every}th configuration"
     if len(pairs.constant):
         remark += f", without those of which {constant_ones(pairs.constant, flat.shape[1])}"
     if not pairs.converged:
@@ -520,15 +525,21 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     if not shown:
         return
     exact = maps[next(iter(shown))].estimates("hidden_hamiltonian")["K_nn[0]"].exact
-    with sheet(1, 2, size=(10.2, 4.6), width_ratios=(1.5, 1.0)) as (figure, (left, right)):
+    order = coloured(maps)
+    own, nulls = parted(shown, order)
+    with sheet(2, 1, size=(7.2, 7.4), height_ratios=(1.3, 1.0)) as (figure, (left, right)):
         for axes in (left, right):
             axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         draw_spins(left, right, next(iter(shown.values())), exact)
-        for i, (name, arrays) in enumerate(shown.items()):
-            style = look(name, list(maps))
-            draw_by_distance(left, arrays, aside(i, len(shown), SPREAD["distance"]), text(name), style)
-            draw_by_level(right, arrays, aside(i, len(shown), SPREAD["level"]), style)
-        label_distances(left, pairs=any("J_mean" in arrays for arrays in shown.values()))
+        pairs = len(PAIRS)
+        null_band(left, [(a["distance"], a["K"][1, :pairs], a["K_error"][1, :pairs]) for a in nulls.values()])
+        null_band(right, [(np.arange(len(a["K"])), a["K"][:, 0], a["K_error"][:, 0]) for a in nulls.values()])
+        for i, (name, arrays) in enumerate(own.items()):
+            style = look(name, order)
+            draw_by_distance(left, arrays, aside(i, len(own), SPREAD["distance"]), text(name), style)
+            draw_by_level(right, arrays, aside(i, len(own), SPREAD["level"]), style)
+        label_distances(left, pairs=any("J_mean" in arrays for arrays in own.values()))
+        legend_above(figure, [left], fontsize="small")
         right.set_xticks(range(max(len(arrays["K"]) for arrays in shown.values())))
         right.set(xlabel="level (coarse-graining steps)", ylabel=r"$K_{nn}$ (solid), $K_{nnn}$ (dotted)")
         yield Plate("hidden_hamiltonian", CAPTION, figure)
@@ -572,7 +583,6 @@ def label_distances(axes: Axes, pairs: bool) -> None:
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([*DISTANCES, *[FARTHEST_PAIRS] * pairs], [*TICK_LABELS, *[f"{FARTHEST_PAIRS:g}"] * pairs])
     axes.set(xlabel="distance |r| on the lattice of each level (lattice spacings)", ylabel="pair coupling K = J/k_BT")
-    axes.legend(**{**ABOVE, "ncols": 5})
 
 
 INSTRUMENT = Instrument(

@@ -37,13 +37,14 @@ from scipy.special import gammaln, psi
 from rgstep.arguments import InputError, require_positive
 from rgstep.compiled import kernel
 from rgstep.correlators import given
-from rgstep.drawing import ABOVE, COLOURS, Axes, Plate, bars, sheet, text
-from rgstep.ensemble import Ensemble, Level, Source, pieces, read
+from rgstep.drawing import ABOVE, COLOURS, Axes, Plate, bars, null_span, parted, sheet, text
+from rgstep.ensemble import Ensemble, Level, Source, in_pieces, pieces, read
 from rgstep.estimates import Estimate, Groups, grouped_mean, jackknife
 from rgstep.gauge import Gauge
 from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.lattice import as_lattice, as_spins
 from rgstep.results import Diagnostic, MapReport
+from rgstep.roles import coloured
 from rgstep.types import Rng, Samples
 
 MOST_VALUES = 9  # distinct values of h that are counted, with their negatives; of an h with more the sign is read
@@ -391,7 +392,8 @@ def measure(subject: Subject) -> Row:
     if why := lacking(size, subject.moments.hidden_shape, block, gauge.alive):
         return Diagnostic(None, why, {}), {}
     places = corners(gauge, block)[gauge.alive]
-    h = (h if gauge.alive.all() else h[:, gauge.alive]) * gauge.sign[gauge.alive]
+    alive, sign = gauge.alive, gauge.sign[gauge.alive]
+    h = h if alive.all() and (sign == 1).all() else in_pieces(lambda part: part[:, alive] * sign, h)
     counts = count(ensemble, h, block=block, places=places)
     estimates = dict(counts.estimates())
     if size >= block + 2 * RING_WIDTH:
@@ -468,7 +470,7 @@ def warnings(h: np.ndarray, gauge: Gauge, counts: Counts, estimates: Mapping[str
     if constant := gauge.constant:
         named = ", ".join(str(a) for a in constant[:8]) + (", …" if len(constant) > 8 else "")
         lines.append(f"{len(constant)} of {len(gauge.alive)} units are constant and left out: {named}")
-    mean = grouped_mean(h.mean(axis=1, dtype=np.float64))
+    mean = grouped_mean(in_pieces(lambda part: part.mean(axis=1, dtype=np.float64), h))
     if stands_out(mean):
         lines.append(
             f"h does not flip with the spins, ⟨h⟩ = {mean}: these are what h up to a common flip knows, or less"
@@ -495,8 +497,11 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     rows = {name: quantities for name, quantities in rows.items() if quantities}
     if not rows:
         return
+    rows, nulls = parted(rows, coloured(maps))
     found = [{name: quantity.estimate for name, quantity in quantities.items()} for quantities in rows.values()]
-    with sheet(1, 2, size=(8.6, 1.3 + 0.34 * len(rows)), sharey=True, width_ratios=(3, 2)) as (figure, (left, right)):
+    with sheet(1, 2, size=(7.2, 1.5 + 0.34 * len(rows)), sharey=True, width_ratios=(3, 2)) as (figure, (left, right)):
+        for axes, name in ((left, "I_hE"), (right, "I_hE_given_V")):
+            null_span(axes, [float(q[name].estimate.value) for q in nulls.values() if name in q])
         points(left, found, "I_VE", "I(V:E)", COLOURS[0], "none")
         points(left, found, "I_hE", "I(h:E)", COLOURS[1], COLOURS[1])
         points(right, found, "I_hE_given_V", None, COLOURS[1], COLOURS[1])

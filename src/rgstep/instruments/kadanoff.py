@@ -15,8 +15,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rgstep import scratch
 from rgstep.arguments import InputError
-from rgstep.ensemble import Ensemble
+from rgstep.ensemble import Ensemble, in_pieces
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.instruments.base import Instrument, Row, Subject, of_all
 from rgstep.lattice import as_vectors
@@ -54,7 +55,7 @@ def gap(rbm: RBM, ensemble: Ensemble) -> Mapping[str, Estimate]:
     if len(ensemble) < FEWEST_SAMPLES:
         message = f"{len(ensemble)} configurations given: a regression needs at least {FEWEST_SAMPLES}; sample more"
         raise InputError(message)
-    log_weight = np.concatenate([log_weights(rbm, v) for v in ensemble.pieces(np.float32)])
+    log_weight = scratch.joined((log_weights(rbm, v) for v in ensemble.pieces(np.float32)), len(ensemble))
     return regression(log_weight, ising_weight(ensemble.energies, ensemble), rbm.visible)
 
 
@@ -71,16 +72,19 @@ def log_weights(rbm: RBM, v: Samples) -> Field:
 def ising_weight(energies: Field, ensemble: Ensemble) -> Field | None:
     """Return −K E of configurations of given energies per site; None at T = 0, where it is infinite."""
     coupling = ensemble.system.coupling
-    return None if math.isinf(coupling) else np.asarray(-coupling * ensemble.system.size**2 * energies)
+    return None if math.isinf(coupling) else in_pieces(lambda e: -coupling * ensemble.system.size**2 * e, energies)
 
 
 def regression(log_weight: Field, x: Field | None, sites: int) -> Mapping[str, Estimate]:
     """Return the quantities of `gap` from both logarithms, `(sample,)` each; x None stands for one that is constant."""
-    x = np.zeros_like(log_weight) if x is None else x
-    d = log_weight - x  # regressed in the place of −F: where the fit is good nothing cancels
-    x, d = x - x.mean(), d - d.mean()
-    varies = bool(np.ptp(x) > 0)
-    sets = Groups.of(len(x)).means(np.stack([x, d, x * x, x * d, d * d], axis=1))
+    x = np.broadcast_to(0.0, log_weight.shape) if x is None else x
+    varies, middle = bool(np.ptp(x) > 0), (x.mean(), log_weight.mean() - x.mean())
+
+    def columns(a: int, b: int) -> np.ndarray:  # d is regressed in the place of −F: where the fit is good none cancels
+        own, d = x[a:b] - middle[0], (log_weight[a:b] - x[a:b]) - middle[1]
+        return np.stack([own, d, own * own, own * d, d * d], axis=1)
+
+    sets = Groups.of(len(x)).means_of(columns)
     sets = sets if len(x) > FEWEST_SAMPLES else sets[:1]  # without one of three a line leaves no residual
     summaries = [summary(means, sites, varies) for means in sets]
     names = summaries[0] if varies else WITHOUT_ENERGY

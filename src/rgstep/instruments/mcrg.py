@@ -19,13 +19,14 @@ from typing import NamedTuple
 import numpy as np
 
 from rgstep.arguments import InputError
-from rgstep.drawing import Axes, Plate, aside, legend_above, look, sheet, text, whole_ticks
+from rgstep.drawing import Axes, Plate, aside, legend_above, look, null_band, parted, sheet, text, whole_ticks
 from rgstep.ensemble import Source
 from rgstep.estimates import Estimate, Groups, estimated, grouped_mean
 from rgstep.instruments.base import NO_PLACES, SMALLEST_SIDE, Instrument, Row, Subject
 from rgstep.ising import OPERATORS, Ising, Sector
 from rgstep.operators import Sums, sums
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity
+from rgstep.roles import coloured
 
 ROUNDING = 1e-12  # of y: an error below is that of floating-point numbers
 SINGULAR_CONDITION = 1e10  # of the operators' correlation matrix, which has 10³ … 10⁵ at T_c
@@ -46,8 +47,8 @@ CAPTION = (
     "Exponents of the linearised RG, step by step, five even and three odd operators; bars: one standard error; faint: "
     "fewer of them. Dashed: the Ising fixed point, y_t = 1 and y_h = 15/8. An RG step comes close after a step "
     "or two and stays. Dotted lines, open symbols: the majority rule applied from level 1 on, for maps that are not "
-    "applied to their own h. Real h are shown by their signs. Triangles at an edge: numbers beyond it. No "
-    "bar: λ is complex or negative."
+    "applied to their own h. Real h are shown by their signs. No bar: λ is complex or "
+    "negative."
 )
 
 
@@ -103,8 +104,8 @@ def exponent(fine: Source, coarse: Source, sector: Sector = "even", operators: i
 def linearised(fine: Sums, coarse: Sums, sector: Sector, unit: bool = False, operators: int | None = None) -> Exponents:
     """Return one sector of a step with 1, 2, … operators, by default all; `unit` scales both levels to ⟨h²⟩ = 1."""
     operators = getattr(coarse, sector).shape[1] if operators is None else operators
-    columns = np.concatenate([getattr(coarse, sector)[:, :operators], getattr(fine, sector)[:, :operators]], axis=1)
-    moments = without_each_group(columns, centred=sector == "even")
+    parts = [getattr(coarse, sector)[:, :operators], getattr(fine, sector)[:, :operators]]
+    moments = without_each_group(parts, centred=sector == "even")
     if unit:  # an operator of k variables is divided by the k-th power of their root mean square
         powers = np.array([operator.spins / 2 for operator in OPERATORS[sector][:operators]])
         squares = [mean_square(level)[:, None] for level in (coarse, fine)]
@@ -127,18 +128,27 @@ def turns(eigenvalue: np.ndarray) -> np.ndarray:
     return np.asarray((np.abs(eigenvalue.imag) > IMAGINARY * np.abs(eigenvalue)) | (eigenvalue.real <= 0))
 
 
-def without_each_group(columns: np.ndarray, centred: bool) -> np.ndarray:
-    """Return the second moments of columns `(sample, column)`: of all samples, then of those outside each group.
+def without_each_group(parts: Sequence[np.ndarray], centred: bool) -> np.ndarray:
+    """Return the second moments of columns: of all samples, then of those outside each group.
 
     Where `centred`, connected ones. What is below rounding is set to zero, so that constants have no variance.
+
+    Args:
+        parts: `(sample, column)` each, side by side; a group of samples is looked at at a time.
+        centred: whether the means are subtracted.
     """
-    noise = 1e-14 * (columns**2).mean(axis=0)
+    groups, middle = Groups.of(len(parts[0])), np.zeros(1)
+
+    def columns(a: int, b: int) -> np.ndarray:
+        return np.concatenate([part[a:b] for part in parts], axis=1) - middle
+
+    noise = 1e-14 * groups.means_of(lambda a, b: columns(a, b) ** 2)[0]
     if centred:
-        columns = columns - columns.mean(axis=0)
-    groups = Groups.of(len(columns))
-    means = groups.means(columns)
-    moments = groups.over_counts(np.stack([columns[a:b].T @ columns[a:b] for a, b in groups.bounds]))
+        middle = groups.means_of(columns)[0]
+    of_groups = (columns(a, b) for a, b in groups.bounds)
+    moments = groups.over_counts(np.stack([x.T @ x for x in of_groups]))
     if centred:
+        means = groups.means_of(columns)
         moments -= means[:, :, None] * means[:, None, :]
     constant = np.einsum("gii->gi", moments) <= noise
     moments[constant[:, :, None] | constant[:, None, :]] = 0.0
@@ -288,7 +298,8 @@ def asymmetry(levels: Sequence[Sums]) -> list[str]:
     """Return a warning for each level whose mean magnetisation does not vanish, as that of unbiased maps does."""
     says = []
     for n, level in enumerate(levels[1:], start=1):
-        mean = grouped_mean(level.odd[:, 0] / level.side**2)
+        mean = grouped_mean(level.odd[:, 0])
+        mean = Estimate(float(mean.value) / level.side**2, float(mean.error) / level.side**2)
         if abs(float(mean.value)) > CLEAR_MEAN * float(mean.error):
             says.append(f"⟨h⟩ = {mean} at level {n}: y_h assumes the symmetry h → −h")
     return says
@@ -300,18 +311,34 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     shown = {name: arrays for name, arrays in every.items() if "y_t" in arrays or "y_t_majority" in arrays}
     if not shown:
         return
-    with sheet(1, 2, size=(9.6, 4.3)) as (figure, panels):
+    order = coloured(maps)
+    own_maps, nulls = parted(shown, order)
+    beyond: list[str] = []
+    with sheet(1, 2, size=(7.2, 4.2)) as (figure, panels):
         for axes, (y, (exact, low, high, label)) in zip(panels, PANELS.items(), strict=True):
             axes.axhline(exact, color="0.4", linestyle="--", linewidth=1.0, zorder=0)
-            for i, (name, arrays) in enumerate(shown.items()):
-                shift, style = aside(i, len(shown), SPREAD), look(name, list(maps))
+            first = [float(arrays[y][0, -1]) for arrays in nulls.values() if y in arrays and len(arrays[y])]
+            inside = [value for value in first if low <= value <= high]
+            null_band(axes, [(np.array([-0.4, 0.4]), np.full(2, value), np.zeros(2)) for value in inside])
+            beyond += spanned(y, [value for value in first if not low <= value <= high])
+            for i, (name, arrays) in enumerate(own_maps.items()):
+                shift, style = aside(i, len(own_maps), SPREAD), look(name, order)
                 own = f"{y}_sign" if f"{y}_sign" in arrays else y
                 for key in (key for key in (own, f"{y}_majority") if key in arrays):
-                    curve(axes, arrays, key, shift, (low, high), text(name), style)
+                    beyond += curve(axes, arrays, key, shift, (low, high), name, style)
             axes.set(xlabel="step from level n to n + 1: n", ylabel=label, ylim=(low, high))
             whole_ticks(axes)
-        legend_above(figure, panels)
-        yield Plate("mcrg", CAPTION, figure)
+        legend_above(figure, panels, fontsize="small")
+        off = f" Beyond the axes: {'; '.join(beyond)}." if beyond else ""
+        yield Plate("mcrg", f"{CAPTION}{off}", figure)
+
+
+def spanned(y: str, values: Sequence[float]) -> list[str]:
+    """Return in words where exponents of the untrained networks lie that are not drawn; nothing without any."""
+    if not values:
+        return []
+    low, high = (f"{end:.2f}".replace("-", "−") for end in (min(values), max(values)))
+    return [f"untrained networks {y} = {low}" + (f" to {high}" if high != low else "") + " at n = 0"]
 
 
 def curve(
@@ -320,16 +347,16 @@ def curve(
     key: str,
     shift: float,
     limits: tuple[float, float],
-    label: str,
+    name: str,
     style: Mapping[str, str],
-) -> None:
-    """Draw one exponent of one map: all operators with errors, fewer of them faint, what is outside as triangles."""
+) -> list[str]:
+    """Draw one exponent of one map: all operators with errors, fewer of them faint; return in words what is outside."""
     level, values, errors = arrays[f"{key}_level"] + shift, arrays[key], arrays[f"{key}_error"]
     y, further = values[:, -1], key.endswith("_majority")
     low, high = limits
     inside = (y >= low) & (y <= high)
     colour, marker = style["color"], style["marker"]
-    axes.plot(level, np.clip(y, low, high), ":" if further else "-", color=colour, alpha=0.6, linewidth=1.0)
+    axes.plot(level, np.where(inside, y, np.nan), ":" if further else "-", color=colour, alpha=0.6, linewidth=1.0)
     axes.errorbar(
         *(level[inside], y[inside], errors[inside, -1]),
         color=colour,
@@ -338,13 +365,16 @@ def curve(
         linestyle="none",
         markersize=5,
         capsize=2,
-        label=None if further else label,
+        label=None if further else text(name),
     )
     for count in range(values.shape[1] - 1):
         axes.plot(level, values[:, count], marker, color=colour, alpha=0.3, markersize=3)
-    for beyond, triangle, edge in ((y > high, "^", high), (y < low, "v", low)):
-        if beyond.any():  # an empty line that is not clipped would upset the layout
-            axes.plot(level[beyond], y[beyond] * 0 + edge, triangle, color=colour, markersize=8, clip_on=False)
+    symbol, how = key.partition("_majority")[0].replace("_sign", ""), " by the majority rule" if further else ""
+    return [
+        f"{name} {symbol} = {value:.2f} at n = {step}{how}".replace("-", "−")
+        for value, step in zip(y[~inside], arrays[f"{key}_level"][~inside], strict=True)
+        if np.isfinite(value)
+    ]
 
 
 INSTRUMENT = Instrument(

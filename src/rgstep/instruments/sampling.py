@@ -89,19 +89,20 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     row, arrays = entry.diagnostics["sampling"], entry.arrays["sampling"]
     scores = {name.replace("_", " "): q.z for name, q in row.estimates.items() if q.z is not None}
     energy, energies = row.estimates["u"].exact, arrays["energies"]
-    with sheet(1, 3, size=(10.2, 3.2)) as (figure, (left, middle, right)):
-        left.hist(energies, bins=energy_bins(energies, int(arrays["sites"])), density=True, color=COLOURS[5])
+    with sheet(1, 3, size=(7.2, 2.8)) as (figure, (left, middle, right)):
+        bars = {"density": True, "color": COLOURS[0], "alpha": 0.55}
+        left.hist(energies, bins=energy_bins(energies, int(arrays["sites"])), **bars)
         if energy is not None:
             left.axvline(energy, color=COLOURS[1])
-            left.set_title(f"line: exact mean {energy:.5f}", size="medium")
+            left.set_title(f"line: exact mean {energy:.5f}".replace("-", "−"), size="small")
         left.set(xlabel="energy per site u (J)", ylabel="density")
-        middle.hist(arrays["magnetisations"], bins=np.linspace(-1, 1, 62), density=True, color=COLOURS[5])
+        middle.hist(arrays["magnetisations"], bins=np.linspace(-1, 1, 62), **bars)
         middle.set(xlabel="magnetisation per site m", ylabel="density")
         right.axvspan(-DISTRUST, DISTRUST, color="0.93")
         right.plot(list(scores.values()), list(scores), "o", color=COLOURS[0])
         right.axvline(0, color="0.6", linewidth=0.8)
-        right.set(xlabel="z = (measured − exact) / error", xlim=(-5.5, 5.5), ylim=(-0.6, len(scores) - 0.4))
-        right.set_title("grey: accepted", size="medium")
+        right.set(xlabel="z (standard errors)", xlim=(-5.5, 5.5), ylim=(-0.6, len(scores) - 0.4))
+        right.set_title("grey: accepted", size="small")
         yield Plate("sampling", f"The configurations against exact results at this size: {row.why}.", figure)
 
 

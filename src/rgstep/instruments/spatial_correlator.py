@@ -10,10 +10,11 @@ import numpy as np
 
 from rgstep import patterns
 from rgstep.correlators import Means
-from rgstep.drawing import Figure, Plate, look, sheet, text
+from rgstep.drawing import Figure, Plate, look, name_lines, null_band, parted, sheet, text
 from rgstep.instruments.base import Instrument, Row, Subject
 from rgstep.lattice import shells
 from rgstep.results import Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.roles import coloured
 
 CORRELATORS = {"C": (True, False), "C_plain": (False, False), "C_pooled": (True, True)}  # mean subtracted, pooled
 QUOTED = (1, 2, 3, 4, 8, 16)  # distances in the table
@@ -72,14 +73,14 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     ):
         found = arrays_of(maps, "spatial_correlator", label)
         curves = {m: (a["distance"], a[label], a[f"{label}_error"]) for m, a in found.items()}
-        yield Plate(name, CAPTION.format(remark), spatial_correlators(curves, ylabel, list(maps)))
+        yield Plate(name, CAPTION.format(remark), spatial_correlators(curves, ylabel, coloured(maps)))
     networks = arrays_of(maps, "spatial_correlator", "C_weights")
     if networks:
         curves = {m: (a["distance"], a["C_weights"], np.zeros_like(a["distance"])) for m, a in networks.items()}
-        figure = spatial_correlators(curves, "C(r) of the weights", list(maps))
+        figure = spatial_correlators(curves, "C(r) of the weights", coloured(maps))
         yield Plate("spatial_correlator_weights", OF_WEIGHTS, figure)
         spectra = {m: (a["distance"], a["momentum_spectrum_w"]) for m, a in networks.items()}
-        yield Plate("momentum_spectrum", SPECTRUM, momentum_spectra(spectra, list(maps)))
+        yield Plate("momentum_spectrum", SPECTRUM, momentum_spectra(spectra, coloured(maps)))
 
 
 def spatial_correlators(
@@ -87,25 +88,32 @@ def spatial_correlators(
 ) -> Figure:
     """Draw (distance, value, error) of every map on one axis, up to half the lattice, with one-σ bands."""
     with sheet(size=(7.2, 4.6)) as (figure, (axes,)):
-        for name, (distance, value, error) in curves.items():
-            near = distance <= distance[-1] / np.sqrt(2) + 1e-9  # the farthest site is at (L/2, L/2)
-            r, y, e, style = distance[near], value[near], error[near], look(name, order)
+        near_of = {  # the farthest site is at (L/2, L/2)
+            name: [part[curve[0] <= curve[0][-1] / np.sqrt(2) + 1e-9] for part in curve]
+            for name, curve in curves.items()
+        }
+        own, nulls = parted(near_of, order)
+        null_band(axes, [(r, y, e) for r, y, e in nulls.values()])
+        for name, (r, y, e) in own.items():
+            style = look(name, order)
             whole = np.flatnonzero(np.isclose(r, np.round(r)))
             axes.plot(r, y, label=text(name), markersize=4, linewidth=1.2, markevery=whole, **style)
             axes.fill_between(r, y - e, y + e, color=style["color"], alpha=0.25, lw=0)
         axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         axes.set(xlabel="periodic distance r (lattice spacings)", ylabel=ylabel)
-        axes.legend()
+        name_lines(axes)
         return figure
 
 
 def momentum_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[str]) -> Figure:
     """Draw the power per mode of the weights against |k| (units 2π/L), averaged over hidden units."""
     with sheet(size=(7.2, 4.0)) as (figure, (axes,)):
-        for name, (momentum, power) in spectra.items():
+        own, nulls = parted(spectra, order)
+        null_band(axes, [(k, power, np.zeros_like(power)) for k, power in nulls.values()])
+        for name, (momentum, power) in own.items():
             axes.plot(momentum, power, label=text(name), markersize=3, linewidth=1.0, **look(name, order))
         axes.set(xlabel=r"|k| (units of $2\pi/L$)", ylabel=r"$|\hat W_a(k)|^2/N$, mean over units", yscale="log")
-        axes.legend()
+        name_lines(axes)
         return figure
 
 

@@ -20,14 +20,16 @@ Reflections are not asked for: a fair decimation or a tie broken by the first sp
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
-from rgstep.ensemble import pieces
+from rgstep.ensemble import in_pieces, pieces
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step
 from rgstep.lattice import as_vectors
 from rgstep.results import Criterion, Diagnostic, Quantity
+from rgstep.types import Samples
 
 MOST_FIELD = 2.0**-11 / 0.6  # of the rms of m, some 0.6: what means of h rounded to half precision leave of an exact 0
 LATER_FIELD = 0.03
@@ -37,8 +39,12 @@ ROUNDING = 1e-7  # of the rms magnetisation
 
 def fields(of_v: np.ndarray, of_h: np.ndarray) -> np.ndarray:
     """Return ⟨m⟩/√⟨m²⟩ of h of all samples, then without each group, from the means of v and h, `(sample,)` each."""
-    columns = np.stack([of_v, of_h, of_v * of_v, of_v * of_h, of_h * of_h], axis=1)
-    m_v, m_h, vv, vh, hh = Groups.of(len(of_v)).means(columns).T
+
+    def columns(a: int, b: int) -> np.ndarray:
+        v, h = of_v[a:b], of_h[a:b]
+        return np.stack([v, h, v * v, v * h, h * h], axis=1)
+
+    m_v, m_h, vv, vh, hh = Groups.of(len(of_v)).means_of(columns).T
     follows = np.divide(vh, vv, out=np.zeros_like(vh), where=vv > 0)
     found = np.divide(m_h - follows * m_v, np.sqrt(hh), out=np.zeros_like(hh), where=hh > 0)
     return np.zeros_like(found) if (np.abs(found) < ROUNDING).all() else np.asarray(found)
@@ -58,9 +64,24 @@ def of_flipped(step: Step, rms: float) -> Estimate:
 def magnetisations(subject: Subject) -> list[np.ndarray]:
     """Return the mean of h over its units of every level from 1 on, signs put right, `(sample,)` each."""
     if subject.placed is None:
-        flat = subject.hidden.reshape(len(subject.hidden), -1)
-        return [flat @ subject.gauge.sign.astype(np.float64) / flat.shape[1]]
-    return [level.odd[:, 0] / level.side**2 for level in subject.sums[1:]] or [subject.placed.mean(axis=(1, 2))]
+        return [of_units(subject.hidden, subject.gauge.sign)]
+    of_levels = [in_pieces(partial(of_field, side=level.side), level.odd) for level in subject.sums[1:]]
+    return of_levels or [in_pieces(lambda h: h.mean(axis=(1, 2)), subject.placed)]
+
+
+def of_field(odd: np.ndarray, side: int) -> np.ndarray:
+    """Return the mean over a lattice of each sample from its odd operators, of which the field is the first."""
+    return np.asarray(odd[:, 0] / side**2)
+
+
+def of_units(h: Samples, sign: np.ndarray) -> np.ndarray:
+    """Return the mean over units, signs put right, of each draw `(sample, …)`."""
+    return in_pieces(lambda part: as_vectors(part) @ sign.astype(np.float64) / len(sign), h)
+
+
+def rms(values: np.ndarray) -> float:
+    """Return √⟨x²⟩ of values `(sample,)`."""
+    return math.sqrt(float(Groups.of(len(values)).means_of(lambda a, b: values[a:b] ** 2)[0]))
 
 
 def measure(subject: Subject) -> Row:
@@ -70,7 +91,7 @@ def measure(subject: Subject) -> Row:
     says = "⟨m⟩ of h by level in units of its rms, 0 by the global flip"
     if subject.recorded:
         return Diagnostic(None, f"{says}; the rest needs the map, and arrays were given", quantities), {}
-    quantities["field[1]"] = Quantity(of_flipped(subject.first, math.sqrt(float((of_h[0] ** 2).mean()))))
+    quantities["field[1]"] = Quantity(of_flipped(subject.first, rms(of_h[0])))
     quantities |= by_step(subject.steps, of_step)
     if subject.gauge.tiles:
         says += "; translation: how far v moved by a block does not move h by a site"
@@ -83,8 +104,7 @@ def of_step(step: Step) -> dict[str, Quantity]:
     if step.gauge.tiles:
         found["translation"] = Quantity(Estimate(step.translation, 0.0))
     if step.number > 1:
-        m = as_vectors(step.hidden) @ step.gauge.sign.astype(np.float64) / len(step.gauge.sign)
-        found["own_field"] = Quantity(of_flipped(step, math.sqrt(float((m**2).mean()))))
+        found["own_field"] = Quantity(of_flipped(step, rms(of_units(step.hidden, step.gauge.sign))))
     return found
 
 

@@ -65,7 +65,7 @@ def tangent(fine: Source, coarse: Source, sector: Sector = "even") -> Estimate:
 def of_sums(fine: Sums, coarse: Sums, sector: Sector = "even") -> Estimate:
     """Return the tangent from the operators of two levels; not a number where their first ones are uncorrelated."""
     columns = [getattr(coarse, sector)[:, :1], getattr(fine, sector)]
-    ratios = without_each_group(np.column_stack(columns), centred=sector == "even")[:, 0, 1:]
+    ratios = without_each_group(columns, centred=sector == "even")[:, 0, 1:]
     first = ratios[:, :1]
     return estimated(np.divide(ratios, first, where=first != 0, out=np.full(ratios.shape, np.nan)))
 

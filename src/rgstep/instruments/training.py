@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rgstep.drawing import ABOVE, COLOURS, Axes, Figure, Plate, legend_above, look, plain_log_labels, sheet, text
-from rgstep.ensemble import Ensemble
+from rgstep.ensemble import Ensemble, in_pieces
 from rgstep.estimates import Estimate, grouped_mean
 from rgstep.files import file_name
 from rgstep.instruments.base import Instrument, Row, Subject
@@ -14,6 +14,7 @@ from rgstep.nets.assessment import stored_assessment
 from rgstep.nets.curves import goodness_of_fit
 from rgstep.nets.rbm import RBM
 from rgstep.results import Diagnostic, MapReport, Quantity
+from rgstep.roles import coloured
 from rgstep.types import Spins
 
 CURVES = {
@@ -67,7 +68,7 @@ def ising_pseudo_likelihood(ensemble: Ensemble) -> Estimate:
         log_p = -np.logaddexp(0.0, -2 * ensemble.system.coupling * (v * field))
         return np.asarray(log_p.mean(axis=(1, 2)))
 
-    return grouped_mean(np.concatenate([per_sample(piece) for piece in ensemble.pieces()]))
+    return grouped_mean(in_pieces(per_sample, ensemble))
 
 
 def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
@@ -77,21 +78,23 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         return
     histories = {name: entry.arrays["training"] for name, entry in shown.items()}
     truth = float(next(iter(shown.values())).estimates("training")["pseudo_likelihood_ising"].estimate.value)
-    yield Plate("training", CAPTION, training_curves(histories, truth, list(maps)))
+    yield Plate("training", CAPTION, training_curves(histories, truth, coloured(maps)))
     for name, history in histories.items():
         if "sv_1" in history:
             caption = (
-                f"{name} while it trained. Solid: its samples, from the chains of the training; dashed: the data. "
-                f"Chains that follow the weights too slowly swing about the data; chains restarted from the data stay "
-                f"closer to them than the network's own law is. ξ is the second-moment correlation length. A singular "
-                f"value of W that leaves the bulk is a mode learnt. Band: quartiles over hidden units."
+                f"{name} while it trained: readings of its samples and weights. Solid: its samples, from the chains of "
+                f"the training; dashed: the data. Chains that follow the weights too slowly swing about the data; "
+                f"chains restarted from the data stay closer to them than the network's own law is. ξ is the "
+                f"second-moment correlation length. A singular value of W that leaves the bulk is a mode learnt. Band: "
+                f"quartiles over hidden units."
             )
-            yield Plate(f"training_{file_name(name)}", caption, training_history(history, name, truth))
+            figure = training_history(history, name, truth)
+            yield Plate(f"training_{file_name(name)}", caption, figure, folded=True)
 
 
 def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: float, order: list[str]) -> Figure:
     """Draw pseudo-likelihood (`truth`: the Ising law's), reconstruction error and localisation of W against updates."""
-    with sheet(1, 3, size=(10.2, 3.4)) as (figure, panels):
+    with sheet(1, 3, size=(7.2, 3.2)) as (figure, panels):
         for axes, (quantity, label) in zip(panels, CURVES.items(), strict=True):
             for name, history in histories.items():
                 later, colour = history["step"] > 0, look(name, order)["color"]
@@ -115,9 +118,9 @@ def training_history(history: Mapping[str, np.ndarray], title: str, truth: float
         for label, curves in history_panels(history)
         if (kept := {name: curve for name, curve in curves.items() if curve in history})
     ]
-    columns = min(4, max(1, len(shown)))
+    columns = min(2, max(1, len(shown)))
     rows = -(-len(shown) // columns) or 1
-    with sheet(rows, columns, size=(2.75 * columns, 2.5 * rows + 0.5)) as (figure, grid):
+    with sheet(rows, columns, size=(3.6 * columns, 2.3 * rows + 0.5)) as (figure, grid):
         for axes, (label, curves) in zip(grid, shown, strict=False):
             history_panel(axes, history, curves)
             axes.set_xlabel("updates", size="small")

@@ -27,12 +27,25 @@ import numpy as np
 
 from rgstep.arguments import InputError
 from rgstep.correlators import correlation_sums
-from rgstep.drawing import Axes, Plate, aside, bars, legend_above, look, plain_log_labels, sheet, text
+from rgstep.drawing import (
+    Axes,
+    Plate,
+    aside,
+    bars,
+    legend_above,
+    look,
+    null_band,
+    parted,
+    plain_log_labels,
+    sheet,
+    text,
+)
 from rgstep.ensemble import Source, pieces, read
 from rgstep.estimates import Estimate, Groups, estimated
 from rgstep.instruments.base import NO_PLACES, Instrument, Row, Subject
 from rgstep.ising import Ising
 from rgstep.results import Criterion, Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.roles import coloured
 
 NEAREST_FITTED = 2.0  # lattice spacings of h: nearer, the lattice shows (docs/diagnostics/two_point.md)
 SMALLEST_FITTED_SIDE = 4  # on 2×2 there is nothing beyond `NEAREST_FITTED`
@@ -310,24 +323,31 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
         return
     critical = any(f"g_half_ratio{s}" in maps[name].estimates("two_point") for name in shown for s in ("", "_v"))
     largest = max(len(arrays["G_1"]) for arrays in shown.values())
-    with sheet(1, 2, size=(9.6, 4.3), sharey=True) as (figure, panels):
+    order = coloured(maps)
+    own, nulls = parted(shown, order)
+    with sheet(1, 2, size=(7.2, 4.2), sharey=True) as (figure, panels):
         for axes, (where, step) in zip(panels, PANELS.items(), strict=True):
-            for i, (name, arrays) in enumerate(shown.items()):
-                shift = aside(i, len(shown), SPREAD)
-                draw_points(axes, arrays, step, shift, critical, label=text(name), **look(name, list(maps)))
+            null_band(axes, [points_of(arrays, step, 0.0, critical) for arrays in nulls.values()])
+            for i, (name, arrays) in enumerate(own.items()):
+                points = points_of(arrays, step, aside(i, len(own), SPREAD), critical)
+                style = {"label": text(name), "markersize": 4.5, "capsize": 2, "linewidth": 1.0, **look(name, order)}
+                axes.errorbar(*points, linestyle="none", **style)
             if critical:
                 draw_torus_function(axes, largest, step)
             axes.set(xlabel=f"distance {where} (spacings of h)", yscale="log")
             plain_log_labels(axes)
         panels[0].set_ylabel("$G_h(r) / A$" if critical else "$G_h(r) / G_h(1)$")
-        legend_above(figure, panels[:1])
+        legend_above(figure, panels[:1], fontsize="small")
         yield Plate("two_point", CAPTION, figure)
 
 
-def draw_points(
-    axes: Axes, arrays: Mapping[str, np.ndarray], step: float, shift: float, critical: bool, **style: str
-) -> None:
-    """Draw one map's points from distance 1 to half the lattice, along an axis or the diagonal by the step's length."""
+def points_of(
+    arrays: Mapping[str, np.ndarray], step: float, shift: float, critical: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return one map's points from distance 1 to half the lattice, along an axis or the diagonal by the step's length.
+
+    Distance, height over the amplitude, and error; heights that a logarithmic axis has no place for are left out.
+    """
     value, error = arrays["G_1"], bars(arrays["G_1_error"])
     scale = float(arrays["G_1_amplitude"]) if critical else float(value[1, 0])
     if not (np.isfinite(scale) and scale):
@@ -335,10 +355,9 @@ def draw_points(
     at = np.arange(1, len(value) // 2 + 1)
     other = at if step > 1 else 0
     height, bar = value[at, other] / scale, error[at, other] / abs(scale)
-    positive = height > 0  # the rest has no place on a logarithmic axis
+    positive = height > 0
     bar = np.minimum(bar, LONGEST_BAR * np.abs(height))
-    points = ((at + shift) * step)[positive], height[positive], bar[positive]
-    axes.errorbar(*points, linestyle="none", markersize=4.5, capsize=2, linewidth=1.0, **style)
+    return ((at + shift) * step)[positive], height[positive], bar[positive]
 
 
 def draw_torus_function(axes: Axes, side: int, step: float) -> None:

@@ -5,16 +5,19 @@ The pictures themselves describe (`patterns`); what decides is the geometry of t
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
-from rgstep import patterns
-from rgstep.correlators import Means
-from rgstep.drawing import PICTURES, Axes, Figure, Plate, legend_above, look, sheet, text
+from rgstep import correlators, patterns
+from rgstep.correlators import Means, Moments
+from rgstep.drawing import PICTURES, UNTRAINED, Axes, Figure, Plate, legend_above, look, parted, sheet, text
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate
 from rgstep.files import file_name
-from rgstep.gauge import centres
+from rgstep.gauge import centres, torus
 from rgstep.instruments.base import Instrument, Row, Step, Subject, by_step, connected_pictures, of_all
 from rgstep.instruments.tiles import (
     FEWEST_SAMPLES,
@@ -28,18 +31,31 @@ from rgstep.instruments.tiles import (
     geometry,
 )
 from rgstep.results import FAILS, PASSES, Criterion, Diagnostic, MapReport, Quantity, arrays_of
+from rgstep.roles import RG, coloured, control, is_null, judged, null_of
+from rgstep.types import Samples
 
 MOST_OTHERS = 0.1  # share of units that may be other than local tiles of their own
 WHOLE_CORE = 8  # side of h from which on two coarse spacings about a unit are less than half of the lattice
 ALIKE = 0.01  # of the power of E[h | v] that a translation may leave over, for one picture to stand for all
 NAMED_UNITS = 6  # in a remark
-PICTURES_SHOWN = 64  # h_1 … h_64, as in arXiv:1906.05212
+EXAMPLES = 3  # configurations that are kept beside their h, for the explorer of the page
 MARKERS_ON_CURVE = 10
 EVEN_SPREAD = 1 / math.sqrt(6)  # radius of a picture spread evenly over the lattice, in units of L
-OF_PICTURES = (
-    "⟨v_i h_a⟩ of {} ({}): one picture of the lattice per hidden unit, row a of the table of all pairs; the colour "
-    "scale is the same for every map."
+PLAIN, CONNECTED = r"$\langle v_i h_a\rangle$", r"$\langle v_i h_a\rangle - \langle v_i\rangle\langle h_a\rangle$"
+FLATTENED = r"$\langle v_i h_a\rangle$ less its mean over $i$"
+MOST_COMPARED = 7  # judged maps in the figure beside block spins and the untrained network
+FEW = 4  # pictures along a side there
+OF_COMPARISON = (
+    "⟨v_i h_a⟩ of block spins, of {} and of an untrained network, on one colour scale: sixteen units each, evenly over "
+    "the coarse lattice, each picture the whole lattice of spins. To be seen: a unit of an RG step has one spot, at "
+    "its own place; an untrained network has clouds. {}"
 )
+OF_PICTURES = (
+    "⟨v_i h_a⟩ of {}, {} units, each picture at the place of its unit on the coarse lattice. {} Left: plain, on the "
+    "scale that all maps share. Right: the mean of each picture taken off, on a scale of its own. A unit's sign is "
+    "turned so that it follows the spins."
+)
+OF_CONNECTED = "⟨v_i h_a⟩ − ⟨v_i⟩⟨h_a⟩ of {}, on the scale that all maps share: at T_c nearly the plain picture."
 OF_UNIT = (
     "The unit of {} whose picture varies most, beside its weights (each on its own scale). The picture is roughly the "
     "weights smeared by the spins' own correlation."
@@ -61,6 +77,7 @@ OF_TILES = (
 def measure(subject: Subject) -> Row:
     """Return what the pictures look like, and the geometry of the coefficients behind them."""
     quantities, arrays = of_pictures(subject)
+    arrays |= {**of_means(subject.moments), **examples(subject), **of_levels(subject)}
     of_tiles, behind, says = of_coefficients(subject.first)
     of_tiles |= by_step(subject.steps[1:], lambda step: of_coefficients(step)[0])
     remarks = [*says, *of_writing(subject), "the pictures ⟨v h⟩ beside the tiles decide nothing"]
@@ -90,6 +107,55 @@ def of_pictures(subject: Subject) -> tuple[dict[str, Quantity], dict[str, np.nda
         quantities["participation_w"] = Quantity(Estimate(float(np.median(ratio)), 0.0))
         arrays |= {"weights": weights, "unit_participation_w": ratio}
     return quantities, arrays
+
+
+def of_means(moments: Moments) -> dict[str, np.ndarray]:
+    """Return ⟨v⟩, ⟨h⟩, and the rms error over the sites of each connected and of each mean subtracted picture."""
+    every = moments.all()
+    arrays = {"mean_v": every.v.reshape(moments.size, moments.size).astype(np.float32), "unit_mean_h": every.h}
+    for name, picture in (
+        ("connected", lambda m: m.connected),
+        ("flattened", lambda m: m.vh - m.vh.mean(axis=1, keepdims=True)),
+    ):
+        arrays[f"unit_{name}_error"] = np.sqrt(np.mean(np.square(moments.estimate(picture).error), axis=1))
+    return arrays
+
+
+def examples(subject: Subject) -> dict[str, np.ndarray]:
+    """Return a few configurations and their h, `(example, row, column)` and `(example, unit)`."""
+    count = min(EXAMPLES, len(subject.ensemble))
+    return {
+        "example_v": subject.ensemble.unpack(0, count),
+        "example_h": compact_h(subject.hidden[:count]),
+    }
+
+
+def compact_h(h: Samples) -> np.ndarray:
+    """Return draws of h as `(sample, unit)`, ±1 in a byte, others as float32."""
+    flat = h.reshape(len(h), -1)
+    return np.asarray(flat if flat.dtype == np.int8 else flat.astype(np.float32))
+
+
+def of_levels(subject: Subject) -> dict[str, np.ndarray]:
+    """Return the pictures ⟨v h⟩ of the levels from 2 on, v the configurations: `level_2_vh`, `level_2_vh_error`, ….
+
+    These are the levels of a map that can be iterated, or of a sequence of maps, on their lattices.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for number, level in enumerate(subject.levels[2:], 2):
+        h = level.unpack()
+        moments = correlators.measure(subject.ensemble, h, name=f"h of level {number}")
+        estimate = moments.estimate(lambda m: m.vh)
+        shape = (-1, moments.size, moments.size)
+        found = {
+            "vh": np.reshape(estimate.value, shape).astype(np.float32),
+            "vh_error": np.reshape(estimate.error, shape).astype(np.float32),
+            "unit_correlation_m": patterns.statistics(moments.all())["correlation_m"],
+            "example_h": compact_h(h[:EXAMPLES]),
+            **{name: values for name, values in of_means(moments).items() if name != "mean_v"},
+        }
+        arrays |= {f"level_{number}_{name}": values for name, values in found.items()}
+    return arrays
 
 
 def masks_of(subject: Subject) -> patterns.Masks | None:
@@ -217,42 +283,160 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     shown = arrays_of(maps, "vh_pattern", "vh")
     if not shown:
         return
-    limit = max(float(np.abs(arrays["vh"]).max()) for arrays in shown.values())
+    limit = common_limit(shown)
+    nulls = [name for name in shown if is_null(maps[name])]
     for name, arrays in shown.items():
-        caption = OF_PICTURES.format(name, maps[name].about)
-        figure = pictures(arrays["vh"], name, limit)
-        yield Plate(f"vh_{file_name(name)}", caption, figure, bitmap=True, group="pictures")
+        inline = name not in nulls[1:]
+        caption = OF_PICTURES.format(name, len(arrays["vh"]), seen(maps[name]))
+        figure = pictures(arrays, name, limit)
+        yield Plate(f"vh_{file_name(name)}", caption, figure, bitmap=True, inline=inline)
+    for name, arrays in arrays_of(maps, "vh_pattern", "mean_v").items():
+        caption = OF_CONNECTED.format(name)
+        figure = one_mosaic(connected(arrays), order_of(arrays), name, limit, CONNECTED)
+        yield Plate(f"connected_{file_name(name)}", caption, figure, bitmap=True, inline=False)
     for name, arrays in arrays_of(maps, "vh_pattern", "weights").items():
         unit = int(np.argmax(arrays["unit_range"]))
         figure = enlarged(arrays["vh"][unit], arrays["weights"][unit], f"{name}, unit {unit}")
-        yield Plate(f"unit_{file_name(name)}", OF_UNIT.format(name), figure, bitmap=True, group="units")
-    figure = range_against_participation(shown, list(maps))
+        plate = Plate(f"unit_{file_name(name)}", OF_UNIT.format(name), figure, bitmap=True, group="units")
+        yield replace(plate, inline=name not in nulls[1:])
+    figure = range_against_participation(shown, coloured(maps))
     yield Plate("range_against_participation", OF_CONTRAST, figure)
     radii = arrays_of(maps, "vh_pattern", "unit_tile_radius")
     radii = {name: arrays for name, arrays in radii.items() if np.isfinite(arrays["unit_tile_radius"]).any()}
     if radii:
-        yield Plate("tiles", OF_TILES, tiles(radii, list(maps)))
+        yield Plate("tiles", OF_TILES, tiles(radii, coloured(maps)))
 
 
-def pictures(vh: np.ndarray, title: str, limit: float) -> Figure:
-    """Draw the first 64 pictures ⟨v h_a⟩ `(hidden, row, column)` on one symmetric scale of ± limit."""
-    shown = vh[:PICTURES_SHOWN]
-    side = math.ceil(math.sqrt(len(shown)))
-    with sheet(side, side, size=(6.4, 6.0)) as (figure, grid):
-        figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.0)
-        for axes, picture in zip(grid, shown, strict=False):
-            image = axes.imshow(picture, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
-        for axes in grid:
+def comparison(maps: Mapping[str, MapReport]) -> Plate | None:
+    """Return pictures of the majority rule, of the judged maps and of an untrained network, side by side on one scale.
+
+    None where no judged map has pictures. Sixteen units of each, evenly over the coarse lattice.
+    """
+    found = arrays_of(maps, "vh_pattern", "vh")
+    own = [name for name in judged(maps) if name in found][:MOST_COMPARED]
+    if not own:
+        return None
+    rule, null = control(maps, RG), null_of(maps, own[0])
+    names = [name for name in (rule, *own, null) if name in found]
+    limit = common_limit({name: found[name] for name in names})
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    with sheet(rows, columns, size=(7.2, 2.62 * rows)) as (figure, grid):
+        for axes, name in zip(grid, names, strict=False):
+            upright, order = standing(found[name]["vh"]), order_of(found[name])
+            image = draw_mosaic(axes, upright, few(order), limit)
+            what = "untrained network" if name == null else "block spins" if name == rule else "under judgement"
+            axes.set_title(f"{text(name)}\n({what})", size="small")
+        for axes in grid[len(names) :]:
             axes.set_axis_off()
-        figure.colorbar(image, ax=grid, shrink=0.6, label=r"$\langle v_i h_a\rangle$")
-        figure.suptitle(f"{text(title)}: $h_1 … h_{{{len(shown)}}}$ of {len(vh)}")
+        figure.colorbar(image, ax=grid, shrink=0.8, label=PLAIN)
+    which = ", ".join(own)
+    return Plate("why", OF_COMPARISON.format(which, seen(maps[own[0]]) if len(own) == 1 else ""), figure, bitmap=True)
+
+
+def common_limit(shown: Mapping[str, Mapping[str, np.ndarray]]) -> float:
+    """Return the largest |⟨v h⟩| of all maps, for one scale."""
+    return max(float(np.abs(arrays["vh"]).max()) for arrays in shown.values()) or 1.0
+
+
+def seen(entry: MapReport) -> str:
+    """Return what there is to be seen in the pictures of a map, in one sentence, by its own numbers."""
+    found = {name: float(q.estimate.value) for name, q in entry.estimates("vh_pattern").items()}
+    if is_null(entry):
+        return "To be seen: clouds without a centre, or flat colour; so much any network shows that saw no data."
+    faint, extended = found.get("faint_units", 0.0), found.get("extended_units", math.nan)
+    flat = (
+        f", and {faint:.0%} are flat, as of a unit that follows the total magnetisation" if faint > MOST_OTHERS else ""
+    )
+    if extended <= MOST_OTHERS:
+        return f"To be seen: one spot for each unit, about its place on the coarse lattice{flat}."
+    if math.isfinite(extended):
+        return (
+            f"To be seen: {extended:.0%} of the units that can be placed have no spot of their own but a cloud{flat}."
+        )
+    return "To be seen: whether each unit has one spot, about its place on the coarse lattice."
+
+
+def connected(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return ⟨v h⟩ − ⟨v⟩⟨h⟩, `(unit, row, column)`."""
+    return np.asarray(arrays["vh"] - arrays["mean_v"] * np.asarray(arrays["unit_mean_h"])[:, None, None])
+
+
+def standing(vh: np.ndarray) -> np.ndarray:
+    """Return pictures with the sign of each unit turned so that it follows the spins and not their opposite."""
+    sign = np.where(vh.sum(axis=(1, 2)) < 0, -1.0, 1.0)
+    return np.asarray(vh * sign[:, None, None])
+
+
+def order_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return which unit stands at each place of the coarse lattice, `(row, column)`; −1 where none does.
+
+    Units go to the places that are nearest to the centres of their pictures, all distances squared together as small
+    as can be. Of units whose centre is not known it is the site where the picture differs most from its mean.
+    """
+    vh = arrays["vh"]
+    units, size = vh.shape[:2]
+    side = math.ceil(math.sqrt(units))
+    away = np.abs(vh - vh.mean(axis=(1, 2), keepdims=True)).reshape(units, -1).argmax(axis=1)
+    centre = np.stack(np.divmod(away, size), axis=1).astype(float)
+    if "unit_tile_centre" in arrays and len(arrays["unit_tile_centre"]) == units:
+        found = np.asarray(arrays["unit_tile_centre"], dtype=float)
+        centre = np.where(np.isfinite(found), found, centre)
+    middle = (np.arange(side) + 0.5) * size / side - 0.5
+    along = [torus(centre[:, axis, None] - middle[None, :], size) ** 2 for axis in (0, 1)]
+    cost = (along[0][:, :, None] + along[1][:, None, :]).reshape(units, -1)
+    unit, place = linear_sum_assignment(cost)
+    order = np.full(side * side, -1)
+    order[place] = unit
+    return order.reshape(side, side)
+
+
+def few(order: np.ndarray) -> np.ndarray:
+    """Return the units at four by four places, evenly over the coarse lattice; all of a smaller one."""
+    side = len(order)
+    kept = np.unique(np.round((np.arange(FEW) + 0.5) * side / FEW - 0.5).astype(int)) if side > FEW else range(side)
+    return np.asarray(order[np.ix_(list(kept), list(kept))])
+
+
+def draw_mosaic(axes: Axes, vh: np.ndarray, order: np.ndarray, limit: float) -> Any:
+    """Draw pictures at the places of their units, a line of white between them; return the image."""
+    size, frame = vh.shape[1], max(1, vh.shape[1] // 16)
+    step = size + frame
+    whole = np.full((step * len(order) - frame, step * len(order) - frame), np.nan)
+    for (row, column), unit in np.ndenumerate(order):
+        if unit >= 0:
+            whole[step * row : step * row + size, step * column : step * column + size] = vh[unit]
+    axes.set_axis_off()
+    values = np.ma.masked_invalid(whole)
+    return axes.imshow(values, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
+
+
+def pictures(arrays: Mapping[str, np.ndarray], title: str, limit: float) -> Figure:
+    """Draw ⟨v h⟩ of all units at their places: plain on a scale of ± limit, and less its mean on a scale of its own."""
+    upright, order = standing(arrays["vh"]), order_of(arrays)
+    flat = upright - upright.mean(axis=(1, 2), keepdims=True)
+    own = float(np.quantile(np.abs(flat), 0.999)) or 1.0
+    with sheet(1, 2, size=(7.2, 4.0)) as (figure, panels):
+        for axes, values, most, label in ((panels[0], upright, limit, PLAIN), (panels[1], flat, own, FLATTENED)):
+            image = draw_mosaic(axes, values, order, most)
+            figure.colorbar(image, ax=axes, location="bottom", shrink=0.9, label=label)
+        figure.suptitle(f"{text(title)}: {len(upright)} units at their places")
+        return figure
+
+
+def one_mosaic(vh: np.ndarray, order: np.ndarray, title: str, limit: float, label: str) -> Figure:
+    """Draw pictures of all units at their places on one scale of ± limit."""
+    with sheet(size=(6.0, 5.4)) as (figure, (axes,)):
+        image = draw_mosaic(axes, standing(vh), order, limit)
+        figure.colorbar(image, ax=axes, shrink=0.7, label=label)
+        figure.suptitle(text(title))
         return figure
 
 
 def enlarged(vh: np.ndarray, weights: np.ndarray, title: str) -> Figure:
     """Draw one picture ⟨v h⟩ beside the weights of its unit, each on its own symmetric scale."""
-    with sheet(1, 2, size=(8.4, 3.8)) as (figure, panels):
-        labelled = ((vh, r"$\langle v_i h_a\rangle$"), (weights, r"$W_{ia}$"))
+    with sheet(1, 2, size=(7.2, 3.3)) as (figure, panels):
+        labelled = ((vh, PLAIN), (weights, r"$W_{ia}$"))
         for axes, (values, label) in zip(panels, labelled, strict=True):
             limit = float(np.abs(values).max()) or 1.0
             image = axes.imshow(values, cmap=PICTURES, vmin=-limit, vmax=limit, interpolation="nearest")
@@ -265,26 +449,30 @@ def enlarged(vh: np.ndarray, weights: np.ndarray, title: str) -> Figure:
 def range_against_participation(shown: Mapping[str, Mapping[str, np.ndarray]], order: Sequence[str]) -> Figure:
     """Draw every unit's in-pattern range against the participation ratio of its picture, one colour per map."""
     with sheet(size=(7.2, 4.6)) as (figure, (axes,)):
-        for name, arrays in shown.items():
-            at, look_of = (arrays["unit_participation"], arrays["unit_range"]), look(name, order)
-            axes.scatter(*at, s=14, alpha=0.6, label=text(name), lw=0, **look_of)
+        own, nulls = parted(shown, order)
+        for i, (name, arrays) in enumerate((*nulls.items(), *own.items())):
+            at, of_null = (arrays["unit_participation"], arrays["unit_range"]), name in nulls
+            label = ("_" * bool(i) + UNTRAINED) if of_null else text(name)
+            axes.scatter(*at, s=14, alpha=0.6, label=label, lw=0, **look(name, order))
         axes.set(
             xlabel=r"participation ratio of $\langle v_i h_a\rangle$ (sites)",
             ylabel=r"range max − min of $\langle v_i h_a\rangle$",
             ylim=(0, None),
         )
-        axes.legend()
+        legend_above(figure, [axes], fontsize="small")
         return figure
 
 
 def tiles(shown: Mapping[str, Mapping[str, np.ndarray]], order: Sequence[str]) -> Figure:
     """Draw radius, core share and participation of every unit of every map."""
     size = max(arrays["beta"].shape[1] for arrays in shown.values())
-    with sheet(1, 2, size=(9.6, 4.3)) as (figure, (left, right)):
+    own, nulls = parted(shown, order)
+    with sheet(1, 2, size=(7.2, 4.2)) as (figure, (left, right)):
         points = {"linestyle": "none", "markersize": 4, "alpha": 0.6, "markeredgewidth": 0}
-        for name, arrays in shown.items():
+        for i, (name, arrays) in enumerate((*nulls.items(), *own.items())):
             style = look(name, order)
-            curve_of_radii(left, arrays, text(name), style)
+            label = ("_" * bool(i) + UNTRAINED) if name in nulls else text(name)
+            curve_of_radii(left, arrays, label, style)
             right.plot(arrays["unit_participation_beta"], arrays["unit_core_share"], **points, **style)
         left.axhline(math.sqrt(0.5), color="0.3", linestyle="--", linewidth=1.0, zorder=0)
         left.axhline(EVEN_SPREAD * size, color="0.3", linestyle=":", linewidth=1.0, zorder=0)
@@ -292,7 +480,7 @@ def tiles(shown: Mapping[str, Mapping[str, np.ndarray]], order: Sequence[str]) -
         left.set(xlabel="share of the units", ylabel="radius of a unit (lattice spacings)", ylim=(-0.02 * size, None))
         right.set(xlabel="participation of β² (sites)", ylabel="share of β² within two coarse spacings", xscale="log")
         right.set(xlim=(0.7, 1.5 * size**2), ylim=(-0.04, 1.08))
-        legend_above(figure, [left], columns=5)
+        legend_above(figure, [left], columns=4, fontsize="small")
         return figure
 
 

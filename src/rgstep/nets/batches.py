@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 
-from rgstep.ensemble import Ensemble
+from rgstep import scratch
+from rgstep.ensemble import Ensemble, in_pieces
 from rgstep.lattice import as_spins, as_vectors
 from rgstep.packed import SPINS_OF_BYTE
 from rgstep.samplers.stream import IsingStream
@@ -47,11 +48,17 @@ class BatchSource(Protocol):
 
 def digest(bits: Bits, visible: int) -> str:
     """Return a hash of packed configurations, as the record of a network has that of its training set."""
-    return blake2b(np.ascontiguousarray(bits).tobytes(), digest_size=16, key=str(visible).encode()).hexdigest()
+    hashed = blake2b(digest_size=16, key=str(visible).encode())
+    for a, b in scratch.ranges(len(bits), bits.shape[1]):
+        hashed.update(np.ascontiguousarray(bits[a:b]).tobytes())
+    return hashed.hexdigest()
 
 
 class FixedSet:
-    """A set of configurations, shuffled anew every epoch; whole batches only."""
+    """A set of configurations, shuffled anew every epoch; whole batches only.
+
+    A set that lies on disk (`scratch`) is not brought to the device as a whole: its batches are, some at a time.
+    """
 
     def __init__(self, bits: Bits, visible: int, batch: int, seeds: Sequence[int]) -> None:
         """Take packed configurations; a set smaller than a batch is one batch."""
@@ -59,12 +66,12 @@ class FixedSet:
         self.visible, self.sample = visible, bits
         self.size, self.seeds = min(batch, len(bits)), tuple(seeds)
         self.digest = digest(bits, visible)
-        self.data = jnp.asarray(bits)
+        self.data = None if scratch.on_disk(bits.shape, bits.dtype) else jnp.asarray(bits)
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 
     def available(self, first: int) -> int:
-        """Return how many batches can be given at once: any number."""
-        return sys.maxsize
+        """Return how many batches can be given at once: any number of a set in memory."""
+        return BATCHES_IN_CHUNK if self.data is None else sys.maxsize
 
     def batches(self, first: int, count: int) -> tuple[jax.Array, np.ndarray]:
         """Return the data, and the rows of batches."""
@@ -72,16 +79,25 @@ class FixedSet:
         places = np.arange(first, first + count)
         epochs = range(first // an_epoch, (first + count - 1) // an_epoch + 1)
         self._orders = {(s, e): self._order(s, e) for s in self.seeds for e in epochs}
-        rows = [[self._orders[seed, int(t) // an_epoch][int(t) % an_epoch] for t in places] for seed in self.seeds]
-        return self.data, np.array(rows, dtype=np.int32)
+        chosen = [[self._orders[seed, int(t) // an_epoch][int(t) % an_epoch] for t in places] for seed in self.seeds]
+        rows = np.array(chosen, dtype=np.int32)
+        if self.data is not None:
+            return self.data, rows
+        some = np.zeros((len(self.seeds) * BATCHES_IN_CHUNK * self.size, self.sample.shape[1]), np.uint8)  # one shape
+        some[: rows.size] = self.sample[rows.reshape(-1)]
+        scratch.release()
+        return jnp.asarray(some), np.arange(rows.size, dtype=np.int32).reshape(rows.shape)
 
     def _order(self, seed: int, epoch: int) -> np.ndarray:
         """Return the batches of an epoch `(batch number, row)`."""
         if (seed, epoch) in self._orders:
             return self._orders[seed, epoch]
         rng = np.random.default_rng([seed, len(self.sample), self.size, 2, epoch])
-        order = rng.permutation(len(self.sample))[: len(self.sample) // self.size * self.size]
-        return order.reshape(-1, self.size)
+        order = scratch.empty(len(self.sample), np.int32)
+        for a, b in scratch.ranges(len(order)):
+            order[a:b] = np.arange(a, b)
+        rng.shuffle(order)
+        return order[: len(order) // self.size * self.size].reshape(-1, self.size)
 
 
 class StreamBatches:
@@ -136,7 +152,7 @@ def as_bits(data: Ensemble | ArrayLike) -> tuple[Bits, int]:
     if isinstance(data, Ensemble):
         return data.packed.bits, data.system.size**2
     v = as_vectors(as_spins(data, "data"))  # of any number of sites, not only of a square
-    return np.packbits(v > 0, axis=1), v.shape[1]
+    return in_pieces(lambda part: np.packbits(part > 0, axis=1), v), v.shape[1]
 
 
 def spins_of_bits(bits: jax.Array, visible: int) -> jax.Array:

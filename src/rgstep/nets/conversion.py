@@ -12,15 +12,15 @@ moves F by at most 2^−24 (Σ|W| + Σ|a| + Σ|b|).
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rgstep import hdf5
 from rgstep.arguments import PATH, InputError, checked, is_whole, optional, read_reals, whole
-from rgstep.files import reading, replacing, require_modest
+from rgstep.files import reading, replacing
 from rgstep.nets.rbm import NETWORK, RBM
 from rgstep.schema import hash_of_arrays
 
@@ -188,7 +188,7 @@ def load_rbms(path: str | Path, update: int | None = None) -> RBM:
     if not Path(path).is_file():
         message = f"no file {str(path)!r}: check the name; an HDF5 file of 'rbms' is read"
         raise InputError(message)
-    h5py = _h5py(f"reading {str(path)!r}")
+    h5py = hdf5.library(f"reading {str(path)!r}")
     with reading(path, "is not an HDF5 archive of rbms, or is damaged"), h5py.File(path, "r") as file:
         updates = _updates(path, file)
         chosen = updates[-1] if update is None else update
@@ -199,27 +199,9 @@ def load_rbms(path: str | Path, update: int | None = None) -> RBM:
         size = Path(path).stat().st_size
         origin = {"source": "archive of rbms", "file": Path(path).name, "steps": chosen, **_settings(file, size)}
         places = [f"{UPDATE_GROUP}{chosen}/params/{name}" for name in PARAMETER_NAMES]
-        weights, visible, hidden = (np.asarray(_dataset(file, place, size)[()]) for place in places)
+        weights, visible, hidden = (np.asarray(hdf5.dataset(file, place, size)[()]) for place in places)
         check_record(file, dict(zip(PARAMETER_NAMES, (weights, visible, hidden), strict=True)))
         return rbm_of_units(units, weights, visible, hidden, origin)
-
-
-def _dataset(file: Any, place: str, size: int) -> Any:  # of an open h5py.File
-    """Return a dataset whose values lie in the file itself, a file of so many bytes; None where there is none."""
-    parts = place.split("/")
-    for end in range(1, len(parts) + 1):
-        link = file.get("/".join(parts[:end]), getlink=True)
-        if link is None:
-            return None
-        if type(link).__name__ != "HardLink":
-            message = f"{place!r} lies elsewhere than in the file"
-            raise InputError(message)
-    data = file[place]
-    if data.external or data.is_virtual:
-        message = f"the values of {place!r} lie in another file"
-        raise InputError(message)
-    require_modest(data.nbytes, size)
-    return data
 
 
 def check_record(file: Any, parameters: Mapping[str, np.ndarray]) -> None:  # file: an open h5py.File
@@ -234,7 +216,7 @@ def _settings(file: Any, size: int) -> dict[str, Any]:  # file: an open h5py.Fil
     found = {}
     for name, places in SETTINGS.items():
         for place in places:
-            data = _dataset(file, place, size)
+            data = hdf5.dataset(file, place, size)
             values = np.empty(0) if data is None else np.unique(data[()])
             if len(values) == 1:
                 found[name] = values.item()
@@ -250,7 +232,7 @@ def save_rbms(path: str | Path, rbm: RBM) -> None:
     Raises:
         InputError: if h5py is missing or the file cannot be written.
     """
-    h5py = _h5py(f"writing {str(path)!r}")
+    h5py = hdf5.library(f"writing {str(path)!r}")
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -272,21 +254,10 @@ def _write(file: Any, rbm: RBM) -> None:  # file: an open h5py.File
     file.attrs[OUR_MARK] = hash_of_arrays(parameters)
 
 
-def _h5py(task: str) -> ModuleType:
-    """Return h5py, loaded when first needed."""
-    try:
-        import h5py
-    except ImportError as error:
-        message = f"{task} needs h5py: pip install 'rgstep[hdf5]'"
-        raise InputError(message) from error
-    module: ModuleType = h5py
-    return module
-
-
 def _updates(path: str | Path, file: Any) -> list[int]:  # file: an open h5py.File
     """Return the updates that an archive holds, in ascending order; checks what it is an archive of."""
     updates = sorted(int(key.removeprefix(UPDATE_GROUP)) for key in file if _counts_updates(key))
-    kinds = _dataset(file, "model_type", Path(path).stat().st_size)
+    kinds = hdf5.dataset(file, "model_type", Path(path).stat().st_size)
     if kinds is None or not updates:
         message = (
             f"file {str(path)!r} is no archive of rbms: expected model_type and groups {UPDATE_GROUP}<n>, "

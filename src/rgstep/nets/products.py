@@ -7,7 +7,8 @@ four Russians": Arlazarov, Dinic, Kronrod and Faradzhev 1970). They are sums of 
 product, in another order. Which of the two takes a product is decided by its shape alone, so that a seed gives the same
 numbers on one computer whatever else runs there. Of x only the signs are read: other entries than ±1 are not noticed.
 
-Works under `jit`, `vmap` and in loops, and is not differentiable. Should XLA refuse the kernel, all products are XLA's.
+Works under `jit`, `vmap` and in loops, and is not differentiable. On several devices each takes the product of its
+share of the samples (`devices`). Should XLA refuse the kernel, all products are XLA's.
 
 The kernel. A table holds the 16 sums ±w₀ ± w₁ ± w₂ ± w₃ of four rows of W, bit j of its index the sign of w_j; a
 product with spins then adds one entry where another does four multiply-adds. A tile of W, 32 inputs by 32 columns, has
@@ -34,6 +35,7 @@ from numba import carray, cfunc, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
 from rgstep.compiled import helper
+from rgstep.nets.devices import by_share
 
 KERNEL_NAME = "rgstep_spin_product"  # by which XLA knows it
 PLAIN, TRANSPOSED, OUTER = 0, 1, 2  # the products x W, x Wᵀ, xᵀ W
@@ -45,17 +47,17 @@ Product: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
 
 def times(x: jax.Array, w: jax.Array) -> jax.Array:
     """Return x W, `(n, visible)` of ±1, `(visible, hidden)` → `(n, hidden)`."""
-    return _chosen(PLAIN, _plain_times, x, w)
+    return by_share(functools.partial(_chosen, PLAIN, _plain_times), (True, False))(x, w)
 
 
 def times_transposed(x: jax.Array, w: jax.Array) -> jax.Array:
     """Return x Wᵀ, `(n, hidden)` of ±1, `(visible, hidden)` → `(n, visible)`."""
-    return _chosen(TRANSPOSED, _plain_times_transposed, x, w)
+    return by_share(functools.partial(_chosen, TRANSPOSED, _plain_times_transposed), (True, False))(x, w)
 
 
 def outer(x: jax.Array, y: jax.Array) -> jax.Array:
     """Return xᵀ y, `(n, visible)` of ±1, `(n, hidden)` → `(visible, hidden)`."""
-    return _chosen(OUTER, _plain_outer, x, y)
+    return by_share(functools.partial(_chosen, OUTER, _plain_outer), (True, True), summed=True)(x, y)
 
 
 def _plain_times(x: jax.Array, w: jax.Array) -> jax.Array:

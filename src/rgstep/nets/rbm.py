@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -44,8 +44,10 @@ from rgstep.arguments import (
 from rgstep.blocking import signs_with_mean
 from rgstep.lattice import as_vectors
 from rgstep.nets import products
+from rgstep.nets.devices import mesh_of, on_each, split
 from rgstep.types import Field, Rng, Samples, Spins
 
+MomentSums: TypeAlias = Callable[[Spins, np.ndarray], tuple[np.ndarray, ...]]
 UNTRAINED_WEIGHTS_SD = 0.05  # the start of the published training (arXiv:1906.05212)
 
 # Of the hash: the step of its counter, 2^32 over the golden ratio; shifts and factors of its rounds; the last shift.
@@ -161,6 +163,29 @@ class RBM:
         inputs = rows @ self.weights.astype(np.float64) + self.hidden_bias
         return np.asarray(-rows @ self.visible_bias.astype(np.float64) - log_2cosh(inputs).sum(axis=1))
 
+    def moment_sums(self, devices: int) -> MomentSums:
+        """Return the function of v and a constant c, `(hidden,)`, that sums over samples split among devices.
+
+        With h = E[h | v] − c it gives Σ h vᵀ `(hidden, visible)`, Σ v, Σ h and Σ h² in float32, and Σ (Σ_i v_i)²; c is
+        rounded to float32.
+
+        Raises:
+            InputError: if JAX shows fewer devices.
+        """
+        mesh = mesh_of(devices)
+        weights = on_each(self.parameters, mesh)
+
+        def sums(v: Spins, c: np.ndarray) -> tuple[np.ndarray, ...]:
+            rows = self._rows(v)
+            filled = np.zeros((-(-len(rows) // devices) * devices, self.visible), np.int8)  # to equal shares
+            filled[: len(rows)] = rows
+            counted = (np.arange(len(filled)) < len(rows)).astype(np.float32)
+            shares = (split(x, mesh, axis=0) for x in (filled, counted))
+            *found, magnetisation = jax.device_get(_moments_of_shares(weights, *shares, np.asarray(c, np.float32)))
+            return *found, np.asarray(np.square(magnetisation, dtype=np.float64).sum())
+
+        return sums
+
     def _rows(self, v: Samples) -> Samples:
         rows = as_vectors(v)
         if rows.shape[1] != self.visible:
@@ -172,6 +197,17 @@ class RBM:
 @partial(jax.jit, static_argnums=0)
 def _mean_of_inputs(inputs: Callable[[Weights, jax.Array], jax.Array], weights: Weights, layer: jax.Array) -> jax.Array:
     return jnp.tanh(inputs(weights, layer.astype(jnp.float32)))
+
+
+@jax.jit
+def _moments_of_shares(
+    weights: Weights, v: jax.Array, counted: jax.Array, c: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Return the sums of `moment_sums`, and Σ_i v_i of each sample; a row that is not counted fills a share, v = 0."""
+    spins = v.astype(jnp.float32)
+    h = (jnp.tanh(inputs_h_from_v(weights, spins)) - c) * counted[:, None]
+    vh = jnp.matmul(h.T, spins, precision="highest")
+    return vh, spins.sum(axis=0), h.sum(axis=0), (h**2).sum(axis=0), spins.sum(axis=1)
 
 
 def log_2cosh(x: Any, xp: Any = np) -> Any:

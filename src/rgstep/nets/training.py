@@ -6,7 +6,10 @@ about half a second; how they are cut changes no number.
 
 A checkpoint holds all that a run is made of: parameters, optimiser, chains, means, ladder, key and step of every
 network, the training curves so far, the settings, and a hash of the data (`nets.checkpoints` writes and reads them).
-From it the run goes on to the same bits.
+From it the run goes on to the same bits; on another number of devices, to the same numbers but for rounding.
+
+On several devices batches and chains are split among them, and the data, as bits, and all that belongs to the networks
+are whole on each (`devices`). Readings are taken on the first.
 """
 
 import json
@@ -19,6 +22,7 @@ from typing import Any, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from rgstep import memory, schema
 from rgstep.arguments import COUNT, PATH, PLAIN, PROGRESS, SEED, SEEDS, InputError, Rule, checked, each, optional, whole
@@ -34,6 +38,7 @@ from rgstep.nets.checkpoints import (
 )
 from rgstep.nets.conversion import to_spin
 from rgstep.nets.curves import CurveReader, next_reading
+from rgstep.nets.devices import at_work, mesh_of, on_each, on_one, require_shares, split
 from rgstep.nets.presets import Training, settings
 from rgstep.nets.rbm import RBM, Weights, gibbs_steps, require_room, untrained_rbm
 from rgstep.nets.updates import (
@@ -68,6 +73,7 @@ def train_rbm(
     *,
     preset: str = "default",
     checkpoints: str | Path | None = None,
+    devices: int = 1,
     progress: Progress | None = None,
     **overrides: Any,
 ) -> RBM: ...
@@ -81,12 +87,13 @@ def train_rbm(
     seed: Sequence[int],
     preset: str = "default",
     checkpoints: str | Path | None = None,
+    devices: int = 1,
     progress: Progress | None = None,
     **overrides: Any,
 ) -> list[RBM]: ...
 
 
-@checked(hidden=optional(COUNT), seed=SEEDS, checkpoints=optional(PATH), progress=PROGRESS)
+@checked(hidden=optional(COUNT), seed=SEEDS, checkpoints=optional(PATH), devices=COUNT, progress=PROGRESS)
 def train_rbm(
     data: Data,
     hidden: int | None = None,
@@ -94,6 +101,7 @@ def train_rbm(
     *,
     preset: str = "default",
     checkpoints: str | Path | None = None,
+    devices: int = 1,
     progress: Progress | None = None,
     **overrides: Any,  # the fields of `Training`
 ) -> RBM | list[RBM]:
@@ -107,12 +115,14 @@ def train_rbm(
         preset: a name of `PRESETS`.
         checkpoints: a folder for the state of the run on a logarithmic grid of steps. If it holds checkpoints of the
             same run, training goes on from the last one, to the bits of a run that was never cut.
+        devices: how many of JAX's devices share each batch, and the chains; both must make equal shares. Another number
+            of them gives the same network but for rounding, until that turns a spin of a chain.
         progress: called after each block of updates with the reconstruction error and the speed.
         **overrides: settings of `Training` that replace the preset's.
 
     Raises:
-        InputError: for bad settings or data, a network too large for memory, weights that stop being finite, or
-            checkpoints of another run.
+        InputError: for bad settings or data, a network too large for memory, weights that stop being finite,
+            checkpoints of another run, or devices that JAX does not show.
 
     Examples:
         >>> ensemble = rg.sample(8, samples=500, seed=0)
@@ -122,14 +132,22 @@ def train_rbm(
     """
     training = settings(preset, overrides)
     seeds = as_seeds(seed)
+    mesh = mesh_of(devices)
     source = batch_source(data, training.batch, seeds)
+    require_shares(devices, **shared_samples(training, source))
     hidden = hidden if hidden is not None else max(1, source.visible // 4)
     require_room(source.visible, hidden, copies=len(seeds) * (8 + 2 * training.levels))
     require_room_for_chains(training, source.visible + hidden, len(seeds))
-    run = TrainingRun(source, hidden, training, seeds, Path(checkpoints) if checkpoints is not None else None)
-    run.go(progress, stage=f"training {preset}")
+    run = TrainingRun(source, hidden, training, seeds, Path(checkpoints) if checkpoints is not None else None, mesh)
+    run.go(progress, stage=f"training {preset}" + (f" on {devices} devices" if mesh else ""))
     rbms = [run.network(i, preset) for i in range(len(seeds))]
     return rbms if isinstance(seed, Sequence) else rbms[0]
+
+
+def shared_samples(training: Training, source: BatchSource) -> dict[str, int]:
+    """Return the numbers of samples that devices share in each update, by the names of their settings."""
+    batch = min(training.batch, source.samples or training.batch)
+    return {"batch": batch, **({"chains": training.chains} if training.method == "pcd" else {})}
 
 
 def require_room_for_chains(training: Training, units: int, networks: int) -> None:
@@ -171,10 +189,16 @@ class TrainingRun:
     """One training run of one or several networks."""
 
     def __init__(
-        self, source: BatchSource, hidden: int, training: Training, seeds: list[int], folder: Path | None
+        self,
+        source: BatchSource,
+        hidden: int,
+        training: Training,
+        seeds: list[int],
+        folder: Path | None,
+        mesh: Mesh | None = None,
     ) -> None:
-        """Start, or go on from the last checkpoint in the folder."""
-        self.source, self.training, self.seeds, self.folder = source, training, seeds, folder
+        """Start, or go on from the last checkpoint in the folder, on one device or on those of a mesh."""
+        self.source, self.training, self.seeds, self.folder, self.mesh = source, training, seeds, folder, mesh
         self.compiled = compiled_settings(training)
         starts = [
             first_state(untrained_rbm(source.visible, hidden, s, training.weights_sd).parameters, training, s)
@@ -190,6 +214,14 @@ class TrainingRun:
         if folder is not None and (found := last_checkpoint(folder, self.record, self.state)):
             self.state, self.curves = found
             self.good = self.step
+        self.state = self.on_devices(self.state)
+        self.data: tuple[Any, Any] = None, None  # as the source gave it, and as the devices have it
+
+    def on_devices(self, state: TrainingState) -> TrainingState:
+        """Return a state as updates need it: on several devices the persistent chains split among them."""
+        chains = state.chains
+        state = on_each(state, self.mesh)
+        return state._replace(chains=split(chains, self.mesh, axis=-2)) if self.training.method == "pcd" else state
 
     @property
     def step(self) -> int:
@@ -198,10 +230,8 @@ class TrainingRun:
 
     def state_of(self, i: int) -> TrainingState:
         """Return the state of the i-th network."""
-        if len(self.seeds) == 1:
-            return self.state
-        state: TrainingState = jax.tree.map(lambda x: x[i], self.state)
-        return state
+        state = on_one(self.state, self.mesh)
+        return state if len(self.seeds) == 1 else jax.tree.map(lambda x: x[i], state)
 
     def go(self, progress: Progress | None, stage: str) -> None:
         """Do all updates that are left."""
@@ -238,12 +268,13 @@ class TrainingRun:
         data, rows = self.source.batches(step, count)
         padded = np.zeros((len(self.seeds), LONGEST_LOOP, rows.shape[2]), np.int32)
         padded[:, :count] = rows
+        if data is not self.data[0]:
+            self.data = data, on_each(data, self.mesh)
+        update, order = (run_updates, padded[0]) if len(self.seeds) == 1 else (run_updates_of_many, padded)
         started = time.perf_counter()
         rest = (jnp.int32(count), jnp.int32(self.training.k), self.compiled)
-        if len(self.seeds) == 1:
-            self.state = run_updates(self.state, data, jnp.asarray(padded[0]), *rest)
-        else:
-            self.state = run_updates_of_many(self.state, data, jnp.asarray(padded), *rest)
+        with at_work(self.mesh):
+            self.state = update(self.state, self.data[1], split(order, self.mesh, axis=-1), *rest)
         self.require_finite()
         seconds = time.perf_counter() - started
         self.length = int(np.clip(count * SECONDS_OF_LOOP / seconds, max(1, self.length // 2), 2 * self.length))

@@ -24,6 +24,7 @@ import optax
 
 from rgstep.nets.batches import spins_of_bits
 from rgstep.nets.conversion import gradient_in_binary, to_spin
+from rgstep.nets.devices import by_share
 from rgstep.nets.presets import Training
 from rgstep.nets.products import outer
 from rgstep.nets.rbm import Weights, mean_h_from_v, sample_v_from_h, signs
@@ -88,9 +89,13 @@ def spin_weights(parameters: Weights, training: Training) -> Weights:
 
 def loss_gradient(v: jax.Array, h: jax.Array, model_v: jax.Array, model_h: jax.Array) -> Weights:
     """Return the gradient of −ln p, v of ±1 and h or its mean: statistics of the model less those of the data."""
-    both_v = jnp.concatenate([v, model_v])
-    both_h = jnp.concatenate([h / -len(h), model_h / len(model_h)])
-    return Weights(outer(both_v, both_h), model_v.mean(axis=0) - v.mean(axis=0), model_h.mean(axis=0) - h.mean(axis=0))
+    product = by_share(outer_of_both, [True] * 4, summed=True)(v, h / -len(h), model_v, model_h / len(model_h))
+    return Weights(product, model_v.mean(axis=0) - v.mean(axis=0), model_h.mean(axis=0) - h.mean(axis=0))
+
+
+def outer_of_both(v: jax.Array, h: jax.Array, model_v: jax.Array, model_h: jax.Array) -> jax.Array:
+    """Return vᵀh of both phases, in one product."""
+    return outer(jnp.concatenate([v, model_v]), jnp.concatenate([h, model_h]))
 
 
 def centred(gradient: Weights, means: tuple[jax.Array, jax.Array]) -> Weights:

@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rgstep import memory
+from rgstep import memory, scratch
 from rgstep.arguments import InputError, one_of, real
 from rgstep.ising import CRITICAL_COUPLING, CRITICAL_TEMPERATURE, Ising, even_side, ising
 from rgstep.packed import PackedSpins
@@ -289,17 +289,15 @@ def expected_seconds(request: Request, cost: Callable[[str], float] | None = Non
 
 
 def check_room(requests: list[Request], threads: int) -> None:
-    """Raise `InputError` if the configurations would not fit in memory, as bits."""
+    """Raise `InputError` if the configurations would not fit, as bits, in memory or, where they are many, on disk."""
     size, samples = requests[0].system.size, requests[0].samples
-    row = -(-(size**2) // 8) + 24  # energies and magnetisations lie beside
+    row = (-(-(size**2) // 8), 8, 8, 8, 8)  # energies, magnetisations and what is compared of them lie beside
     chains = 2 * max(request.kind.group(size) for request in requests) * size**2 * threads  # a byte or a bit a spin
-    fits = (memory.available() - chains) // (row * len(requests))
+    in_memory, on_disk = (len(requests) * part for part in scratch.parted(samples * each for each in row))
     several = f" at {len(requests)} temperatures" if len(requests) > 1 else ""
-    memory.require(
-        samples * row * len(requests) + chains,
-        f"{samples} samples of {size}×{size} spins{several}",
-        f"at most samples = {fits} fit, or a smaller size" if fits > 0 else "use a smaller size",
-    )
+    what = f"{samples} samples of {size}×{size} spins{several}"
+    memory.require(in_memory + chains, what, "take fewer samples or a smaller size")
+    scratch.require(on_disk, what, f"at most samples = {scratch.available() // (sum(row) * len(requests))} fit")
 
 
 def check_time(requests: list[Request], threads: int, time_limit: float) -> None:

@@ -35,6 +35,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from rgstep import scratch
 from rgstep.arguments import COUNT, PROGRESS, SEED, InputError, broken, checked, number_in, optional
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import Estimate, autocorrelation_time, rank_sum_score
@@ -193,7 +194,7 @@ def make_set(request: Request, progress: Progress | None) -> Work[Ensemble]:
     """Make the set of one temperature."""
     system = request.system
     origin: dict[str, object] = {"source": "rgstep.sample", "seed": request.seed}
-    out = np.empty((request.samples, -(-(system.size**2) // 8)), np.uint8)
+    out = scratch.empty((request.samples, -(-(system.size**2) // 8)), np.uint8)
     report = Reporter(request, progress)
     if request.closed:
         closed_form(request, out)
@@ -218,6 +219,7 @@ class Reporter:
     def add(self, samples: int) -> None:
         """Report that so many more are done."""
         self.count = min(self.request.samples, self.count + samples)
+        scratch.release()
         if self.progress:
             self.progress(self.stage, self.count, self.request.samples, self.note)
 
@@ -227,7 +229,8 @@ def closed_form(request: Request, out: np.ndarray) -> None:
     system, seed = request.system, request.seed
     if system.coupling == math.inf:
         up = fair_signs(seed_sequence(system, seed), len(out)) > 0
-        out[:] = np.where(up[:, None], np.packbits(np.ones(system.size**2, np.uint8)), 0)
+        for a, b in scratch.ranges(len(out), out.shape[1]):
+            out[a:b] = np.where(up[a:b, None], np.packbits(np.ones(system.size**2, np.uint8)), 0)
         return
     count = max(1, 2**22 // system.size**2)
     for group, part in enumerate(in_groups(out, count)):

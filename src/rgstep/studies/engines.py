@@ -79,6 +79,12 @@ def processes(workers: int) -> Iterator[Start]:
             pool.shutdown(wait=not unwinding, cancel_futures=True)
 
 
+def is_lost(executor: Executor) -> bool:
+    """Whether an executor of Dask has lost its scheduler: what was given to it then stays undone without a word."""
+    client = getattr(executor, "_client", None)
+    return client is not None and client.status in ("closing", "closed")
+
+
 @contextmanager
 def of_dask(address: str, workers: int) -> Iterator[Executor]:
     """Yield the executor of a running scheduler, or of one that is started here with its dashboard."""

@@ -16,7 +16,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -31,13 +31,14 @@ from rgstep.parts import Part, Settings, key_of, read_part, write_part
 from rgstep.progress import spoken
 from rgstep.schema import parse
 from rgstep.studies import measure
-from rgstep.studies.engines import Start, engine
+from rgstep.studies.engines import Start, engine, is_lost
 from rgstep.studies.plan import TASK, Plan, chains, plan_of, read_plan
 from rgstep.types import Progress
 
 FORMAT = 1
 STUDY, LOCK = "study.json", ".lock"
 FAILED, RUNNING = "failed", "running"
+LOOK_EVERY = 2.0  # seconds between looks whether a scheduler is still there
 TRIES = 3  # of what ends otherwise than in bad input
 EXECUTOR = instance(Executor, "give an executor of concurrent.futures, or leave it out for processes of this machine")
 Chain = list[dict[str, Any]]
@@ -344,7 +345,7 @@ class Run:
             if alone:
                 n = suspects.pop(0)
                 waiting = {self.submit(work, jobs[n]): n}
-            ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            ready = self.ended(waiting)
             begun: set[int] = set()
             if any(isinstance(error_of(future), BrokenProcessPool) for future in ready):
                 wait(waiting)  # all of them are broken
@@ -362,13 +363,24 @@ class Run:
                     (suspects if n in begun else again).append(n)
             waiting |= {self.submit(work, jobs[n]): n for n in again}
 
+    def ended(self, waiting: Collection[Future[Any]]) -> set[Future[Any]]:
+        """Return the jobs that have ended, as soon as there is one.
+
+        Raises:
+            InputError: if the executor has lost its scheduler.
+        """
+        while not (ready := wait(waiting, LOOK_EVERY, FIRST_COMPLETED).done):
+            if is_lost(self.executor):
+                why = "the scheduler is gone"
+                raise workers_lost(why)
+        return ready
+
     def submit(self, work: Callable[[Path, Any], Any], job: Any) -> Future[Any]:
         """Give a job to the executor."""
         try:
             return self.executor.submit(work, self.folder, job)
         except Exception as error:  # of any engine
-            message = f"the workers are lost ({first_line(error)}): run the study again, tasks that are done count"
-            raise InputError(message) from error
+            raise workers_lost(first_line(error)) from error
 
     def note_failure(self, tasks: Sequence[Settings], error: BaseException) -> None:
         """Write why tasks that are not done failed."""
@@ -377,6 +389,12 @@ class Run:
             if read_part(self.folder, TASK, settings)[0] is None:
                 note = {"settings": dict(settings), "reason": reason}
                 write_json(note_of(self.folder, FAILED, settings), note)
+
+
+def workers_lost(why: str) -> InputError:
+    """Return the error of a run that has nobody left to do its tasks."""
+    message = f"the workers are lost ({why}): run the study again, tasks that are done count"
+    return InputError(message)
 
 
 def error_of(future: Future[Any]) -> BaseException | None:
