@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?= test
 
-.PHONY: demo said test check install clean
+.PHONY: demo said test check docs install clean
 
 demo: said $(VENV)/installed  ## Run the main job and say where the report is.
 	$(BIN)/rgstep compare --out runs/demo --force
@@ -22,6 +22,10 @@ check: $(VENV)/installed-$(EXTRAS)  ## Static checks.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(VENV)/installed-docs,torch  ## Build the documentation into docs/_build/html; a warning is an error.
+	$(BIN)/python -m sphinx -b html -W --keep-going docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rgstep needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
@@ -31,10 +35,10 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
-$(VENV)/installed-$(EXTRAS): $(VENV)/installed
-	@echo "Installing what the tests need: about a minute."
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+$(VENV)/installed-%: $(VENV)/installed
+	@echo "Installing what $* needs: about a minute."
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
 clean:  ## Remove the environment and every result of a demo.
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs docs/_build

@@ -18,7 +18,7 @@ from rgstep.nets import devices
 from rgstep.nets.batches import batch_source
 from rgstep.nets.presets import Training
 from rgstep.nets.training import TrainingRun
-from rgstep.nets.updates import loss_gradient, run_updates
+from rgstep.nets.updates import loss_gradient, run_updates, run_updates_of_many
 
 COUNTS = (1, 2, 4)
 SIDE, HIDDEN, SAMPLES, STEPS = 4, 5, 203, 20  # 203 samples make no equal shares
@@ -66,7 +66,8 @@ def training_of(case):
     """All that is printed of a training."""
     runs = {count: trained(count, case) for count in COUNTS}
     with patch.object(devices, "psum", lambda x, axis: x):
-        run_updates.clear_cache()  # of programs that add up
+        for program in (run_updates, run_updates_of_many):
+            program.clear_cache()  # of programs that add up
         unreduced = parameters(trained(2, case))
     return {
         "same": {count: parameters(run) for count, run in runs.items()},

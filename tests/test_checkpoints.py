@@ -181,10 +181,8 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path, finished):
     arguments = [str(tmp_path / "data.npy"), json.dumps(PCD), str(folder)]
     child = subprocess.Popen([sys.executable, "-c", CHILD, *arguments], stderr=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 120
         while len(list(folder.glob("checkpoint-*.npz"))) < 2:
             assert child.poll() is None, child.stderr.read().decode()
-            assert time.monotonic() < deadline
             time.sleep(0.005)
         os.kill(child.pid, signal.SIGKILL)
     finally:

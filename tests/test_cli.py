@@ -118,7 +118,7 @@ def test_help_names_every_verb_and_loads_nothing_heavy():
         "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code\n"
         "print(sorted({'jax', 'numba', 'matplotlib', 'scipy', 'optax'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     for verb in VERBS:
         assert verb in done.stdout
@@ -143,7 +143,6 @@ def compared(tmp_path_factory):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -415,14 +414,12 @@ def interrupt(tmp_path, arguments, delay):
     )
     signal.signal(signal.SIGINT, before)
     try:
-        limit = time.monotonic() + 60
         while not list(tmp_path.glob("deep/out/.*")):
             assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < limit
             time.sleep(0.02)
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate()
     finally:
         process.kill()
     return process.returncode, out, err

@@ -13,8 +13,9 @@ import rgstep
 ROOT = Path(__file__).parent.parent
 PAGES = [
     "docs/index.md",
-    "docs/own-map.md",
+    "docs/quickstart.md",
     "docs/own-data.md",
+    "docs/own-map.md",
     "docs/sampling.md",
     "docs/networks.md",
     "docs/kernels.md",
@@ -23,6 +24,8 @@ PAGES = [
 PAGES += ["docs/scaling.md", "docs/flows.md", "docs/stacks.md", "docs/files.md"]
 PAGES += [f"docs/diagnostics/{path.name}" for path in sorted((ROOT / "docs/diagnostics").glob("*.md"))]
 LONG = {
+    "docs/quickstart.md",
+    "docs/own-data.md",
     "README.md",
     "docs/networks.md",
     "docs/kernels.md",
@@ -83,9 +86,14 @@ def script(name):
     return module
 
 
-@pytest.mark.parametrize(("page", "lines"), [("studies", "table"), ("stacks", "tables")])
+@pytest.mark.parametrize(("page", "lines"), [("studies", "table"), ("stacks", "tables"), ("results", "tables")])
 def test_tables_of_a_page_are_those_that_its_command_prints(page, lines):
     text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
     printed = getattr(script(f"tabulate_{page}"), lines)()
     assert len(printed) > 10
     assert all(line in text for line in printed)
+
+
+def test_the_glossary_is_the_one_of_the_package():
+    page = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    assert page == "\n".join(script("make_glossary").lines()) + "\n", "run python docs/make_glossary.py"

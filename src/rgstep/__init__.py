@@ -11,7 +11,7 @@ from typing import Any
 import lazy_loader
 
 _public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _OLD_NAMES = {  # where each old name is, and what takes its place; they go with the next release
     "save_ensemble": ("rgstep.store", "rgstep.save"),

@@ -39,7 +39,15 @@ WIDEST = 60  # characters of a value in a message
 
 
 class InputError(ValueError):
-    """A value from outside breaks a rule; the message names the value, the rule and, where possible, the remedy."""
+    """A value from outside breaks a rule; the message names the value, the rule and, where possible, the remedy.
+
+    Examples:
+        >>> try:
+        ...     rg.sample(7)
+        ... except rg.InputError as error:
+        ...     print(error)
+        size = 7: the lattice side must be an even whole number ≥ 4; try 8
+    """
 
 
 def checked(**rules: Rule) -> Callable[[Checked], Checked]:

@@ -72,6 +72,12 @@ def judge(
     Raises:
         InputError: for an empty table of maps, a map that raises or answers nonsense, an unknown control, or a map that
             has the name of one and is none.
+
+    Examples:
+        >>> ensemble = rg.sample(8, samples=3_000, seed=0)
+        >>> report = rg.judge(ensemble, {"majority": rg.Majority(), "mine": lambda v: v[:, ::2, ::2]})
+        >>> report.maps["majority"].verdict
+        'RG step'
     """
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
     if controls:

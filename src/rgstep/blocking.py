@@ -56,7 +56,15 @@ def permutation(units: int, seed: int, purpose: str = "order") -> np.ndarray:
 @checked(block=COUNT)
 @dataclass(frozen=True, slots=True)
 class Average:
-    """The mean of each b-by-b block."""
+    """The mean of each b-by-b block.
+
+    Examples:
+        >>> v = np.ones((1, 4, 4))
+        >>> v[0, 0, :2] = -1
+        >>> rg.Average().mean_h(v)
+        array([[[0., 1.],
+                [1., 1.]]], dtype=float32)
+    """
 
     block: int = 2
 
@@ -77,6 +85,15 @@ class Majority:
 
     Ties (8.5 % of the 2×2 blocks at T_c) take a fair coin (`ties="random"`), the block's first spin (`"first"`), or
     the value 0 (`"zero"`, the one rule whose h is not ±1).
+
+    Examples:
+        >>> v = np.ones((1, 4, 4))
+        >>> v[0, :2, :2] = [[-1, -1], [-1, 1]]
+        >>> rg.Majority().mean_h(v)
+        array([[[-1.,  1.],
+                [ 1.,  1.]]], dtype=float32)
+        >>> rg.Majority().sample_h(v, np.random.default_rng(0)).dtype
+        dtype('int8')
     """
 
     block: int = 2
@@ -102,7 +119,15 @@ class Majority:
 @checked(block=COUNT)
 @dataclass(frozen=True, slots=True)
 class Decimation:
-    """The spin in the first corner of each b-by-b block."""
+    """The spin in the first corner of each b-by-b block.
+
+    Examples:
+        >>> v = np.ones((1, 4, 4))
+        >>> v[0, 2, 0] = -1
+        >>> rg.Decimation().mean_h(v)
+        array([[[ 1.,  1.],
+                [-1.,  1.]]], dtype=float32)
+    """
 
     block: int = 2
 
@@ -128,6 +153,13 @@ class CrossMajority:
 
     Five spins have no ties. The windows touch but do not tile, so that its fixed point is another than that of the
     majority rule of blocks, of the same universality class.
+
+    Examples:
+        >>> v = np.ones((1, 4, 4))
+        >>> v[0, 0, 0] = -1
+        >>> rg.CrossMajority().mean_h(v)  # one of five spins is down: the others decide
+        array([[[1., 1.],
+                [1., 1.]]], dtype=float32)
     """
 
     block: int = 2
@@ -155,6 +187,12 @@ class WindowMajority:
     The windows overlap, so that neighbouring h share spins: the couplings of its fixed point are stronger and reach
     further than the majority rule's, and the first steps go further to get there. On a torus that is smaller than the
     window a site counts as often as it is met.
+
+    Examples:
+        >>> v = np.ones((1, 8, 8))
+        >>> v[0, :2, :2] = -1
+        >>> float(rg.WindowMajority(width=4).mean_h(v)[0, 0, 0])  # twelve of the sixteen spins about the block are up
+        1.0
     """
 
     width: int = 4
@@ -182,7 +220,15 @@ class WindowMajority:
 @checked(weight=WEIGHT, block=COUNT)
 @dataclass(frozen=True, slots=True)
 class BernoulliBlock:
-    """A block variable drawn as h = ±1 with probability ∝ exp(±w S_B): the RBM whose weights are w on each tile."""
+    """A block variable drawn as h = ±1 with probability ∝ exp(±w S_B): the RBM whose weights are w on each tile.
+
+    Examples:
+        >>> v = np.ones((1, 4, 4))
+        >>> v[0, 0, :2] = -1
+        >>> rg.BernoulliBlock(weight=0.5).mean_h(v).round(3)  # tanh(w S)
+        array([[[0.   , 0.964],
+                [0.964, 0.964]]], dtype=float32)
+    """
 
     weight: float = 1.0
     block: int = 2
@@ -207,6 +253,11 @@ class RandomTiling:
     Its h has the law of h of b² spins thrown together from anywhere: two units are correlated alike whatever their
     distance, and a critical two-point function becomes flat. Ties take fair coins. Each lattice size has its own
     permutation, drawn from the seed, so that the map can be applied to its own h.
+
+    Examples:
+        >>> v = rg.sample(8, samples=100, seed=0).spins
+        >>> rg.RandomTiling(seed=1).mean_h(v).shape
+        (100, 4, 4)
     """
 
     block: int = 2
@@ -233,6 +284,13 @@ class FarMajority:
 
     Equivariance without locality: translating v by one site translates h by one, on a torus of side L/b, but each h
     reads spins from all over the lattice. Ties take fair coins.
+
+    Examples:
+        >>> v = np.ones((1, 4, 4))
+        >>> v[0, :2, :2] = -1  # one of the four spins that each unit reads
+        >>> rg.FarMajority().mean_h(v)
+        array([[[1., 1.],
+                [1., 1.]]], dtype=float32)
     """
 
     block: int = 2
@@ -268,6 +326,11 @@ class Scrambled:
 
     What `gauge.find` must undo: the verdict on a scrambled map is that on the map. Unit a is unit `permutation(m,
     seed)[a]` of the map; ties and draws are the map's own.
+
+    Examples:
+        >>> v = np.ones((1, 4, 4))
+        >>> rg.Scrambled(rg.Average(), seed=3).mean_h(v)
+        array([[-1., -1.,  1.,  1.]], dtype=float32)
     """
 
     coarse: CoarseGraining

@@ -124,6 +124,11 @@ def visible_hidden(
     Raises:
         InputError: if v is not ±1 on a square lattice, h is not finite or has another number of samples, or the samples
             of h cannot be shared among so many devices.
+
+    Examples:
+        >>> pictures = rg.visible_hidden(rg.sample(8, samples=1_000, seed=0), rg.Majority())
+        >>> pictures.value.shape, pictures.error.shape
+        ((16, 8, 8), (16, 8, 8))
     """
     moments = measure(v, h, devices=devices)
     estimate = moments.estimate(lambda means: means.connected if connected else means.vh)
@@ -282,6 +287,13 @@ def two_point(field: Ensemble | Level | ArrayLike, connected: bool = False) -> E
 
     Raises:
         InputError: if the field is not lattice-valued (hidden units without places have no displacements).
+
+    Examples:
+        >>> found = rg.two_point(rg.sample(8, temperature=3.0, samples=1_000, seed=0))
+        >>> found.value.shape
+        (8, 8)
+        >>> round(float(found.value[0, 0]), 6)  # ⟨s²⟩
+        1.0
     """
     source = field if isinstance(field, Ensemble | Level) else given(field, "the field", places=True)
     groups = Groups.of(len(source))

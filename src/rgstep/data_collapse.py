@@ -113,6 +113,13 @@ def collapse(
     Raises:
         InputError: for fewer than twelve points or two sizes, or if the likelihood has no maximum with T_c near the
             temperatures.
+
+    Examples:
+        >>> points = [(size, t) for size in (4, 8) for t in (2.1, 2.2, 2.25, 2.3, 2.35, 2.4)]
+        >>> sets = [rg.sample(size, t, samples=500, seed=0) for size, t in points]
+        >>> found = rg.collapse(*rg.size_tables(sets)["U4"], exponent=0.0)
+        >>> abs(found.inverse_nu.value - 1) < 4 * found.inverse_nu.error
+        True
     """
     L, T, O, error = columns(sizes=sizes, temperatures=temperatures, values=values, errors=errors)
     check_points(L, T, O)

@@ -122,6 +122,11 @@ def scaling_dimensions(field: Ensemble | Level | ArrayLike, nearest: float | Non
     Raises:
         InputError: if the field is not on a square lattice, has fewer than 640 samples, or the lattice has too few
             distances from `nearest` on.
+
+    Examples:
+        >>> found = rg.scaling_dimensions(rg.sample(16, samples=2_000, seed=0))
+        >>> abs(found.sigma.estimate.value - 1 / 8) < 0.05
+        True
     """
     source = field if isinstance(field, Ensemble | Level) else given(field, "field", places=True)
     side = read(source, 0, 1).shape[1] if len(source) else 0

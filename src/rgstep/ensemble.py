@@ -31,6 +31,13 @@ class Ensemble:
 
     `origin` says how they were made (sampler, seed, autocorrelation times, spacing), in plain values. `independent`
     says that the samples are so by construction; the checks then hold them to it.
+
+    Examples:
+        >>> ensemble = rg.sample(8, temperature=3.0, samples=1_000, seed=0)
+        >>> ensemble.spins.shape
+        (1000, 8, 8)
+        >>> ensemble.certificate.good
+        True
     """
 
     packed: PackedSpins = field(init=False)
@@ -255,6 +262,12 @@ def ensemble_from_array(spins: ArrayLike, temperature: float, origin: Mapping[st
 
     Raises:
         InputError: if an entry is not ±1 or the sites do not make an even square of side ≥ 4.
+
+    Examples:
+        >>> mine = np.random.default_rng(0).choice([-1, 1], size=(100, 8, 8))
+        >>> ensemble = rg.ensemble_from_array(mine, temperature=np.inf)
+        >>> ensemble.system.size, len(ensemble)
+        (8, 100)
     """
     packed = pack(spins)
     return Ensemble(packed, ising(even_side("spins of size", packed.size), temperature), origin or {"source": "array"})

@@ -32,6 +32,10 @@ class Estimate:
     """A value with its standard error, scalar or array; prints as `0.9961(21)`.
 
     `tau` is the integrated autocorrelation time in units of one reading, where it was measured.
+
+    Examples:
+        >>> print(rg.Estimate(0.9961, 0.0021))
+        0.9961(21)
     """
 
     value: float | np.ndarray

@@ -155,6 +155,12 @@ def explore(report: Report, widget: bool | None = None) -> Any:
 
     Raises:
         InputError: if the report holds no pictures, or a widget is asked for and anywidget is not installed.
+
+    Examples:
+        >>> report = rg.judge(rg.sample(8, samples=1_000, seed=0), {"majority": rg.Majority()})
+        >>> page = rg.explore(report, widget=False).to_html()
+        >>> "majority" in page
+        True
     """
     found = page_explorer(report, letters=None)
     if found is None:

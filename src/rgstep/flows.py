@@ -91,6 +91,11 @@ class Flow:
         remembered: |m| and u where their values over the chains at the end still correlate with those at half time, and
             how much.
         classifier: whether the end is also shown to the classifier of arXiv:1906.05212.
+
+    Examples:
+        >>> flow = rg.flow(rg.Majority(), "infinite", kind="coarse", size=8, samples=64)
+        >>> flow.kind, flow.start
+        ('coarse', 'infinite')
     """
 
     kind: str
@@ -221,6 +226,11 @@ def flow(
 
     Raises:
         InputError: for a map that the kind does not take, a start of another side, or fewer than 64 configurations.
+
+    Examples:
+        >>> flow = rg.flow(rg.untrained_rbm(16, 4, seed=0), "zero", steps=20, samples=64)
+        >>> flow.kind, flow.converged_at
+        ('reconstruction', 20)
     """
     if restart and kind != "reconstruction":
         message = "restart = True: levels are not restarted, it is for kind = 'reconstruction'"

@@ -35,6 +35,12 @@ def info(path: str | Path) -> dict[str, Any]:
 
     Raises:
         InputError: if there is nothing there, or something else than what rgstep reads, or it is damaged.
+
+    Examples:
+        >>> rg.save("set.npz", rg.sample(8, samples=100, seed=0))
+        >>> found = rg.info("set.npz")
+        >>> found["kind"], found["size"], found["samples"]
+        ('ensemble', 8, 100)
     """
     found = part_of(Path(path)) if Path(path).suffix == ".json" else {**version_of(path), **told(thing_in(path))}
     return {"path": str(path), **found}

@@ -201,6 +201,14 @@ def compare(
 
     Raises:
         InputError: for anything wrong with the request, before the work starts where it can be known.
+
+    Examples:
+        >>> report = rg.compare("out", size=8, samples=500, maps=["majority"])
+        >>> report.maps["majority"].verdict
+        'undecided'
+        >>> from pathlib import Path
+        >>> sorted(path.name for path in Path("out").iterdir())
+        ['data', 'figures', 'manifest.json', 'report.html', 'report.json']
     """
     file = one_file(data, configurations, array)
     given = None if file is None else given_configurations(file, size, temperature, samples, array)

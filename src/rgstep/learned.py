@@ -59,6 +59,12 @@ def train_kernel(
 
     Raises:
         InputError: for bad settings or data, weights that explode, or checkpoints of another training.
+
+    Examples:
+        >>> ensemble = rg.sample(8, samples=500, seed=0)
+        >>> kernel = rg.train_kernel(ensemble, "chung2020", seed=0, steps=20)
+        >>> kernel.weights.shape
+        (8, 8)
     """
     training = overridden(KERNEL_PRESETS[preset], overrides)
     folder = Path(checkpoints) if checkpoints is not None else None

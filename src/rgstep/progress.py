@@ -24,7 +24,12 @@ LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 @checked(quiet=FLAG)
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[Progress]:
-    """Yield a `Progress` that shows each stage; a stage of total 0 is a spinner that goes when the next one starts."""
+    """Yield a `Progress` that shows each stage; a stage of total 0 is a spinner that goes when the next one starts.
+
+    Examples:
+        >>> with rg.progress_bars(quiet=True) as progress:
+        ...     ensemble = rg.sample(8, samples=100, seed=0, progress=progress)
+    """
     if quiet:
         yield lambda stage, done, total, note="": None
     elif sys.stderr.isatty() or in_notebook():

@@ -79,7 +79,14 @@ ROWS = mapping("give the rows of each map by its name", instance(MapReport, "giv
 @checked(origin=PLAIN, maps=ROWS)
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The whole answer: where it comes from, and the rows of each map by name."""
+    """The whole answer: where it comes from, and the rows of each map by name.
+
+    Examples:
+        >>> ensemble = rg.sample(8, samples=1_000, seed=0)
+        >>> report = rg.judge(ensemble, {"majority": rg.Majority()})
+        >>> report.maps["majority"].verdict
+        'RG step'
+    """
 
     origin: Mapping[str, Any]
     maps: Mapping[str, MapReport]

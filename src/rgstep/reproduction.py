@@ -138,6 +138,11 @@ def reproduce(
 
     Raises:
         InputError: for an unknown name (the nearest is suggested) or a folder that cannot be written.
+
+    Examples:
+        >>> found = rg.reproduce("p1", quick=True, out="parts")
+        >>> [(one.experiment.name, one.verdict) for one in found]
+        [('p1', 'confirmed')]
     """
     folder = Path(out)
     check_folder(folder)
@@ -292,11 +297,12 @@ def filled(text: str) -> str:
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """Return the table of verdicts as Markdown."""
+    """Return the table of verdicts as Markdown; each line leads to the one section of its claim, of the longest run."""
     lines = ["| claim | verdict | run | source |", "|---|---|---|---|"]
+    section = {outcome.experiment.name: outcome.verdict for outcome in reversed(outcomes)}
     for outcome in outcomes:
         name, source, verdict = outcome.experiment.name, outcome.experiment.source, outcome.verdict
-        lines.append(f"| [{name}](#{name}-{verdict}) | {verdict} | {outcome.extent} | {source} |")
+        lines.append(f"| [{name}](#{name}-{section[name]}) | {verdict} | {outcome.extent} | {source} |")
     return "\n".join(lines)
 
 

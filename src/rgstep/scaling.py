@@ -92,6 +92,11 @@ def power_law(
 
     Raises:
         InputError: for fewer than two sizes in the window, or values of both signs.
+
+    Examples:
+        >>> fit = rg.power_law([8, 16, 32], [8**1.75, 16**1.75, 32**1.75], [0.1, 0.3, 1.0])
+        >>> round(fit.exponent.value, 6)
+        1.75
     """
     L, O, error = columns(sizes=sizes, values=values, errors=errors)
     low, high = window or (0.0, math.inf)
@@ -200,6 +205,12 @@ def crossings(
 
     Raises:
         InputError: for one size, too few temperatures at a size, or curves that do not cross.
+
+    Examples:
+        >>> sets = [rg.sample(size, t, samples=2_000, seed=0) for size in (4, 8) for t in (2.1, 2.2, 2.3, 2.4)]
+        >>> found = rg.crossings(*rg.size_tables(sets)["U4"])
+        >>> abs(found.critical_temperature.value - rg.CRITICAL_TEMPERATURE) < 0.1
+        True
     """
     table = Table(*columns(sizes=sizes, temperatures=temperatures, values=values, errors=errors))
     sides = np.unique(table.sizes)
@@ -395,6 +406,11 @@ def exponents(
 
     Raises:
         InputError: if the data are neither.
+
+    Examples:
+        >>> found = rg.exponents([rg.sample(size, samples=2_000, seed=0) for size in (4, 8)])
+        >>> abs(found["β/ν"].value - 1 / 8) < 0.03
+        True
     """
     tables = data if isinstance(data, Mapping) else size_tables(read_sets("data", data), temperature)
     if not tables or not all(isinstance(table, Table) for table in tables.values()):

@@ -109,6 +109,13 @@ def size_tables(
 
     Raises:
         InputError: if there is no set, or one of them has fewer than 100 samples or is not on a square lattice.
+
+    Examples:
+        >>> tables = rg.size_tables([rg.sample(size, samples=500, seed=0) for size in (4, 8)])
+        >>> list(tables)
+        ['abs_m', 'chi', 'U4', 'U4_slope']
+        >>> tables["U4"].sizes
+        array([4., 8.])
     """
     asked = temperatures if isinstance(temperatures, Sequence) else [temperatures] * len(sets)
     if len(asked) != len(sets):

@@ -123,6 +123,11 @@ class Stack(Sequence[CoarseGraining]):
 
     Raises:
         InputError: for no layers, or one that is no map.
+
+    Examples:
+        >>> stack = rg.Stack((rg.Majority(), rg.Majority(ties="first")))
+        >>> len(stack), stack[1].ties
+        (2, 'first')
     """
 
     layers: tuple[CoarseGraining, ...]
@@ -214,6 +219,11 @@ def train_stack(
 
     Raises:
         InputError: for data on no lattice, levels that do not fit, or whatever `train_rbm` refuses.
+
+    Examples:
+        >>> stack = rg.train_stack(rg.sample(8, samples=500, seed=0), levels=1, steps=20)
+        >>> stack[0].rbm.weights.shape
+        (64, 16)
     """
     source = as_source(data, seed)
     count = fitting(source.system.size, levels)

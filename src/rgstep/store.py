@@ -106,6 +106,11 @@ def save(path: str | Path, thing: Ensemble | RBM | Stack | SharedKernel | Report
 
     Raises:
         InputError: for anything else than these, or a path that cannot be written.
+
+    Examples:
+        >>> rg.save("set.npz", rg.sample(8, samples=100, seed=0))
+        >>> rg.load("set.npz").spins.shape
+        (100, 8, 8)
     """
     if is_place(path) and isinstance(thing, Ensemble | RBM | Stack | SharedKernel | Report):
         write_store(path, labelled_tree(thing))
@@ -137,6 +142,11 @@ def load(path: str | Path) -> Ensemble | RBM | Stack | SharedKernel | Report | l
 
     Raises:
         InputError: if there is nothing there, or something else, or it is damaged, or can be read in several ways.
+
+    Examples:
+        >>> rg.save("network.npz", rg.untrained_rbm(64, 16, seed=0))
+        >>> rg.load("network.npz").weights.shape
+        (64, 16)
     """
     if is_place(path):
         return load_store(path)

@@ -326,6 +326,13 @@ class Temperatures:
         chi2, dof, p_value: of the best temperature; NaN where no test can be made, `note` says why.
         best: that temperature.
         classified: what the classifier of arXiv:1906.05212 says, where it was asked for; it decides nothing.
+
+    Examples:
+        >>> found = rg.thermometers(rg.sample(4, 3.0, samples=2_000, seed=0))
+        >>> sorted(found.readings)
+        ['K_nn', 'U4', 'abs_m', 'fluctuation', 'u', 'xi']
+        >>> abs(found.best - 3.0) < 0.2
+        True
     """
 
     size: int
@@ -409,6 +416,11 @@ def thermometers(
 
     Raises:
         InputError: for anything but ±1 on a square lattice, an odd side, or fewer than 64 configurations.
+
+    Examples:
+        >>> found = rg.thermometers(rg.sample(4, 3.0, samples=2_000, seed=0))
+        >>> found.is_equilibrium
+        True
     """
     source = state if isinstance(state, Ensemble | Level) else as_lattice(as_spins(state, "state"), "state")
     if len(source) < FEWEST:

@@ -28,6 +28,12 @@ class CoarseGraining(Protocol):
 
     A result of shape `(n, l, l)` has given places: h[:, x, y] sits at site (x, y) of a coarse lattice. A result of
     shape `(n, m)` has none.
+
+    Examples:
+        >>> isinstance(rg.Majority(), rg.CoarseGraining)
+        True
+        >>> isinstance(np.sign, rg.CoarseGraining)  # a function is taken as it is by `judge`
+        False
     """
 
     def mean_h(self, v: Spins) -> Field:

@@ -173,6 +173,12 @@ def assess(
 
     Raises:
         InputError: if the sizes do not fit, or a number is out of range.
+
+    Examples:
+        >>> ensemble = rg.sample(4, samples=2_000, seed=0)
+        >>> found = rg.assess(rg.untrained_rbm(16, 4, seed=0), ensemble, temperatures=100, seconds=0.1)
+        >>> found.to_dict()["kl_per_spin"][0] > 0.1  # far from the Ising law
+        True
     """
     if rbm.visible != held_out.system.size**2:
         message = (

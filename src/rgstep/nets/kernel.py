@@ -56,6 +56,12 @@ class SharedKernel:
         temperature: T of the draw; at 0 h is the sign of its input, a fair coin where that is 0.
         origin: how it was made, in plain values.
         history: the training curves, one array a name.
+
+    Examples:
+        >>> kernel = rg.SharedKernel(np.full((2, 2), 1.0), temperature=0.0)
+        >>> kernel.mean_h(np.ones((1, 4, 4)))
+        array([[[1., 1.],
+                [1., 1.]]], dtype=float32)
     """
 
     weights: np.ndarray

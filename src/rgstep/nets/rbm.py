@@ -88,6 +88,12 @@ class RBM:
 
     `origin` says how it was made, in plain values; `history` holds the training curves, one array per name, each
     beside `history["step"]`.
+
+    Examples:
+        >>> weights, fields = np.zeros((16, 4), np.float32), np.full(4, 0.5, np.float32)
+        >>> rbm = rg.RBM(weights, np.zeros(16, np.float32), fields)
+        >>> rbm.mean_h(np.ones((1, 4, 4), np.float32)).round(3)  # tanh(c + v W)
+        array([[0.462, 0.462, 0.462, 0.462]], dtype=float32)
     """
 
     weights: np.ndarray
@@ -234,6 +240,11 @@ def untrained_rbm(visible: int, hidden: int, seed: int = 0, weights_sd: float = 
 
     Raises:
         InputError: for sizes that are not whole numbers above 0, or too large for this computer.
+
+    Examples:
+        >>> rbm = rg.untrained_rbm(visible=64, hidden=16, seed=0)
+        >>> round(float(rbm.weights.std()), 2)
+        0.05
     """
     require_room(visible, hidden, copies=2)
     rng = np.random.default_rng([seed, visible, hidden])

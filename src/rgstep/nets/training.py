@@ -123,6 +123,12 @@ def train_rbm(
     Raises:
         InputError: for bad settings or data, a network too large for memory, weights that stop being finite,
             checkpoints of another run, or devices that JAX does not show.
+
+    Examples:
+        >>> ensemble = rg.sample(8, samples=500, seed=0)
+        >>> rbm = rg.train_rbm(ensemble, hidden=16, seed=0, steps=20)
+        >>> rbm.weights.shape, rbm.origin["preset"]
+        ((64, 16), 'default')
     """
     training = settings(preset, overrides)
     seeds = as_seeds(seed)

@@ -158,6 +158,14 @@ def sample(
     Raises:
         InputError: if an argument is out of range, the mode cannot serve, or the set would not fit in memory or would
             take longer than `time_limit`.
+
+    Examples:
+        >>> ensemble = rg.sample(8, temperature=2.5, samples=1_000, seed=0)
+        >>> ensemble.spins.shape, ensemble.spins.dtype
+        ((1000, 8, 8), dtype('int8'))
+        >>> cold, hot = rg.sample(8, temperature=[1.0, 4.0], samples=100, seed=0)
+        >>> bool(cold.energies.mean() < hot.energies.mean())
+        True
     """
     temperatures = tuple(temperature) if isinstance(temperature, Iterable) else (temperature,)
     requests = [check(size, t, samples, seed, mode, kernel) for t in temperatures]

@@ -30,8 +30,11 @@ SPACING = real(
 class IsingStream:
     """Fresh configurations of the periodic L-by-L Ising model at one temperature, numbered from 0.
 
-    >>> stream = rgstep.IsingStream(32, rgstep.CRITICAL_TEMPERATURE, seed=0)
-    >>> rbm = rgstep.train_rbm(stream, hidden=256)
+    Examples:
+        >>> stream = rg.IsingStream(8, rg.CRITICAL_TEMPERATURE, seed=0)
+        >>> rbm = rg.train_rbm(stream, hidden=16, steps=20)  # no configuration is seen twice
+        >>> rbm.weights.shape
+        (64, 16)
     """
 
     @checked(size=sampled_side, temperature=TEMPERATURE, seed=SEED, spacing=SPACING)

@@ -264,10 +264,18 @@ def draw_cells(panel: Any, found: Collected, down: str, across: str, where: Mapp
 
 @checked(out=PATH)
 def collect_study(out: str | Path) -> Collected:
-    """Return the tasks of a study that are done, from its folder.
+    r"""Return the tasks of a study that are done, from its folder.
 
     Raises:
         InputError: if the folder holds no study, or no task of it is done.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> lines = ['title = "Two sets"', "[fixed]", 'map = "majority"', "size = 8", "judged_samples = 500"]
+        >>> size = Path("study.toml").write_text("\n".join([*lines, "[grid]", "judged_seed = [0, 1]"]))
+        >>> status = rg.run_study("study.toml", "out", workers=1)
+        >>> len(rg.collect_study("out").parts)
+        2
     """
     folder = Path(out)
     plan = plan_in(folder)

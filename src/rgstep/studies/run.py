@@ -244,7 +244,7 @@ def run_study(
     dask: str | None = None,
     progress: Progress | None = None,
 ) -> Status:
-    """Do all tasks of a study that are not done, and return how it stands.
+    r"""Do all tasks of a study that are not done, and return how it stands.
 
     What a task gives depends on its settings alone: not on the order, the number of workers or the engine.
 
@@ -260,6 +260,13 @@ def run_study(
     Raises:
         InputError: for a bad file, a folder of another study, or one that another run uses, or a scheduler that does
             not answer or is lost.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> lines = ['title = "Two sets"', "[fixed]", 'map = "majority"', "size = 8", "judged_samples = 500"]
+        >>> size = Path("study.toml").write_text("\n".join([*lines, "[grid]", "judged_seed = [0, 1]"]))
+        >>> rg.run_study("study.toml", "out", workers=1).done
+        2
     """
     study = plan if isinstance(plan, Plan) else read_plan(plan)
     folder = Path(out).absolute()
@@ -400,10 +407,18 @@ def error_of(future: Future[Any]) -> BaseException | None:
 
 @checked(out=PATH)
 def study_status(out: str | Path) -> Status:
-    """Return how far a study is, at any time, from any process that sees its folder.
+    r"""Return how far a study is, at any time, from any process that sees its folder.
 
     Raises:
         InputError: if the folder holds no study.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> lines = ['title = "Two sets"', "[fixed]", 'map = "majority"', "size = 8", "judged_samples = 500"]
+        >>> size = Path("study.toml").write_text("\n".join([*lines, "[grid]", "judged_seed = [0, 1]"]))
+        >>> status = rg.run_study("study.toml", "out", workers=1)
+        >>> rg.study_status("out").done
+        2
     """
     folder = Path(out)
     study = plan_in(folder)
