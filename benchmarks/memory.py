@@ -1,4 +1,4 @@
-"""Memory and time against the number of samples: sample, train, judge, each in a process of its own.
+"""Memory and CPU time against the number of samples: sample, train, judge, each in a process of its own.
 
     python benchmarks/memory.py 1e4 1e5 1e6 1e7      measures what docs/memory.csv lacks, and draws docs/memory.png
     python benchmarks/memory.py                      draws it again
@@ -9,6 +9,7 @@ them. L = 32 at T = 4, where chains forget fast: memory does not depend on T. Th
 """
 
 import csv
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from rgstep.drawing import COLOURS, MARKERS, legend_above, plain_log_labels, she
 
 DOCS = Path(__file__).parent.parent / "docs"
 TABLE, FIGURE = DOCS / "memory.csv", DOCS / "memory.png"
-COLUMNS = ("job", "samples", "anonymous_MB", "resident_MB", "seconds")
+COLUMNS = ("job", "samples", "anonymous_MB", "resident_MB", "cpu_seconds")
 SIZE, TEMPERATURE, STEPS, UNITS = 32, 4.0, 200, 64
 CHEAP = ("coherence", "conditional_law", "mcrg", "drift", "symmetry")
 FEW = ("coherence", "drift", "symmetry")
@@ -56,9 +57,9 @@ def do(job, samples, path):
 
 
 def measured(job, samples, path):
-    """Return peaks, in megabytes, and seconds of a job in a process of its own."""
+    """Return peaks, in megabytes, and seconds of a core of a job in a process of its own."""
     command = [sys.executable, __file__, "--do", job, str(samples), str(path)]
-    started, anonymous, resident = time.perf_counter(), 0, 0
+    before, anonymous, resident = seconds_of_children(), 0, 0
     with subprocess.Popen(command) as process:
         while process.poll() is None:
             found = status(process.pid)
@@ -66,7 +67,13 @@ def measured(job, samples, path):
             time.sleep(0.01)
     if process.returncode:
         raise SystemExit(process.returncode)
-    return 1024 * anonymous / MEGA, 1024 * resident / MEGA, time.perf_counter() - started
+    return 1024 * anonymous / MEGA, 1024 * resident / MEGA, seconds_of_children() - before
+
+
+def seconds_of_children():
+    """Return the time of a core that all processes which this one started, and which ended, took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def status(pid):
@@ -117,7 +124,7 @@ def measure(counts):
 def draw(found):
     """Draw peaks and times against the number of samples."""
     libraries = found.get(("import", 0), (0, 0, 0))[0]
-    with sheet(1, 2, size=(8.6, 3.7)) as (figure, (left, right)):
+    with sheet(1, 2, size=(9.4, 3.9)) as (figure, (left, right)):
         for (job, title), colour, marker in zip(list(JOBS.items())[1:], COLOURS, MARKERS, strict=False):
             points = sorted((n, *numbers) for (j, n), numbers in found.items() if j == job)
             if not points:
@@ -130,11 +137,14 @@ def draw(found):
         left.axhline(libraries, color="0.6", linewidth=0.8)
         left.text(bits[0], libraries, "libraries", fontsize="x-small", color="0.4", va="bottom")
         left.plot(bits, [n * SIZE**2 / 8 / MEGA for n in bits], color="0.6", linestyle="--", linewidth=0.8)
-        left.text(bits[-1], bits[-1] * SIZE**2 / 8 / MEGA, "the bits", fontsize="x-small", color="0.4", ha="right")
+        left.text(
+            bits[-1] / 6, bits[-1] * SIZE**2 / 8 / 3 / MEGA, "the bits", fontsize="x-small", color="0.4", ha="right"
+        )
         left.set(xscale="log", yscale="log", xlabel="samples", ylabel="peak memory, MB", ylim=(100, None))
-        right.set(xscale="log", yscale="log", xlabel="samples", ylabel="time, s")
+        right.set(xscale="log", yscale="log", xlabel="samples", ylabel="time of one core, s")
+        plain_log_labels(right)
         plain_log_labels(left)
-        legend_above(figure, [left])
+        legend_above(figure, [left], columns=5, fontsize="small")
         figure.savefig(FIGURE, dpi=150)
 
 
