@@ -140,9 +140,8 @@ def draw(found):
         left.axhline(libraries, color="0.6", linewidth=0.8)
         left.text(bits[0], libraries, "libraries", fontsize="x-small", color="0.4", va="bottom")
         left.plot(bits, [n * SIZE**2 / 8 / MEGA for n in bits], color="0.6", linestyle="--", linewidth=0.8)
-        left.text(
-            bits[-1] / 6, bits[-1] * SIZE**2 / 8 / 3 / MEGA, "the bits", fontsize="x-small", color="0.4", ha="right"
-        )
+        at = bits[-1] / 8
+        left.text(at, at * SIZE**2 / 10 / MEGA, "the bits", fontsize="x-small", color="0.4", ha="left")
         left.set(xscale="log", yscale="log", xlabel="samples", ylabel="peak memory, MB", ylim=(100, None))
         right.set(xscale="log", yscale="log", xlabel="samples", ylabel="time, s (full: of one core)")
         plain_log_labels(right)
