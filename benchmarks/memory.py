@@ -1,4 +1,4 @@
-"""Memory and time against the number of samples: sample, train, judge, each in a process of its own.
+"""Memory and CPU time against the number of samples: sample, train, judge, each in a process of its own.
 
     python benchmarks/memory.py 1e4 1e5 1e6 1e7      measures what docs/memory.csv lacks, and draws docs/memory.png
     python benchmarks/memory.py                      draws it again
@@ -9,6 +9,7 @@ them. L = 32 at T = 4, where chains forget fast: memory does not depend on T. Th
 """
 
 import csv
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from rgstep.drawing import COLOURS, MARKERS, legend_above, plain_log_labels, she
 
 DOCS = Path(__file__).parent.parent / "docs"
 TABLE, FIGURE = DOCS / "memory.csv", DOCS / "memory.png"
-COLUMNS = ("job", "samples", "anonymous_MB", "resident_MB", "seconds")
+COLUMNS = ("job", "samples", "anonymous_MB", "resident_MB", "seconds", "cpu_seconds")
 SIZE, TEMPERATURE, STEPS, UNITS = 32, 4.0, 200, 64
 CHEAP = ("coherence", "conditional_law", "mcrg", "drift", "symmetry")
 FEW = ("coherence", "drift", "symmetry")
@@ -56,9 +57,9 @@ def do(job, samples, path):
 
 
 def measured(job, samples, path):
-    """Return peaks, in megabytes, and seconds of a job in a process of its own."""
+    """Return peaks, in megabytes, and the time, also that of a core, of a job in a process of its own."""
     command = [sys.executable, __file__, "--do", job, str(samples), str(path)]
-    started, anonymous, resident = time.perf_counter(), 0, 0
+    started, before, anonymous, resident = time.perf_counter(), seconds_of_children(), 0, 0
     with subprocess.Popen(command) as process:
         while process.poll() is None:
             found = status(process.pid)
@@ -66,7 +67,14 @@ def measured(job, samples, path):
             time.sleep(0.01)
     if process.returncode:
         raise SystemExit(process.returncode)
-    return 1024 * anonymous / MEGA, 1024 * resident / MEGA, time.perf_counter() - started
+    took = time.perf_counter() - started, seconds_of_children() - before
+    return 1024 * anonymous / MEGA, 1024 * resident / MEGA, *took
+
+
+def seconds_of_children():
+    """Return the time of a core that all processes which this one started, and which ended, took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def status(pid):
@@ -85,7 +93,7 @@ def table():
         return {}
     with TABLE.open() as file:
         rows = list(csv.DictReader(file))
-    return {(row["job"], int(row["samples"])): tuple(float(row[name]) for name in COLUMNS[2:]) for row in rows}
+    return {(row["job"], int(row["samples"])): tuple(float(row[c] or "nan") for c in COLUMNS[2:]) for row in rows}
 
 
 def write(found):
@@ -94,7 +102,8 @@ def write(found):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for (job, samples), numbers in sorted(found.items(), key=lambda item: (list(JOBS).index(item[0][0]), item[0])):
-            writer.writerow([job, samples, *(f"{number:.0f}" for number in numbers[:2]), f"{numbers[2]:.1f}"])
+            cells = (f"{number:.{digits}f}" for number, digits in zip(numbers, (0, 0, 1, 1), strict=True))
+            writer.writerow([job, samples, *("" if cell == "nan" else cell for cell in cells)])
 
 
 def measure(counts):
@@ -110,31 +119,34 @@ def measure(counts):
                 continue
             numbers = measured(job, samples, path)
             write({**table(), point: numbers})
-            sys.stdout.write(f"{job} of {samples}: {numbers[0]:.0f} MB, {numbers[1]:.0f} MB, {numbers[2]:.1f} s\n")
+            sys.stdout.write(f"{job} of {samples}: {numbers[0]:.0f} MB, {numbers[1]:.0f} MB, {numbers[3]:.1f} s\n")
             sys.stdout.flush()
 
 
 def draw(found):
     """Draw peaks and times against the number of samples."""
     libraries = found.get(("import", 0), (0, 0, 0))[0]
-    with sheet(1, 2, size=(8.6, 3.7)) as (figure, (left, right)):
+    with sheet(1, 2, size=(9.4, 3.9)) as (figure, (left, right)):
         for (job, title), colour, marker in zip(list(JOBS.items())[1:], COLOURS, MARKERS, strict=False):
             points = sorted((n, *numbers) for (j, n), numbers in found.items() if j == job)
             if not points:
                 continue
-            n, anonymous, resident, seconds = zip(*points, strict=True)
+            n, anonymous, resident, seconds, of_core = zip(*points, strict=True)
             left.plot(n, anonymous, color=colour, marker=marker, markersize=5, label=title)
             left.plot(n, resident, color=colour, marker=marker, markersize=5, markerfacecolor="none", linestyle=":")
-            right.plot(n, seconds, color=colour, marker=marker, markersize=5)
+            right.plot(n, of_core, color=colour, marker=marker, markersize=5)
+            right.plot(n, seconds, color=colour, marker=marker, markersize=5, markerfacecolor="none", linestyle=":")
         bits = [n for n in sorted({n for _, n in found}) if n]
         left.axhline(libraries, color="0.6", linewidth=0.8)
         left.text(bits[0], libraries, "libraries", fontsize="x-small", color="0.4", va="bottom")
         left.plot(bits, [n * SIZE**2 / 8 / MEGA for n in bits], color="0.6", linestyle="--", linewidth=0.8)
-        left.text(bits[-1], bits[-1] * SIZE**2 / 8 / MEGA, "the bits", fontsize="x-small", color="0.4", ha="right")
+        at = bits[-1] / 8
+        left.text(at, at * SIZE**2 / 10 / MEGA, "the bits", fontsize="x-small", color="0.4", ha="left")
         left.set(xscale="log", yscale="log", xlabel="samples", ylabel="peak memory, MB", ylim=(100, None))
-        right.set(xscale="log", yscale="log", xlabel="samples", ylabel="time, s")
+        right.set(xscale="log", yscale="log", xlabel="samples", ylabel="time, s (full: of one core)")
+        plain_log_labels(right)
         plain_log_labels(left)
-        legend_above(figure, [left])
+        legend_above(figure, [left], columns=5, fontsize="small")
         figure.savefig(FIGURE, dpi=150)
 
 

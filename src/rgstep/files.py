@@ -52,12 +52,25 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     plain = {name: np.asarray(array) for name, array in arrays.items()}
     sealed = {**plain, SEAL: np.array(hash_of_arrays(plain))}
     with replacing(path) as beside:
+        if any(is_long(array.shape, array.dtype) for array in plain.values()):
+            write_stored(beside, sealed)
+            return
         with beside.open("wb") as file:
-            save = np.savez if any(is_long(a.shape, a.dtype) for a in sealed.values()) else np.savez_compressed
-            save(file, **sealed)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
+            np.savez_compressed(file, **sealed)  # type: ignore[arg-type]  # numpy types **kwds with allow_pickle
         if sum(array.nbytes for array in plain.values()) > allowance(beside.stat().st_size) // 2:
-            with beside.open("wb") as file:
-                np.savez(file, **sealed)  # type: ignore[arg-type]
+            write_stored(beside, sealed)
+
+
+def write_stored(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an `.npz` file that is not compressed, as np.savez does, a piece of an array at a time."""
+    with ZipFile(path, "w", ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                plain = np.asarray(array, order="C")
+                np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(plain))
+                flat = plain.reshape(-1)
+                for a, b in scratch.ranges(len(flat)):
+                    member.write(flat[a:b].tobytes())
 
 
 def check_space(directory: Path, needed: int, what: str) -> None:

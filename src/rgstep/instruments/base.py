@@ -280,7 +280,8 @@ class Subject:
         h = self.levels[1] if len(self.levels) == 2 else None
         while h is not None and h.side % 2 == 0 and h.side // 2 >= SMALLEST_SIDE:
             if not found:
-                found.append(Level.of(signs(h.unpack(), self.rng("coins before majority levels"))))
+                coins = self.rng("coins before majority levels")
+                found.append(h if h.packed is not None else Level.of(signs(h.unpack(), coins)))
             h = Level.of(draw(found[-1], Majority(), self.rng("majority levels", len(found))))
             found.append(h)
         return found
