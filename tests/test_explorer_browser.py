@@ -288,7 +288,10 @@ def test_the_tour_of_the_worked_example_calculates_it(page):
     button(page, "tour: the example").click()
     told = []
     for step in range(1, 9):
-        wait(page, lambda step=step: page.find_element("css selector", ".rgx-guide").get_attribute("data-step") == str(step))
+        wait(
+            page,
+            lambda step=step: page.find_element("css selector", ".rgx-guide").get_attribute("data-step") == str(step),
+        )
         told.append(page.find_element("css selector", ".rgx-step").text)
         button(page, "next").click()
     assert "(1·1 + 1·1)/2 = 1." in told[1]
@@ -301,7 +304,10 @@ def test_the_tour_of_the_worked_example_calculates_it(page):
 def test_the_tour_of_noise_states_strengths(page):
     button(page, "above noise?").click()
     for step in range(1, 4):
-        wait(page, lambda step=step: page.find_element("css selector", ".rgx-guide").get_attribute("data-step") == str(step))
+        wait(
+            page,
+            lambda step=step: page.find_element("css selector", ".rgx-guide").get_attribute("data-step") == str(step),
+        )
         words = page.find_element("css selector", ".rgx-step").text
         button(page, "next").click()
     assert re.search(r"is [\d.]+ standard errors strong in the trained network and [\d.]+ in", words)
@@ -345,7 +351,9 @@ def test_the_colours_follow_the_scheme(browser, address):
     backs = set()
     for scheme in ("light", "dark"):
         show(browser, address, color_scheme=scheme)
-        backs.add(browser.execute_script("return getComputedStyle(document.getElementById('explorer')).backgroundColor"))
+        backs.add(
+            browser.execute_script("return getComputedStyle(document.getElementById('explorer')).backgroundColor")
+        )
     assert len(backs) == 2
 
 
@@ -366,7 +374,9 @@ def test_a_finger_reads_and_chooses(browser, address, report):
     settle(browser, maps=[at(report, "majority"), -1], site=0)
     box, words = board(browser, "picture")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
-    place = browser.execute_script("const r = arguments[0].getBoundingClientRect(); return [r.x, r.y, r.width, r.height]", box)
+    place = browser.execute_script(
+        "const r = arguments[0].getBoundingClientRect(); return [r.x, r.y, r.width, r.height]", box
+    )
     spot = {"x": place[0] + place[2] * 4.5 / 16, "y": place[1] + place[3] * 7.5 / 16}
     browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     before = browser.execute_script(READY)

@@ -426,13 +426,11 @@ def terms(levels: np.ndarray) -> np.ndarray:
     return np.stack(found)
 
 
-def error_forms(
-    vh: np.ndarray, errors: np.ndarray, arrays: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], float]:
+def error_forms(vh: np.ndarray, errors: np.ndarray, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], float]:
     """Return the fitted form of the errors unit by unit, and the rms relative difference of form and jackknife.
 
-    ε² = α_a − γ_a ⟨v h⟩² with 0 ≤ γ_a ⟨v h⟩² ≤ 0.9 α_a; `connected` and `flattened` are the factors of the other two kinds
-    of pictures.
+    ε² = α_a − γ_a ⟨v h⟩² with 0 ≤ γ_a ⟨v h⟩² ≤ 0.9 α_a; `connected` and `flattened` are the factors of the other two
+    kinds of pictures.
     """
     p, e = np.square(vh).reshape(len(vh), -1), np.square(errors).reshape(len(vh), -1)
     p_mean, e_mean = p.mean(axis=1), e.mean(axis=1)
@@ -541,8 +539,8 @@ def as_letters(data: bytes) -> str:
     padded[: len(bits)] = bits
     numbers = padded.reshape(-1, BITS) @ (1 << np.arange(BITS - 1, -1, -1))
     alphabet = np.frombuffer(LETTERS.encode(), np.uint8)
-    pairs = np.stack([numbers // len(LETTERS), numbers % len(LETTERS)], axis=1)
-    return str(alphabet[pairs].tobytes(), "ascii")
+    two = np.stack([numbers // len(LETTERS), numbers % len(LETTERS)], axis=1)
+    return bytes(alphabet[two].tobytes()).decode()
 
 
 def dumped(value: Any) -> str:

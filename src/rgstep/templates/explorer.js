@@ -227,6 +227,18 @@ function rgstepExplorer(root, text) {
     }
     return Math.sqrt(sum / map.sites);
   }
+  const grade = (r, clear, some) => (r > clear ? "above noise" : r > some ? "hardly above noise" : "no more than noise");
+  function overall(map, unit, mode) {
+    const r = strength(map, unit, mode);
+    return `${plain(r, 1)} standard errors, rms over the sites; noise alone has 1: ${grade(r, 2, 1.4)}`;
+  }
+  function peak(map, unit) {
+    // of β, which a local unit has on a few sites: the largest, and that of as many sites of nothing but noise
+    let most = 0;
+    for (let i = 0; i < map.sites; i += 1) most = Math.max(most, Math.abs(field(map, "beta")[unit * map.sites + i]));
+    const r = most / errorOf(map, "beta", unit, 0), noise = Math.sqrt(2 * Math.log(map.sites));
+    return `${plain(r, 1)} standard errors at the largest; noise alone has about ${plain(noise, 1)} in ${map.sites} sites: ${grade(r, noise + 2, noise + 1)}`;
+  }
   function limit(map, units) {
     let most = 0;
     for (const unit of units) for (let i = 0; i < map.sites; i += 1) most = Math.max(most, Math.abs(shown(map, unit, i)));
@@ -447,9 +459,8 @@ function rgstepExplorer(root, text) {
       if (dead(map, u)) rows.push(["dead", "h never changes"]);
       else if (faint(map, u)) rows.push(["β", "does not stand out of the noise"]);
       if (state.mode !== "weights" && !isExample(map)) {
-        const mode = available(map, state.mode) ? state.mode : "raw", r = strength(map, u, mode);
-        const so = r > 2 ? "above noise" : r > 1.4 ? "hardly above noise" : "no more than noise";
-        rows.push(["strength", `${plain(r, 1)} standard errors, rms over the sites; noise alone has 1: ${so}`]);
+        const mode = available(map, state.mode) ? state.mode : "raw";
+        rows.push(["strength", mode === "beta" ? peak(map, u) : overall(map, u, mode)]);
       }
       facts.replaceChildren(...rows.map(([term, words]) => make("div", {}, make("dt", {}, term), make("dd", {}, words))));
       const words = [];
