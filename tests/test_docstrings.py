@@ -16,18 +16,8 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference.md"
 PAGE = REFERENCE.read_text(encoding="utf-8")
 VALUES = {"CRITICAL_TEMPERATURE"}  # a number has no docstring: its example is on the page
 SLOW = {"compare", "reproduce", "run_study", "study_status", "collect_study"}  # over two seconds
-SLOW |= {
-    "judge",
-    "explore",
-    "Report",
-    "flow",
-    "Flow",
-    "thermometers",
-    "Temperatures",
-    "assess",
-    "collapse",
-    "crossings",
-}
+SLOW |= {"explore", "judge", "Report"}
+SLOW |= {"flow", "Flow", "thermometers", "Temperatures", "assess", "collapse", "crossings"}
 SLOW |= {"train_rbm", "train_kernel", "train_stack", "IsingStream"}  # what they compile takes seconds
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

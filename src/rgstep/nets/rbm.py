@@ -92,7 +92,7 @@ class RBM:
     Examples:
         >>> weights, fields = np.zeros((16, 4), np.float32), np.full(4, 0.5, np.float32)
         >>> rbm = rg.RBM(weights, np.zeros(16, np.float32), fields)
-        >>> rbm.mean_h(np.ones((1, 4, 4), np.float32)).round(3)  # tanh(c + v W)
+        >>> rbm.mean_h(np.ones((1, 4, 4), np.int8)).round(3)  # tanh(c + v W)
         array([[0.462, 0.462, 0.462, 0.462]], dtype=float32)
     """
 
