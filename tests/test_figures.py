@@ -646,3 +646,14 @@ def test_figures_stand_on_the_page_in_the_order_in_which_they_are_drawn(written,
     shown = re.findall(r'<figure id="figure-([^"]+)">', text)
     inline = [plate.name for name in INSTRUMENTS for plate in plates_of(small, name) if plate.inline]
     assert shown == ["why", *map(page.anchor, inline)]
+
+
+def test_lines_that_end_at_one_height_are_both_named():
+    with drawing.sheet(size=(4.0, 3.0)) as (figure, (axes,)):
+        for name in ("one", "other", "far"):
+            axes.plot([0, 1], [0, 1.0 if name != "far" else 0.2], label=name)
+        drawing.name_lines(axes)
+    heights = {note.get_text(): note.xy[1] * figure.dpi + note.get_position()[1] for note in axes.texts}
+    assert set(heights) == {"one", "other", "far"}
+    apart = axes.texts[-1].get_position()[1] - axes.texts[-2].get_position()[1]
+    assert apart >= 9.5 - 1e-6  # the two that end alike, which stand last, by one letter's height at least

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -180,7 +181,8 @@ def name_lines(axes: Axes, gap: float = 9.5) -> None:
     axes.margins(x=0.02)
     axes.get_figure().draw_without_rendering()  # lays the axes out, and sets their limits
     points = axes.get_figure().dpi / 72
-    wanted = sorted((axes.transData.transform((x, y))[1] / points, line, y) for line, x, y in ends if np.isfinite(y))
+    heights = [(axes.transData.transform((x, y))[1] / points, line, y) for line, x, y in ends if np.isfinite(y)]
+    wanted = sorted(heights, key=itemgetter(0))
     placed = spread(np.array([at for at, *_ in wanted]), gap)
     for to, (at, line, y) in zip(placed, wanted, strict=True):
         axes.annotate(
