@@ -40,7 +40,7 @@ class Plate:
     """A figure with its place in the report: file name, what it shows, whether it is a bitmap, and one of several.
 
     Plates of one `group` stand side by side on the page. One that is not `inline` is written into `figures/` and only
-    named on the page. `folded` plates are shown when asked for.
+    named on the page.
     """
 
     name: str
@@ -49,7 +49,6 @@ class Plate:
     bitmap: bool = False
     group: str = ""
     inline: bool = True
-    folded: bool = False
 
     @property
     def alt(self) -> str:

@@ -35,7 +35,7 @@ from rgstep.report import Report
 from rgstep.results import MapReport
 from rgstep.roles import family
 
-PAGE_LETTERS = 1_200_000  # of the data in a page
+PAGE_LETTERS = 1_000_000  # of the data in a page
 SMALL = 0.1  # largest |⟨v h⟩| of pictures that are told more finely
 LETTERS = "".join(chr(code) for code in range(32, 127) if chr(code) not in '"&<\\')  # 91 that need no escape anywhere
 BITS = 13  # in two letters: 2¹³ ≤ 91²

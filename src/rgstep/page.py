@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +53,6 @@ class Drawn(NamedTuple):
     alt: str
     image: str  # "" for one that lies in figures/ alone
     group: str
-    folded: bool
 
 
 class Section(NamedTuple):
@@ -124,7 +124,7 @@ def section(report: Report, name: str, folder: Path) -> Section:
     """Write the figures of one instrument; return what the page says of it."""
     figures = [save(plate, folder) for plate in plates_of(report, name)]
     said = {one: entry.diagnostics[name].why for one, entry in report.maps.items() if name in entry.diagnostics}
-    parted = [list(group) for _, group in groupby(figures, key=lambda one: (one.group, one.folded))]
+    parted = [list(group) for _, group in groupby(figures, key=attrgetter("group"))]
     return Section(name, heading(name), INSTRUMENTS[name], parted, said)
 
 
@@ -142,7 +142,7 @@ def save(plate: Plate, folder: Path) -> Drawn:
     if not plate.bitmap:
         plate.figure.savefig(folder / f"{plate.name}.svg", format="svg", metadata={"Date": None})
     image = data_address(bitmap, plate.bitmap) if plate.inline else ""
-    return Drawn(plate.name, plate.caption, plate.alt, image, plate.group, plate.folded)
+    return Drawn(plate.name, plate.caption, plate.alt, image, plate.group)
 
 
 def data_address(bitmap: io.BytesIO, pictures: bool) -> str:

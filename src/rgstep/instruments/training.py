@@ -101,7 +101,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
                 f"quartiles over hidden units."
             )
             figure = training_history(history, name, truth)
-            yield Plate(f"training_{file_name(name)}", caption, figure, folded=True)
+            yield Plate(f"training_{file_name(name)}", caption, figure, inline=False)
 
 
 def training_curves(histories: Mapping[str, Mapping[str, np.ndarray]], truth: float, order: list[str]) -> Figure:

@@ -5,7 +5,6 @@ The pictures themselves describe (`patterns`); what decides is the geometry of t
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -284,9 +283,11 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     if not shown:
         return
     limit = common_limit(shown)
-    nulls = [name for name in shown if is_null(maps[name])]
+    controls = [name for name in shown if name not in judged(maps)]
+    nulls = [name for name in controls if is_null(maps[name])]
+    inlaid = {control(maps, RG), *nulls[:1]}  # of the controls: the explorer has the others, and figures/ has all
     for name, arrays in shown.items():
-        inline = name not in nulls[1:]
+        inline = name not in controls or name in inlaid
         caption = OF_PICTURES.format(name, len(arrays["vh"]), seen(maps[name]))
         figure = pictures(arrays, name, limit)
         yield Plate(f"vh_{file_name(name)}", caption, figure, bitmap=True, inline=inline)
@@ -297,8 +298,7 @@ def figures(maps: Mapping[str, MapReport]) -> Iterator[Plate]:
     for name, arrays in arrays_of(maps, "vh_pattern", "weights").items():
         unit = int(np.argmax(arrays["unit_range"]))
         figure = enlarged(arrays["vh"][unit], arrays["weights"][unit], f"{name}, unit {unit}")
-        plate = Plate(f"unit_{file_name(name)}", OF_UNIT.format(name), figure, bitmap=True, group="units")
-        yield replace(plate, inline=name not in nulls[1:])
+        yield Plate(f"unit_{file_name(name)}", OF_UNIT.format(name), figure, bitmap=True, group="units", inline=False)
     figure = range_against_participation(shown, coloured(maps))
     yield Plate("range_against_participation", OF_CONTRAST, figure)
     radii = arrays_of(maps, "vh_pattern", "unit_tile_radius")
