@@ -196,6 +196,7 @@ def rules() -> Iterator[Good]:
     yield Good("RandomTiling", rg.RandomTiling, {"block": 2, "seed": 0})
     shared = {"weights": np.ones((2, 2)), "block": 2, "bias": 0.0, "temperature": 1.0}
     yield Good("SharedKernel", rg.SharedKernel, {**shared, "origin": {"a": 1}, "history": {"step": np.arange(3)}})
+    yield Good("Output", rg.Output, {"encoder": lambda v: (v, v[:, ::2, ::2]), "which": 1})
     yield Good("Scrambled", rg.Scrambled, {"coarse": rg.Majority(), "seed": 0})
     made = [
         rg.Average(),
@@ -275,13 +276,15 @@ def configurations() -> Iterator[Good]:
     yield Good("Ensemble", rg.Ensemble, made)
     yield Good("Ensemble.unpack", v.unpack, {"start": 0, "stop": 3, "dtype": np.int8})
     yield Good("Ensemble.pieces", v.pieces, {"dtype": np.int8})
-    yield Good("visible_hidden", rg.visible_hidden, {"v": v, "h": h, "connected": True})
+    yield Good("visible_hidden", rg.visible_hidden, {"v": v, "h": h, "connected": True, "devices": 1})
     yield Good("two_point", rg.two_point, {"field": v, "connected": True})
     yield Good("scaling_dimensions", rg.scaling_dimensions, {"field": np.tile(spins, (16, 1, 1)), "nearest": 1.0})
     yield Good("pattern_statistics", pattern_statistics, {"v": v, "h": h})
     yield Good("pattern_correlator", pattern_correlator, {"v": v, "h": h, "mean_subtracted": True})
-    judged = {"ensemble": v, "maps": {"m": h}, "seed": 0, "progress": silent}
+    judged = {"ensemble": v, "maps": {"m": h}, "seed": 0, "progress": silent, "controls": ["majority"], "block": 2}
     yield Good("judge", rg.judge, judged, {"maps": "map"}, slow=True)
+    report = rg.judge(v, {"m": h})
+    yield Good("explore", rg.explore, {"report": report, "widget": False}, slow=True)
     yield Good("progress_bars", lambda quiet: rg.progress_bars(quiet).__enter__(), {"quiet": True})
 
 
@@ -360,6 +363,9 @@ def comparisons() -> Iterator[Good]:
     save_ensemble("given.npz", ensemble())
     given = {"out": "compared", "configurations": "given.npz", "maps": ["koch2020"], "steps": 3}
     yield Good("compare given", rg.compare, given, {"configurations": PATHS, "out": PATHS, "maps": "map"})
+    np.savez("arrays.npz", one=ensemble().unpack(), T=3.0)
+    named = {"out": "compared", "data": "arrays.npz", "array": "one", "maps": ["koch2020"], "steps": 3}
+    yield Good("compare data", rg.compare, named, {"data": PATHS, "out": PATHS, "maps": "map", "array": "arrays"})
 
 
 def claims() -> Iterator[Good]:

@@ -365,7 +365,8 @@ def test_figure_shows_every_map(critical8):
         diagnostic, arrays = vh_pattern.INSTRUMENT.measure(subject(critical8, coarse))
         maps[name] = MapReport("not judged", "judged", "", {"vh_pattern": diagnostic}, {"vh_pattern": arrays})
     plates = {plate.name: plate for plate in vh_pattern.figures(maps)}
-    assert set(plates) == {"vh_majority", "vh_net", "unit_net", "range_against_participation", "tiles"}
+    of_each = {f"{kind}_{name}" for kind in ("vh", "connected") for name in ("majority", "net")}
+    assert set(plates) == of_each | {"unit_net", "range_against_participation", "tiles"}
     left, right = plates["tiles"].figure.axes
     assert left.get_xlabel()
     assert "spacings" in left.get_ylabel()

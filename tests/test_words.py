@@ -1,6 +1,7 @@
 """The answer in words: what the rows of a report say, in sentences that page, print and notebooks share."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from rgstep.results import (
     RG_STEP,
     UNDECIDED,
     Diagnostic,
+    Forecast,
     MapReport,
     Outcome,
     Quantity,
@@ -163,9 +165,11 @@ def test_what_would_change_the_verdict():
 
 def test_an_undecided_map_says_how_many_samples_or_that_none_help():
     near = entry(UNDECIDED, ("extended_units", 0.09, 0.02, -math.inf, 0.1))
-    assert "about 20,000" in words.answer("rbm", {"rbm": near}).change
-    edge = entry(UNDECIDED, ("extended_units", 0.1, 0.02, -math.inf, 0.1))
-    assert "More samples alone would not" in words.answer("rbm", {"rbm": edge}).change
+    sooner = replace(near, forecast=Forecast(9_000, 20_000, 50_000))
+    assert "About 20,000 samples would decide" in words.answer("rbm", {"rbm": sooner}).change
+    never = replace(near, forecast=Forecast(None, None, None, "no number of samples helps"))
+    assert "No number of samples helps." in words.answer("rbm", {"rbm": never}).change
+    assert "does not say how many" in words.answer("rbm", {"rbm": near}).change
 
 
 @pytest.mark.parametrize("fate", FATES)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import InputError, first_line, not_finite, to_numpy
+from rgstep.arguments import InputError, first_line, not_finite, shown, to_numpy
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 
@@ -108,6 +108,11 @@ class Output:
     Attributes:
         encoder: the map, a function or a PyTorch module that returns a tuple, a list of arrays or a mapping.
         which: number from 0, or key, or the name of an attribute.
+
+    Examples:
+        >>> encoder = lambda v: (v[:, ::2, ::2] * 0.5, v[:, ::2, ::2])
+        >>> rg.Output(encoder, 1).mean_h(rg.sample(4, samples=3, seed=0).unpack()).shape
+        (3, 2, 2)
     """
 
     encoder: Any  # the user's
@@ -118,6 +123,9 @@ class Output:
         """Make the map callable as all are."""
         if not callable(self.encoder):
             message = f"encoder is a {type(self.encoder).__name__}: expected a function or a module of several outputs"
+            raise InputError(message)
+        if isinstance(self.which, bool) or not isinstance(self.which, int | str):
+            message = f"which = {shown(self.which)}: must be a number from 0, or a key in quotes"
             raise InputError(message)
         object.__setattr__(self, "inner", Function(self.encoder))
 

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rgstep.arguments import InputError, checked, instance
+from rgstep.arguments import FLAG, InputError, checked, instance, optional
 from rgstep.blocking import Majority
 from rgstep.controls import UNTRAINED
 from rgstep.correlators import visible_hidden
@@ -144,7 +144,7 @@ class Explorer:
         return f'<iframe title="Pictures of a report" {frame} srcdoc="{html.escape(self.to_html())}"></iframe>'
 
 
-@checked(report=instance(Report, "give what rgstep.judge or rgstep.load returned"))
+@checked(report=instance(Report, "give what rgstep.judge or rgstep.load returned"), widget=optional(FLAG))
 def explore(report: Report, widget: bool | None = None) -> Any:
     """Return the pictures of a report, to be touched: the last line of a notebook shows them.
 
