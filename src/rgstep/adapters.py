@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from rgstep.arguments import InputError, first_line, not_finite, shown, to_numpy
+from rgstep.arguments import CONFIGURATIONS, InputError, checked, first_line, not_finite, shown, to_numpy
 from rgstep.types import CoarseGraining, Field, Rng, Samples
 
 
@@ -129,6 +129,7 @@ class Output:
             raise InputError(message)
         object.__setattr__(self, "inner", Function(self.encoder))
 
+    @checked(v=CONFIGURATIONS)
     def mean_h(self, v: Samples) -> np.ndarray:
         """Return the chosen output."""
         answer, key = self.inner.mean_h(v), str(self.which)
@@ -226,7 +227,7 @@ class Checked:
         if answer is None:
             message = f"map {self.name!r} returned None: is a return statement missing?"
             raise InputError(message)
-        found = checked(h, len(v), f"map {self.name!r} returned")
+        found = sound_answer(h, len(v), f"map {self.name!r} returned")
         return require_shape(found, self.shapes.setdefault((method.__name__, v.shape[1:]), found.shape[1:]), self.name)
 
 
@@ -311,7 +312,7 @@ def as_map(value: object, name: str) -> CoarseGraining:
         return value
     if is_array(value):
         h = one_channel(to_numpy(value))
-        return Recorded(checked(h, len(h) if h.ndim else 0, f"map {name!r} is an array and has"), name)
+        return Recorded(sound_answer(h, len(h) if h.ndim else 0, f"map {name!r} is an array and has"), name)
     if isinstance(value, type):
         message = f"map {name!r} is the class {value.__name__}: give an instance, {value.__name__}()"
         raise InputError(message)
@@ -361,7 +362,7 @@ def as_maps(value: object, name: str) -> list[CoarseGraining]:
     return [as_map(one, f"{name}[{n}]") for n, one in enumerate(value)]
 
 
-def checked(h: np.ndarray, samples: int, subject: str) -> Samples:
+def sound_answer(h: np.ndarray, samples: int, subject: str) -> Samples:
     """Return h, or raise `InputError` if its sample count, shape or values make no sense.
 
     `subject` begins the message: "map 'mine' returned", "h has".

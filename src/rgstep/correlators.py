@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from scipy import fft
 
 from rgstep import arguments, memory
-from rgstep.adapters import as_map, checked, require_shape
+from rgstep.adapters import as_map, require_shape, sound_answer
 from rgstep.adapters import given as of_the_user
 from rgstep.arguments import InputError, read_array
 from rgstep.ensemble import Ensemble, Level, Source, pieces, read
@@ -199,7 +199,7 @@ def given(values: object, name: str, places: bool = False) -> Samples:
     if places and (array.ndim != 3 or array.shape[1] != array.shape[2]):
         message = f"{name} has shape {array.shape}: a two-point function needs (sample, row, column), rows = columns"
         raise InputError(message)
-    return checked(array, len(array) if array.ndim else 0, f"{name} has")
+    return sound_answer(array, len(array) if array.ndim else 0, f"{name} has")
 
 
 def number_of_groups(sites: int, hidden: int) -> int:
