@@ -25,7 +25,7 @@ from rgstep.zarr_files import library, write_store
 
 SEED = "seed"
 SHORT = {RG_STEP: "RG step", LOCAL: "local", FEATURES: "features", UNDECIDED: "undecided"}
-COLOUR_OF = {RG_STEP: COLOURS[2], LOCAL: COLOURS[4], FEATURES: COLOURS[0], UNDECIDED: "#BBBBBB"}
+COLOUR_OF = {RG_STEP: COLOURS[2], LOCAL: "#E69F00", FEATURES: COLOURS[0], UNDECIDED: "#BBBBBB"}
 TABLE, PAGE, PHASES, DATA = "collected.csv", "collected.md", "phases.png", "collected.zarr"
 
 
