@@ -47,7 +47,7 @@ from rgstep.nets.rbm import RBM, untrained_rbm
 from rgstep.nets.training import train_rbm
 from rgstep.packed import PIECE_SITES, per_piece
 from rgstep.results import FEATURES, LOCAL, RG_STEP
-from rgstep.roles import family
+from rgstep.roles import OF_NULL, family
 from rgstep.samplers.sample import sample
 from rgstep.streams import stream
 from rgstep.types import CoarseGraining, Progress, Spins
@@ -158,7 +158,7 @@ def control_map(name: str, size: int, block: int, units: int | None = None, seed
 def with_nulls(maps: Mapping[str, object], seed: int) -> dict[str, object]:
     """Return the maps, and beside the first network of each kind an untrained one with weights as large as its own."""
     trained = {name: given for name, given in maps.items() if isinstance(given, RBM) and not is_control(given)}
-    first = {f"{name}@untrained": rbm for name, rbm in trained.items() if family(name) == name}
+    first = {name + OF_NULL: rbm for name, rbm in trained.items() if family(name) == name}
     return {**maps, **{name: untrained_like(rbm, seed) for name, rbm in first.items()}}
 
 

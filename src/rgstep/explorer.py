@@ -33,7 +33,7 @@ from rgstep.correlators import visible_hidden
 from rgstep.patterns import partial_correlations
 from rgstep.report import Report
 from rgstep.results import MapReport
-from rgstep.roles import family
+from rgstep.roles import OF_NULL, family
 
 PAGE_LETTERS = 1_000_000  # of the data in a page
 SMALL = 0.1  # largest |⟨v h⟩| of pictures that are told more finely
@@ -97,7 +97,7 @@ class Pictures(NamedTuple):
     @property
     def untrained(self) -> bool:
         """Whether it is a network that saw no data."""
-        return family(self.name) == UNTRAINED or self.name.endswith("@untrained")
+        return family(self.name) == UNTRAINED or self.name.endswith(OF_NULL)
 
 
 @dataclass(frozen=True, eq=False)

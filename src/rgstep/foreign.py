@@ -37,7 +37,6 @@ BEGINNINGS = {  # of files, and what they are
     b"MATLAB 5.0": "matlab",
     b"\x80": "pickle",
 }
-LONGEST_BEGINNING = max(map(len, BEGINNINGS))
 MATLAB_TYPES = {  # of arrays of numbers, by the class that MATLAB has for them
     "logical": "bool",
     "single": "float32",

@@ -35,7 +35,6 @@ WIDEST = 900  # pixels of a figure on the page
 QUALITY = 70  # of bitmaps on the page, of 100
 SHADES = 32  # of the picture of curves on the page
 PAPER = "https://arxiv.org/abs/1906.05212"
-ABOUT = Path("docs")  # where the documentation is, within the source
 DETAILS = {  # pages of the documentation whose names are not those of their rows
     "vh_pattern": "tiles",
     "hidden_hamiltonian": "hamiltonian",

@@ -14,7 +14,7 @@ RG = re.compile(r"Majority\(")  # how a report describes the majority rule, of a
 NULL = re.compile(r"RBM\(.*preset=untrained\b")  # and a network that saw no data
 NETWORK = re.compile(r"RBM\(")
 CONTROL, JUDGED = "control", "judged"  # kinds of maps in a report
-UNTRAINED = "@untrained"  # ends the name of the untrained network of a trained one's size and norm
+OF_NULL = "@untrained"  # ends the name of the untrained network of a trained one's size and norm
 
 
 def family(name: str) -> str:
@@ -35,7 +35,7 @@ def control(maps: Maps, role: re.Pattern[str]) -> str | None:
 
 def null_of(maps: Maps, name: str) -> str | None:
     """Return the untrained network that a map stands beside: the one of its own size and norm, else the report's."""
-    own = f"{name}{UNTRAINED}"
+    own = name + OF_NULL
     return own if own in maps and is_null(maps[own]) else control(maps, NULL)
 
 
