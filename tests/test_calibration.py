@@ -5,12 +5,12 @@ Nothing is sampled. The numbers are those of docs/calibration.jsonl.gz; the tabl
 look at the difference, and say in docs/verdict.md why the new answers are better.
 """
 
-import importlib.util
 import math
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import scripts
 
 from rgstep import battery, results
 from rgstep.estimates import Estimate
@@ -24,10 +24,7 @@ STORED = (Path(__file__).parent / "data/calibration_outcomes.txt").read_text(enc
 @pytest.fixture(scope="module")
 def calibration():
     """The script docs/calibrate_verdict.py, as a module."""
-    spec = importlib.util.spec_from_file_location("calibrate_verdict", ROOT / "docs/calibrate_verdict.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.script("calibrate_verdict")
 
 
 def test_every_stored_measurement_is_judged_as_in_the_table(calibration, as_users_run):

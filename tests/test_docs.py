@@ -1,12 +1,12 @@
 """The code in README and docs runs and prints what the docs say; every verb and public name is documented."""
 
 import contextlib
-import importlib.util
 import io
 import re
 from pathlib import Path
 
 import pytest
+from scripts import script
 
 import rgstep
 
@@ -76,14 +76,6 @@ def test_architecture_names_every_module() -> None:
     for path in (ROOT / "src/rgstep").rglob("*.py"):
         if not path.name.startswith("_"):
             assert path.stem in text, path
-
-
-def script(name):
-    """A script of docs/, as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(("page", "lines"), [("studies", "table"), ("stacks", "tables"), ("results", "tables")])

@@ -1,7 +1,6 @@
 """Figures show the numbers they are given under labelled axes; the page holds all of them in one file."""
 
 import html
-import importlib.util
 import os
 import re
 import shutil
@@ -10,6 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+import scripts
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -45,9 +45,7 @@ def legend(axes):
 def script(name):
     """A script of docs/ as a module; what it sets in the environment is put back."""
     before = dict(os.environ)
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = scripts.script(name)
     os.environ.clear()
     os.environ.update(before)
     return module

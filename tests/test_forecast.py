@@ -1,13 +1,13 @@
 """How many samples would decide: ranges that are right as often as they say, and none where none helps."""
 
 import csv
-import importlib.util
 import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scripts
 
 import rgstep as rg
 from rgstep.battery import judge_map, reference_on
@@ -32,10 +32,7 @@ def outlook(*numbers, samples=1000):
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("measure_forecast", ROOT / "docs/measure_forecast.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.script("measure_forecast")
 
 
 # --- one number, and several

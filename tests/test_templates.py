@@ -1,12 +1,12 @@
 """The templates of docs/templates work as they are, and say what is known exactly."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 import reference
 import subjects
+from scripts import module_of
 
 import rgstep as rg
 from rgstep.results import MapReport
@@ -21,10 +21,7 @@ MAPS = {
 
 def template(name):
     """A template, as a module."""
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(FOLDER / f"{name}.py")
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
