@@ -1,8 +1,8 @@
-"""How much faster is a study on two workers of Dask than on one process, and is what it collects the same?
+"""How much faster is a study on two processes, or two workers of Dask, than on one, and is what it collects the same?
 
     python benchmarks/studies.py [--seeds N] [--workers N]     default: 54 seeds, 216 tasks; 2 workers
 
-Both runs do every task from nothing, configurations included, with workers of their own. Ideal is the time of one
+All runs do every task from nothing, configurations included, with workers of their own. Ideal is the time of one
 process divided by the number of workers. Run it with nothing beside it.
 """
 
@@ -39,7 +39,7 @@ def timed(plan: Plan, folder: Path, **engine: object) -> tuple[float, dict[str, 
 
 
 def main() -> None:
-    """Run it on one process, then on Dask."""
+    """Run it on one process, then on several, then on Dask."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=54)
     parser.add_argument("--workers", type=int, default=2)
@@ -48,10 +48,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         one, serial = timed(plan, Path(place, "one"), workers=1)
         print(f"{len(plan.tasks)} tasks, one process: {one:.1f} s", flush=True)
-        many, collected = timed(plan, Path(place, "many"), workers=arguments.workers, dask="local")
-    ideal = one / arguments.workers
-    print(f"{arguments.workers} workers of Dask: {many:.1f} s, ideal {ideal:.1f} s: {many / ideal - 1:+.1%}")
-    print(f"collected: {len(serial)} files, {'the same bits' if serial == collected else 'NOT the same'}")
+        ideal = one / arguments.workers
+        for name, engine in (("processes", {}), ("workers of Dask", {"dask": "local"})):
+            many, collected = timed(plan, Path(place, name), workers=arguments.workers, **engine)
+            print(f"{arguments.workers} {name}: {many:.1f} s, ideal {ideal:.1f} s: {many / ideal - 1:+.1%}", flush=True)
+            same = "the same bits" if serial == collected else "NOT the same"
+            print(f"    collected: {len(serial)} files, {same}")
 
 
 if __name__ == "__main__":

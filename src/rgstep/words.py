@@ -314,8 +314,11 @@ def change(name: str, maps: Maps) -> str:
             f"The verdict would change if one number left its band, the nearest {nearest.move} ({nearest.where} now)."
         )
     least = min(number.sigmas for number in told)
-    noise = "these numbers have no noise" if math.isinf(least) else f"each is {least:.0f} σ or more outside its band"
-    moved = "this number moved" if len(told) == 1 else f"these {counted(len(told))} numbers all moved"
+    far = f"{least:.0f} σ outside" if len(told) == 1 else f"{least:.0f} σ or more outside"
+    each = "it is" if len(told) == 1 else "each is"
+    noise = "there is no noise in what decides" if math.isinf(least) else f"{each} {far} its band"
+    several = "both of these numbers" if len(told) == 2 else f"all {counted(len(told))} of these numbers"
+    moved = f"{'this number' if len(told) == 1 else several} moved"
     moves = "; ".join(number.move for number in told)
     more = f"More samples are not expected to change it: {noise}."
     return f"The verdict would change if {moved}: {moves}. {more} {still(entry)}".strip()
