@@ -154,7 +154,11 @@ def test_numbers_that_failed_come_before_those_that_passed():
 def test_what_would_change_the_verdict():
     failed = words.answer("rbm", {"rbm": entry(FEATURES, SPREAD, GAIN)}).change
     assert "units that read far beyond one block from 94 % to at most 10 %" in failed
-    assert "More samples are not expected to change it: each is 84 σ or more outside" in failed
+    assert "if this number moved" in failed
+    assert "More samples are not expected to change it: it is 84 σ outside its band" in failed
+    both = words.answer("rbm", {"rbm": entry(FEATURES, SPREAD, ("crowded_units", 0.5, 0.01, -math.inf, 0.1))}).change
+    assert "if both of these numbers moved" in both
+    assert "each is 40 σ or more outside its band" in both
     assert "no step near the fixed point while gain fails too" in failed
     local = words.answer("rbm", {"rbm": entry(LOCAL, GAIN)}).change
     assert "from −0.22 to at least 0.5" in local
