@@ -22,6 +22,9 @@ LOCAL = "local"
 ANSWERS_WITHIN = "5s"
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 ONE_THREAD_OF_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+# Dask's defaults hand freed memory back at 64 kB, and look at every thread a hundred times a second. Our tasks make
+# many arrays of a few hundred kB: both together cost some 20 % of a worker's time (docs/design-notes.md).
+LOCAL_WORKERS = {"distributed.nanny.pre-spawn-environ": {}, "distributed.worker.profile.enabled": False}
 Start = Callable[[], Executor]
 
 
@@ -95,6 +98,7 @@ def of_dask(address: str, workers: int) -> Iterator[Executor]:
         raise InputError(message) from error
     if address == LOCAL:
         with (
+            importlib.import_module("dask.config").set(LOCAL_WORKERS),
             distributed.LocalCluster(n_workers=workers, threads_per_worker=1) as cluster,
             distributed.Client(cluster) as client,
         ):
