@@ -101,7 +101,7 @@ HOUSE = {
         *("experiments.p7", "experiments.stacks"),
         *("experiments", "inspection", "reproduction"),
     ),
-    10: ("cli",),
+    10: ("cli", "__main__"),
 }
 ORDER = [module for level in HOUSE.values() for module in level]
 WITNESSES_USE = {"arguments", "types"}  # all that exact/ may import of ours

@@ -506,7 +506,7 @@ def test_the_page_names_every_map_escaped(written, small):
 
 def test_every_figure_is_on_the_page_and_in_the_folder(written):
     folder, text, _ = written
-    shown = set(re.findall(r'<figure id="figure-([^"]+)">', text))
+    shown = set(re.findall(r'<figure id="figure-([^"]+)"', text))
     named = {page.anchor(name) for name in re.findall(r"<code>([^<]+)\.png</code>", text)}
     bitmaps = {path.stem for path in (folder / "figures").glob("*.png")}
     drawings = {path.stem for path in (folder / "figures").glob("*.svg")}
@@ -641,7 +641,7 @@ def test_figures_of_a_report_of_schema_1_show_its_numbers():
 
 def test_figures_stand_on_the_page_in_the_order_in_which_they_are_drawn(written, small):
     _, text, _ = written
-    shown = re.findall(r'<figure id="figure-([^"]+)">', text)
+    shown = re.findall(r'<figure id="figure-([^"]+)"', text)
     inline = [plate.name for name in INSTRUMENTS for plate in plates_of(small, name) if plate.inline]
     assert shown == ["why", *map(page.anchor, inline)]
 

@@ -128,7 +128,7 @@ def test_three_numbers_carry_a_verdict_each_beside_its_controls():
     said = words.answer("rbm", maps)
     assert [n.quantity for n in said.numbers] == ["extended_units", "noise_ratio_rows", "shape_deviation"]
     first = said.numbers[0]
-    assert (first.value, first.band, first.where) == ("94.0(1.0) %", "at most 10 %", "84 σ outside")
+    assert (first.value, first.band, first.where) == ("94.0(1.0) %", "at most 10 %", "> 20 σ outside")
     assert first.beside == {"majority": "0 %", "untrained": "100 %"}
     assert said.numbers[2].beside == {"majority": "–", "untrained": "–"}
     assert said.numbers[1].band == "0.7 to 1.5"
@@ -155,11 +155,11 @@ def test_what_would_change_the_verdict():
     failed = words.answer("rbm", {"rbm": entry(FEATURES, SPREAD, GAIN)}).change
     assert "units that read far beyond one block from 94 % to at most 10 %" in failed
     assert "if this number moved" in failed
-    assert "More samples are not expected to change it: it is 84 σ outside its band" in failed
+    assert "More samples are not expected to change it: it is more than 20 σ outside its band" in failed
     both = words.answer("rbm", {"rbm": entry(FEATURES, SPREAD, ("crowded_units", 0.5, 0.01, -math.inf, 0.1))}).change
     assert "if both of these numbers moved" in both
-    assert "each is 40 σ or more outside its band" in both
-    assert "no step near the fixed point while gain fails too" in failed
+    assert "each is more than 20 σ outside its band" in both
+    assert "it would not be an RG step: the row gain fails as well" in failed
     local = words.answer("rbm", {"rbm": entry(LOCAL, GAIN)}).change
     assert "from −0.22 to at least 0.5" in local
     assert "no noise" in local

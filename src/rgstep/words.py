@@ -19,6 +19,8 @@ from rgstep.results import FATES, FEATURES, LOCAL, NOT_JUDGED, RG_STEP, UNDECIDE
 from rgstep.roles import RG, Maps, control, controls, is_trained, judged, null_of
 
 SHOWN = 3  # numbers that carry a verdict
+MOST_TOLD = 6  # of them if more than these told
+SURE = 20  # standard errors beyond which their number says no more
 LISTED = 4  # maps whose values are listed one by one in the sentence on all
 OUTCOME = re.compile(  # as `results.Outcome.sentence` writes it
     r"(?P<quantity>[^\s;=]+) = [^;\[]*?, (?P<how>[a-z ]+?) (?P<band>[\[(][^\])]*[\])])(?P<rest>[^;]*)"
@@ -39,6 +41,9 @@ NO_FATE = {
     FEATURES: "What repeating it leads to is not asked: that needs a map that is local.",
     NOT_JUDGED: "What repeating it leads to is not asked away from the critical point.",
 }
+OTHER_TRAINING = (  # what made networks local on L = 16, docs/studies.md
+    "Another training may: fewer units, configurations from above T_c, more updates, a small L1 penalty."
+)
 AS = {
     RG_STEP: "an RG step",
     LOCAL: "a local coarse graining that is not near the fixed point",
@@ -118,7 +123,7 @@ class Carrier:
         side = "outside" if self.sigmas > 0 else "inside"
         if not math.isfinite(self.error):
             return f"{side}, its error is not known"
-        return f"{side}, exactly" if math.isinf(self.sigmas) else f"{abs(self.sigmas):.0f} σ {side}"
+        return f"{side}, exactly" if math.isinf(self.sigmas) else f"{many_sigmas(abs(self.sigmas))} {side}".replace("more than ", "> ")
 
     @property
     def move(self) -> str:
@@ -314,14 +319,15 @@ def change(name: str, maps: Maps) -> str:
             f"The verdict would change if one number left its band, the nearest {nearest.move} ({nearest.where} now)."
         )
     least = min(number.sigmas for number in told)
-    far = f"{least:.0f} σ outside" if len(told) == 1 else f"{least:.0f} σ or more outside"
+    far = f"{many_sigmas(least)}{' or more' if len(told) > 1 and least <= SURE else ''} outside"
     each = "it is" if len(told) == 1 else "each is"
     noise = "there is no noise in what decides" if math.isinf(least) else f"{each} {far} its band"
     several = "both of these numbers" if len(told) == 2 else f"all {counted(len(told))} of these numbers"
     moved = f"{'this number' if len(told) == 1 else several} moved"
     moves = "; ".join(number.move for number in told)
     more = f"More samples are not expected to change it: {noise}."
-    return f"The verdict would change if {moved}: {moves}. {more} {still(entry)}".strip()
+    another = OTHER_TRAINING if entry.verdict == FEATURES and is_trained(entry) else ""
+    return " ".join(filter(None, (f"The verdict would change if {moved}: {moves}.", still(entry), more, another)))
 
 
 def still(entry: MapReport) -> str:
@@ -333,7 +339,7 @@ def still(entry: MapReport) -> str:
         return "It would then be local, and the rows of the fixed point would decide."
     rows = ", ".join(row.replace("_", " ") for row in failed)
     fail = "fails" if len(failed) == 1 else "fail"
-    return f"It would then be local, and no step near the fixed point while {rows} {fail} too."
+    return f"Even then it would not be an RG step: the row{plural(failed)} {rows} {fail} as well."
 
 
 def forecast(entry: MapReport) -> str:
@@ -367,7 +373,7 @@ def chosen(name: str, maps: Maps) -> tuple[Carrier, ...]:
     rest = [number for number in told if number not in first]
     others = sorted((n for n in carriers(name, maps) if n not in told), key=nearness)
     fresh = [n for n in others if n.row not in {number.row for number in told}]
-    return tuple([*first, *rest, *fresh][:SHOWN])
+    return tuple([*first, *rest, *fresh][: max(SHOWN, min(len(told), MOST_TOLD))])
 
 
 def first_of_rows(numbers: Sequence[Carrier]) -> list[Carrier]:
@@ -439,6 +445,11 @@ def on_controls(maps: Maps) -> Controls:
 
 
 # --- small words
+
+
+def many_sigmas(count: float) -> str:
+    """Return a number of standard errors as it is printed; far out, where no tail is Gaussian, that it is large."""
+    return f"more than {SURE} σ" if count > SURE else f"{count:.0f} σ"
 
 
 def shown(quantity: str, estimate: Estimate) -> str:

@@ -57,8 +57,8 @@ LABELS = {  # of the axis, by what is drawn
     "K_nnn": r"hidden coupling $K_{nnn}$",
 }
 CAPTION = (
-    "Noise of the maps themselves. Left: conditional entropy per unit of h as drawn, at most ln 2 = 0.693; dotted: "
-    "the majority rule with random ties on the infinite lattice at T_c, 0.0591. Right: the same networks and "
+    "Noise of the maps themselves. First panel: conditional entropy per unit of h as drawn, at most ln 2 = 0.693; "
+    "dotted: the majority rule with random ties on the infinite lattice at T_c, 0.0591. Others: the same networks and "
     "Bernoulli blocks with their inputs s times as large, ∞ their sign. If sharpening were all that a network "
     "lacked, its couplings would reach those of the majority rule (dashed)."
 )

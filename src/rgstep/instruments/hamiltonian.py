@@ -83,10 +83,10 @@ SPREAD = {"distance": 0.18, "level": 0.3}  # of the abscissa that the points of 
 TICKS = np.array([-0.1, -0.01, 0.0, 0.01, 0.1, 0.5])
 TICK_LABELS = ("1", r"$\sqrt{2}$", "2", r"$\sqrt{5}$", r"$\sqrt{8}$")
 CAPTION = (
-    "The couplings of the coarse variables. Left: pair couplings K against distance after one step (circles and other "
-    "marks, one-σ bars), the spins' own as crosses, their exact values dashed; thin lines: the mean of a network's "
-    "couplings between pairs of units. Right: the nearest-neighbour (solid) and diagonal (dotted) coupling at each "
-    "level; an RG step at T_c brings them to rest. The axis of the left panel is linear below "
+    "The couplings of the coarse variables. Above: pair couplings K against distance after one step (circles and other "
+    "marks, one-σ bars), the spins' own as crosses, their exact values dashed; thin dash-dotted lines: the mean of a "
+    "network's couplings between pairs of units. Below: the nearest-neighbour (solid) and diagonal (dotted) coupling "
+    "at each level; an RG step at T_c brings them to rest. The axis of the upper panel is linear below "
     f"{LINEAR_BELOW}. The points of different maps are set side by side."
 )
 

@@ -47,7 +47,9 @@ FEW = 4  # pictures along a side there
 OF_COMPARISON = (
     "⟨v_i h_a⟩ of block spins, of {} and of an untrained network, on one colour scale: sixteen units each, evenly over "
     "the coarse lattice, each picture the whole lattice of spins. To be seen: a unit of an RG step has one spot, at "
-    "its own place; an untrained network has clouds. {}"
+    "its own place; an untrained network has clouds. Below each name: its extended units, which take more than a "
+    "quarter of their input from farther than two coarse spacings; an RG step has at most 10 %. A unit's sign is "
+    "turned so that it follows the spins. {}"
 )
 OF_PICTURES = (
     "⟨v_i h_a⟩ of {}, {} units, each picture at the place of its unit on the coarse lattice. {} Left: plain, on the "
@@ -325,13 +327,20 @@ def comparison(maps: Mapping[str, MapReport]) -> Plate | None:
         for axes, name in zip(grid, names, strict=False):
             upright, order = standing(found[name]["vh"]), order_of(found[name])
             image = draw_mosaic(axes, upright, few(order), limit)
-            what = "untrained network" if name == null else "block spins" if name == rule else "under judgement"
-            axes.set_title(f"{text(name)}\n({what})", size="small")
+            axes.set_title(f"{text(name)}\n{under_name(name, maps, null, rule)}", size="small")
         for axes in grid[len(names) :]:
             axes.set_axis_off()
         figure.colorbar(image, ax=grid, shrink=0.8, label=PLAIN)
     which = ", ".join(own)
     return Plate("why", OF_COMPARISON.format(which, seen(maps[own[0]]) if len(own) == 1 else ""), figure, bitmap=True)
+
+
+def under_name(name: str, maps: Mapping[str, MapReport], null: str | None, rule: str | None) -> str:
+    """Return what stands below the name of a map in the comparison: what it is, and its share of extended units."""
+    what = "untrained" if name == null else "block spins" if name == rule else "judged"
+    share = maps[name].estimates("vh_pattern").get("extended_units")
+    value = math.nan if share is None else float(share.estimate.value)
+    return f"{what}; {100 * value:.0f} % extended" if math.isfinite(value) else what
 
 
 def common_limit(shown: Mapping[str, Mapping[str, np.ndarray]]) -> float:
