@@ -64,7 +64,8 @@ def report(rule=RG_STEP, name="rbm"):
 
 def written(given, figures=True):
     """The page of a report, its figures made up."""
-    one = page.Drawn("toy_figure", "What is seen. And more of it.", "What is seen.", "data:image/webp;base64,AA==", "", True)
+    picture = "data:image/webp;base64,AA=="
+    one = page.Drawn("toy_figure", "What is seen. And more of it.", "What is seen.", picture, group="", curves=True)
     sections = []
     for name in INSTRUMENTS:
         said = {m: e.diagnostics[name].why for m, e in given.maps.items() if name in e.diagnostics}

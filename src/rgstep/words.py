@@ -123,7 +123,9 @@ class Carrier:
         side = "outside" if self.sigmas > 0 else "inside"
         if not math.isfinite(self.error):
             return f"{side}, its error is not known"
-        return f"{side}, exactly" if math.isinf(self.sigmas) else f"{many_sigmas(abs(self.sigmas))} {side}".replace("more than ", "> ")
+        if math.isinf(self.sigmas):
+            return f"{side}, exactly"
+        return f"{many_sigmas(abs(self.sigmas)).replace('more than', '>')} {side}"
 
     @property
     def move(self) -> str:
