@@ -129,8 +129,6 @@ def on_claims(report: Report) -> list[Finding]:
 
 def why(report: Report, folder: Path) -> Drawn | None:
     """Write the figure of the first screen and return it, None for a report without judged pictures."""
-    if "vh_pattern" not in INSTRUMENTS or INSTRUMENTS["vh_pattern"].figures is None:
-        return None
     plate = vh_pattern.comparison(leading(report.maps))
     return save(plate, folder) if plate else None
 
