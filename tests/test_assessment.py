@@ -68,7 +68,7 @@ def test_the_report_shows_what_is_stored(held_out, right):
     training = {name: rows[name]["diagnostics"]["training"] for name in rows}
     assert "kl_per_spin" not in training["bare"]["estimates"]
     assert training["assessed"]["estimates"]["kl_per_spin"]["value"] == right.to_dict()["kl_per_spin"][0]
-    assert training["assessed"]["why"].startswith("equilibrium model (")
+    assert "(equilibrium model: " in training["assessed"]["why"]
     assert training["bare"]["why"].startswith("not assessed at this temperature")
 
 

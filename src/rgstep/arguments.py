@@ -178,6 +178,7 @@ def round_power(most: int) -> str:
 
 
 COUNT: Rule = whole(floats=True)
+SIDE_OF_BLOCKS: Rule = whole(2, floats=True, must="must be a whole number from 2: a block of one is the spin itself")
 SEED: Rule = whole(0, LARGEST_SEED)
 
 

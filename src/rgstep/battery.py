@@ -12,7 +12,7 @@ import numpy as np
 
 from rgstep import results
 from rgstep.adapters import as_maps, by_channel
-from rgstep.arguments import COUNT, PROGRESS, SEED, InputError, broken, checked, each, mapping, one_of
+from rgstep.arguments import PROGRESS, SEED, SIDE_OF_BLOCKS, InputError, broken, checked, each, mapping, one_of
 from rgstep.blocking import Majority
 from rgstep.controls import HAND_MADE, STANDARD, UNTRAINED, control_map, is_control, with_nulls
 from rgstep.ensemble import ENSEMBLE, Ensemble
@@ -42,11 +42,11 @@ def read_controls(name: str, value: object) -> Sequence[str]:
         return STANDARD if value else ()
     if isinstance(value, str):
         raise broken(name, value, "must be True, False or a list of names")
-    wanted: Sequence[str] = each(one_of({*HAND_MADE, UNTRAINED}, "control"))(name, value)
+    wanted: Sequence[str] = each(one_of({*HAND_MADE, UNTRAINED}, "name among controls"))(name, value)
     return wanted
 
 
-@checked(ensemble=ENSEMBLE, maps=MAPS, seed=SEED, controls=read_controls, block=COUNT, progress=PROGRESS)
+@checked(ensemble=ENSEMBLE, maps=MAPS, seed=SEED, controls=read_controls, block=SIDE_OF_BLOCKS, progress=PROGRESS)
 def judge(
     ensemble: Ensemble,
     maps: Mapping[str, object],
