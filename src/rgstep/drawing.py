@@ -155,8 +155,8 @@ def null_band(axes: Axes, curves: Sequence[tuple[np.ndarray, np.ndarray, np.ndar
     alike = [curve for curve in curves if len(curve[0]) == len(curves[0][0])]
     if not alike:
         return
-    low = np.nanmin([y - bars(e) for _, y, e in alike], axis=0)
-    high = np.nanmax([y + bars(e) for _, y, e in alike], axis=0)
+    low = np.fmin.reduce([y - bars(e) for _, y, e in alike])  # nothing where no curve has a value
+    high = np.fmax.reduce([y + bars(e) for _, y, e in alike])
     x, y = alike[0][0], (low + high) / 2
     axes.fill_between(x, low, high, color="0.7", alpha=0.6, lw=0, zorder=0.5)
     axes.plot(x, y, color=NULL["color"], linewidth=2.0, zorder=0.6, label=UNTRAINED)
