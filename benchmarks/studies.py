@@ -19,7 +19,7 @@ from rgstep.studies.plan import Plan, plan_of
 def study(seeds: int) -> Plan:
     """Return the study: trainings on L = 8, two lengths and two L1 penalties of each seed."""
     fixed = {"size": 8, "preset": "mehta2014", "samples": 5_000, "judged_samples": 5_000, "hidden": 16}
-    grid = {"seed": list(range(seeds)), "l1": [0.0, 0.003], "steps": [300, 1_000]}
+    grid = {"seed": list(range(seeds)), "l1": [0.0, 0.003], "steps": [1_000, 3_000]}
     return plan_of({"title": "A benchmark of studies", "fixed": fixed, "grid": grid})
 
 
