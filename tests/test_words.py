@@ -95,7 +95,7 @@ def test_one_sentence_answers_the_title(verdicts, begins):
     assert said.startswith(begins)
     assert said.endswith(".")
     if FEATURES in verdicts:
-        assert "read spins far from any one block" in said
+        assert "units are not local" in said
         assert "94.0(1.0) %" in said
         assert "an RG step has at most 10 %, the majority rule 0 %, an untrained network 100 %" in said
 
@@ -153,13 +153,13 @@ def test_numbers_that_failed_come_before_those_that_passed():
 
 def test_what_would_change_the_verdict():
     failed = words.answer("rbm", {"rbm": entry(FEATURES, SPREAD, GAIN)}).change
-    assert "units that read far beyond one block from 94 % to at most 10 %" in failed
+    assert "units that are not local from 94 % to at most 10 %" in failed
     assert "if this number moved" in failed
     assert "More samples are not expected to change it: it is more than 20 σ outside its band" in failed
     both = words.answer("rbm", {"rbm": entry(FEATURES, SPREAD, ("crowded_units", 0.5, 0.01, -math.inf, 0.1))}).change
     assert "if both of these numbers moved" in both
     assert "each is more than 20 σ outside its band" in both
-    assert "it would not be an RG step: the row gain fails as well" in failed
+    assert "To be an RG step it must pass the row gain too, which fails." in failed
     local = words.answer("rbm", {"rbm": entry(LOCAL, GAIN)}).change
     assert "from −0.22 to at least 0.5" in local
     assert "no noise" in local

@@ -83,21 +83,21 @@ SYMBOLS: Mapping[str, str] = MappingProxyType(
 NUMBERS: Mapping[str, Number] = MappingProxyType(
     {
         "extended_units": Number(
-            "units that read far beyond one block",
+            "units that are not local",
             "Share of the units with less than ¾ of their input within two coarse spacings of their centre.",
-            "too many of {its} units read spins far from any one block",
+            "too many of {its} units are not local: more than ¼ of their input is beyond two coarse spacings",
             share=True,
         ),
         "local_units": Number(
-            "units that read one neighbourhood",
+            "units that are local",
             "Share of the units with more than ¾ of their input within two coarse spacings of their centre.",
-            "too few of {its} units are seen to read one neighbourhood",
+            "too few of {its} units are seen to be local",
             share=True,
         ),
         "crowded_units": Number(
-            "units that sit where another sits",
+            "units that share a place with another",
             "Share of the units within half a coarse spacing of another; 0 for a tiling.",
-            "too many of {its} units sit where another sits",
+            "too many of {its} units share a place with another",
             share=True,
         ),
         "constant_units": Number(

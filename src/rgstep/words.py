@@ -38,8 +38,8 @@ OF_FATE = dict(
     )
 )
 NO_FATE = {
-    FEATURES: "What repeating it leads to is not asked: that needs a map that is local.",
-    NOT_JUDGED: "What repeating it leads to is not asked away from the critical point.",
+    FEATURES: "Where repeating it leads is not asked: that needs local units.",
+    NOT_JUDGED: "Where repeating it leads is not asked away from the critical point.",
 }
 OTHER_TRAINING = (  # what made networks local on L = 16, docs/studies.md
     "Another training may: fewer units, configurations from above T_c, more updates, a small L1 penalty."
@@ -284,9 +284,9 @@ def answer(name: str, maps: Maps) -> Answer:
     """
     entry = maps[name]
     numbers = chosen(name, maps)
-    leads = OF_FATE.get(entry.fate or "", NO_FATE.get(entry.verdict, "What repeating it leads to is open."))
+    leads = OF_FATE.get(entry.fate or "", NO_FATE.get(entry.verdict, "Where repeating it leads is open."))
     if entry.fate is None and entry.verdict not in NO_FATE and entry.fate_reason:
-        leads = f"What repeating it leads to is open: {entry.fate_reason}."
+        leads = f"Where repeating it leads is open: {entry.fate_reason}."
     return Answer(name, entry.verdict, entry.fate, sentence(name, maps), leads, numbers, change(name, maps))
 
 
@@ -341,7 +341,7 @@ def still(entry: MapReport) -> str:
         return "It would then be local, and the rows of the fixed point would decide."
     rows = ", ".join(row.replace("_", " ") for row in failed)
     fail = "fails" if len(failed) == 1 else "fail"
-    return f"Even then it would not be an RG step: the row{plural(failed)} {rows} {fail} as well."
+    return f"To be an RG step it must pass the row{plural(failed)} {rows} too, which {fail}."
 
 
 def forecast(entry: MapReport) -> str:
@@ -458,6 +458,8 @@ def shown(quantity: str, estimate: Estimate) -> str:
     """Return a number as it is printed: shares in per cent, all with a true minus sign."""
     if not said_of(quantity).share:
         return str(estimate).replace("-", "−")
+    if float(estimate.value) in (0.0, 1.0):
+        return f"{100 * float(estimate.value):.0f} %"  # none or all: the error of counting is no interval
     percent = Estimate(100 * float(estimate.value), 100 * float(estimate.error))
     return f"{percent} %".replace("-", "−")
 
