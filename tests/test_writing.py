@@ -19,6 +19,7 @@ from rgstep.streams import stream
 pytestmark = pytest.mark.usefixtures("as_users_run")  # the checks of types take most of the time here
 
 SIZE = 8
+READ_ELSEWHERE = ("random_tiling", "far_majority")  # their units read spins that are not about their places
 LATTICE_IS_CHANCE = ("random_tiling", "far_majority")  # their centres say nothing of the lattice, which is not turned
 
 
@@ -106,6 +107,8 @@ def test_a_control_written_otherwise_is_judged_alike(ensemble, as_it_is, name, w
     if name in LATTICE_IS_CHANCE and written in ("reflected", "transposed", "turned", "all of it"):
         return  # iterated, such a map reads its own reflected h: the same in law, not sample by sample
     for row in DECIDING:
+        if row == "gain" and name in READ_ELSEWHERE:
+            continue  # exact for a rule of ours; of another's it is read about its units' places
         assert found.diagnostics[row].passed == expected.diagnostics[row].passed, row
         if name == "average" and written == "(1 + h) / 2":
             continue  # half the average: what is in units of h is halved

@@ -85,7 +85,7 @@ NUMBERS: Mapping[str, Number] = MappingProxyType(
         "extended_units": Number(
             "units that are not local",
             "Share of the units with less than ¾ of their input within two coarse spacings of their centre.",
-            "too many of {its} units are not local: more than ¼ of their input is beyond two coarse spacings",
+            "too many of {its} units are not local, with more than ¼ of their input beyond two coarse spacings",
             share=True,
         ),
         "local_units": Number(
