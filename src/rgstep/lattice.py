@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 from rgstep.arguments import InputError, as_signed, read_array
 from rgstep.types import Field, Samples
 
+PIECE = 2**22  # values that are looked at together
+
 
 def as_lattice(v: Samples, name: str = "v") -> Samples:
     """Return configurations as `(sample, row, column)`; `(sample, site)` is read as rows put end to end.
@@ -68,8 +70,8 @@ def as_spins(values: ArrayLike, name: str = "v") -> Samples:
 
 
 def first_not_unit(array: np.ndarray) -> float | None:
-    """Return the first entry whose modulus is not 1, looking a block of samples at a time; `None` if there is none."""
-    block = max(1, 2**24 // max(1, array[0].size))
+    """Return the first entry whose modulus is not 1, looking at a piece at a time; `None` if there is none."""
+    block = max(1, PIECE // max(1, array[0].size))
     for start in range(0, len(array), block):
         part = array[start : start + block]
         wrong = part[(part != 1) & (part != -1)]
