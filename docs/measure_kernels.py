@@ -18,9 +18,9 @@ import numpy as np
 
 import rgstep as rg
 from rgstep.controls import infinite_temperature, permuted
-from rgstep.instruments.hamiltonian import couplings
 from rgstep.instruments.information import count
 from rgstep.instruments.mcrg import exponent
+from rgstep.instruments.pseudolikelihood import couplings
 from rgstep.nets.kernel import SharedKernel, compactness
 from rgstep.store import load_trained
 

@@ -25,7 +25,7 @@ import numpy as np
 import rgstep as rg
 from rgstep.ensemble import Level
 from rgstep.experiments.veiga_vicente import DATA, SIZE, WAYS, flows_of, trained
-from rgstep.instruments.hamiltonian import couplings
+from rgstep.instruments.pseudolikelihood import couplings
 from rgstep.streams import stream
 
 

@@ -12,7 +12,7 @@ from subjects import subject
 import rgstep as rg
 from rgstep.adapters import as_map
 from rgstep.estimates import grouped_mean
-from rgstep.instruments import entropy, hamiltonian
+from rgstep.instruments import entropy, pseudolikelihood
 from rgstep.lattice import block_sums
 from rgstep.results import Diagnostic, MapReport, Quantity
 
@@ -100,7 +100,7 @@ def test_the_ladder_of_a_network_passes_networks_with_larger_weights(critical8):
 
 def test_the_couplings_at_the_end_of_the_ladder_are_those_of_block_spins(critical8):
     diagnostic, arrays = row(critical8, rg.BernoulliBlock(0.25))
-    K = hamiltonian.couplings(subject(critical8, rg.Majority()).hidden).estimate
+    K = pseudolikelihood.couplings(subject(critical8, rg.Majority()).hidden).estimate
     for i, name in enumerate(("K_nn", "K_nnn")):
         found = diagnostic.estimates[f"{name}_sharp[inf]"].estimate
         assert abs(found.value - K.value[i]) < SIGMAS * math.hypot(found.error, K.error[i])

@@ -14,9 +14,9 @@ from subjects import subject
 import rgstep as rg
 from rgstep.ensemble import Level, ensemble_from_array
 from rgstep.estimates import Estimate, Groups
-from rgstep.instruments import hamiltonian, pairwise
+from rgstep.instruments import hamiltonian, pairwise, pseudolikelihood
 from rgstep.instruments.draws import draw, signs
-from rgstep.instruments.hamiltonian import couplings
+from rgstep.instruments.pseudolikelihood import couplings
 from rgstep.ising import OPERATORS
 from rgstep.lattice import block_sums, shells
 from rgstep.results import MapReport
@@ -32,7 +32,7 @@ def slow_fields(s):
     def term(others):
         return s * np.prod([np.roll(s, (-i, -j), (1, 2)) for i, j in others], axis=0)
 
-    return np.stack([sum(term(others) for others in TABLE[kind].around) for kind in hamiltonian.KINDS], axis=-1)
+    return np.stack([sum(term(others) for others in TABLE[kind].around) for kind in pseudolikelihood.KINDS], axis=-1)
 
 
 @functools.cache
@@ -66,33 +66,33 @@ def chi_squared(found, K):
 def test_the_kernel_counts_what_shifted_copies_say(side, rng):
     s = rng.choice(np.array([-1, 1], np.int8), (30, side, side))
     keep = rng.random((side, side)) < 0.7
-    counts, zeros = hamiltonian.histogram(s, Groups(((0, 10), (10, 30))), keep, None)
+    counts, zeros = pseudolikelihood.histogram(s, Groups(((0, 10), (10, 30))), keep, None)
     assert zeros == 0
     for found, part in zip(counts, (s[:10], s[10:]), strict=True):
         u = slow_fields(part.astype(int))[:, keep].reshape(-1, 7)
         expected, times = np.unique(u, axis=0, return_counts=True)
         occupied = np.flatnonzero(found)
-        order = np.lexsort(hamiltonian.u_of(occupied).T[::-1])
-        np.testing.assert_array_equal(hamiltonian.u_of(occupied)[order], expected)
+        order = np.lexsort(pseudolikelihood.u_of(occupied).T[::-1])
+        np.testing.assert_array_equal(pseudolikelihood.u_of(occupied)[order], expected)
         np.testing.assert_array_equal(found[occupied][order], times)
         plain = sum(s[:10] * np.roll(s[:10], (i, 0), (1, 2)) for i in (1, -1))  # the twin: one orientation
         assert not np.array_equal(np.unique(plain), np.unique(u[:, 0]))
 
 
 def test_what_is_fitted_is_in_the_table():
-    assert [operator.name for operator in hamiltonian.FITTED] == list(hamiltonian.KINDS)
-    assert hamiltonian.KINDS[:5] == tuple(pair.name for pair in hamiltonian.PAIRS)
-    np.testing.assert_allclose(hamiltonian.DISTANCES, np.sqrt([1, 2, 4, 5, 8]))
-    np.testing.assert_array_equal(hamiltonian.BONDS, [2, 2, 2, 4, 2])
-    np.testing.assert_array_equal(hamiltonian.FAR, [False, False, True, True, True])
-    assert hamiltonian.U_VALUES == (5, 5, 5, 9, 5, 5, 5)
+    assert [operator.name for operator in pseudolikelihood.FITTED] == list(pseudolikelihood.KINDS)
+    assert pseudolikelihood.KINDS[:5] == tuple(pair.name for pair in pseudolikelihood.PAIRS)
+    np.testing.assert_allclose(pseudolikelihood.DISTANCES, np.sqrt([1, 2, 4, 5, 8]))
+    np.testing.assert_array_equal(pseudolikelihood.BONDS, [2, 2, 2, 4, 2])
+    np.testing.assert_array_equal(pseudolikelihood.FAR, [False, False, True, True, True])
+    assert pseudolikelihood.U_VALUES == (5, 5, 5, 9, 5, 5, 5)
 
 
 @functools.cache
 def distinct_fields():
     """Return the different u of the 4×4 torus, and which of them every site of every state has."""
-    digits = (fields_of_all().reshape(-1, 7) + np.array(hamiltonian.U_VALUES) - 1) // 2
-    numbers = digits @ np.cumprod([1, *hamiltonian.U_VALUES[:-1]])
+    digits = (fields_of_all().reshape(-1, 7) + np.array(pseudolikelihood.U_VALUES) - 1) // 2
+    numbers = digits @ np.cumprod([1, *pseudolikelihood.U_VALUES[:-1]])
     _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
     return fields_of_all().reshape(-1, 7)[first].astype(float), place.ravel()
 
@@ -105,19 +105,19 @@ def exact_counts(K):
 
 def test_infinitely_many_samples_give_the_couplings_exactly():
     weights, u = exact_counts(KNOWN)
-    np.testing.assert_allclose(hamiltonian.fit(weights, u)[0], KNOWN, atol=1e-9)
-    assert np.abs(hamiltonian.fit(weights, u[:, :-1])[0] - KNOWN[:-1]).max() > 1e-3  # the twin: a kind too few
+    np.testing.assert_allclose(pseudolikelihood.fit(weights, u)[0], KNOWN, atol=1e-9)
+    assert np.abs(pseudolikelihood.fit(weights, u[:, :-1])[0] - KNOWN[:-1]).max() > 1e-3  # the twin: a kind too few
 
 
 def test_the_truncation_without_noise():
     """Where the last coupling is 0 a fit without it gives the same others, elsewhere those of summed-up counts."""
     none = exact_counts(np.array([*KNOWN[:-1], 0.0]))
-    np.testing.assert_allclose(hamiltonian.fit(none[0], none[1][:, :-1])[0], KNOWN[:-1], atol=1e-9)
+    np.testing.assert_allclose(pseudolikelihood.fit(none[0], none[1][:, :-1])[0], KNOWN[:-1], atol=1e-9)
     weights, u = exact_counts(KNOWN)
-    seven, six = (hamiltonian.fit(weights, part)[0] for part in (u, u[:, :-1]))
+    seven, six = (pseudolikelihood.fit(weights, part)[0] for part in (u, u[:, :-1]))
     few, place = np.unique(u[:, :-1], axis=0, return_inverse=True)
     summed = np.bincount(place.ravel(), weights[0])
-    np.testing.assert_allclose(six, hamiltonian.fit(summed[None], few)[0], atol=1e-9)
+    np.testing.assert_allclose(six, pseudolikelihood.fit(summed[None], few)[0], atol=1e-9)
     found = couplings(drawn(KNOWN, 20_000, 1)).truncation
     assert found.value.shape == found.error.shape == (6,)
     pull = (np.asarray(found.value) - (seven[:-1] - six)) / np.asarray(found.error)
@@ -165,8 +165,8 @@ def test_locality_has_no_bias_where_no_coupling_is():
     near = np.array([0.3, 0.08, 0, 0, 0, 0, 0])
     found = [couplings(drawn(near, 640, seed)) for seed in range(40)]
     q = np.array([(f.locality().value, f.locality().error) for f in found])
-    plain = [np.abs(np.asarray(f.estimate.value)[:5]) * hamiltonian.BONDS for f in found]
-    naive = np.array([p[hamiltonian.FAR].sum() / p.sum() for p in plain])
+    plain = [np.abs(np.asarray(f.estimate.value)[:5]) * pseudolikelihood.BONDS for f in found]
+    naive = np.array([p[pseudolikelihood.FAR].sum() / p.sum() for p in plain])
     assert abs(q[:, 0].mean()) < 4 * q[:, 0].std() / np.sqrt(40)
     assert naive.mean() > 10 * naive.std() / np.sqrt(40)  # the twin: plain moduli
     assert 0.5 < q[:, 0].std() / q[:, 1].mean() < 1.1
@@ -175,7 +175,7 @@ def test_locality_has_no_bias_where_no_coupling_is():
 def test_the_modulus_of_a_noisy_number():
     z, weight = np.polynomial.hermite_e.hermegauss(80)
     for K, error in ((0.0, 0.3), (0.2, 0.3), (-1.0, 0.3), (5.0, 0.3)):
-        size, slope = hamiltonian.modulus(K + error * z, np.full(80, error))
+        size, slope = pseudolikelihood.modulus(K + error * z, np.full(80, error))
         mean = (weight * size).sum() / np.sqrt(2 * np.pi)
         assert mean == pytest.approx(abs(K) * special.erf(abs(K) / (2 * error)), abs=1e-9)
         spread = (weight * (size - mean) ** 2).sum() / np.sqrt(2 * np.pi)
@@ -252,7 +252,7 @@ def test_units_that_never_change_are_found(rng):
 
 # Published
 
-ORDER = [hamiltonian.KINDS.index(kind) for kind in ("nn", "nnn", "20", "plaquette", "sublattice", "21", "22")]
+ORDER = [pseudolikelihood.KINDS.index(kind) for kind in ("nn", "nnn", "20", "plaquette", "sublattice", "21", "22")]
 SWENDSEN = np.array(  # levels 1, 2, 3 of the majority rule on 32×32 at K_c, in this order (Swendsen 1984)
     [
         [0.3643, 0.0814, -0.0068, -0.0075, 0.0026, -0.0038, -0.0023],
@@ -386,7 +386,7 @@ def test_counted_couplings_are_the_exact_ones(critical4, rng):
     for name, coarse in (("majority", rg.Majority()), ("bernoulli", rg.BernoulliBlock(0.7))):
         exact = exact_hamiltonian.couplings(exact_hamiltonian.law(MEANS[name], 4, K_C))
         K, *left_out = hamiltonian.counted(coarse.sample_h(critical4.spins, rng).reshape(-1, 4))
-        spread = hamiltonian.covariance(np.array(left_out)[:, 1:])
+        spread = pseudolikelihood.covariance(np.array(left_out)[:, 1:])
         assert (((K - exact)[1:] / np.sqrt(np.diag(spread))) ** 2).sum() < 40  # 15 numbers
         warmer = exact_hamiltonian.couplings(exact_hamiltonian.law(MEANS[name], 4, 0.93 * K_C))
         assert (((K - warmer)[1:] / np.sqrt(np.diag(spread))) ** 2).sum() > 60
@@ -463,7 +463,7 @@ def few(samples, size, seed=0):
 
 def test_the_row_of_a_majority_rule(critical8):
     diagnostic, arrays = row_of(critical8, rg.Majority())
-    names = {f"K_{kind}[{n}]" for kind in hamiltonian.KINDS for n in (0, 1)} | {"locality_q[0]", "locality_q[1]"}
+    names = {f"K_{kind}[{n}]" for kind in pseudolikelihood.KINDS for n in (0, 1)} | {"locality_q[0]", "locality_q[1]"}
     names |= {f"K_{kind}_truncation[{n}]" for kind in ("nn", "nnn") for n in (0, 1)}
     assert set(diagnostic.estimates) == names | {"stationarity[0]"}
     assert diagnostic.passed is None

@@ -20,7 +20,7 @@ from rgstep.controls import infinite_temperature, permuted
 from rgstep.exact.onsager import CRITICAL_COUPLING
 from rgstep.files import write_arrays
 from rgstep.instruments.gain import exact_gain
-from rgstep.instruments.hamiltonian import couplings
+from rgstep.instruments.pseudolikelihood import couplings
 from rgstep.learned import KERNEL_PRESETS
 from rgstep.nets import information_filter, shared_rbm
 from rgstep.nets.checkpoints import checkpoint_path, checkpoint_steps, read_checkpoint

@@ -9,7 +9,7 @@ from enumeration import probabilities, states
 import rgstep as rg
 from rgstep.estimates import Estimate
 from rgstep.exact import torus
-from rgstep.instruments.hamiltonian import newton
+from rgstep.instruments.pseudolikelihood import newton
 from rgstep.ising import Ising
 from rgstep.temperatures import (
     FIELDS,

@@ -29,7 +29,7 @@ from rgstep import memory
 from rgstep.arguments import COUNT, SCALE, InputError, checked, each, whole
 from rgstep.ensemble import Ensemble
 from rgstep.instruments.base import SMALLEST_SIDE
-from rgstep.instruments.hamiltonian import Couplings, couplings
+from rgstep.instruments.pseudolikelihood import Couplings, couplings
 from rgstep.ising import CRITICAL_TEMPERATURE
 from rgstep.lattice import as_lattice, as_spins, check_tiling
 from rgstep.nets.batches import Data, digest

@@ -39,7 +39,7 @@ from rgstep.arguments import FLAG, PROGRESS, InputError, checked
 from rgstep.classifier import Classified, classified
 from rgstep.ensemble import Ensemble, Level, Source, pieces
 from rgstep.estimates import Estimate, Groups, binder, estimated, with_rest
-from rgstep.instruments.hamiltonian import newton
+from rgstep.instruments.pseudolikelihood import newton
 from rgstep.ising import SMALLEST_SIZE, Ising
 from rgstep.lattice import as_lattice, as_spins
 from rgstep.samplers.sample import sample

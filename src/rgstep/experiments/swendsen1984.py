@@ -24,7 +24,7 @@ from rgstep.experiments.base import (
     critical,
     iterated,
 )
-from rgstep.instruments.hamiltonian import KINDS, couplings
+from rgstep.instruments.pseudolikelihood import KINDS, couplings
 from rgstep.parts import Part, Settings, Values, stored
 from rgstep.types import CoarseGraining, Progress
 

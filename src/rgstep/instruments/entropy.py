@@ -36,7 +36,7 @@ from rgstep.drawing import (
 from rgstep.ensemble import Source, pieces, read
 from rgstep.estimates import Estimate, Groups, grouped_mean
 from rgstep.instruments.base import SMALLEST_SIDE, Arrays, Instrument, Row, Subject
-from rgstep.instruments.hamiltonian import KINDS, couplings
+from rgstep.instruments.pseudolikelihood import KINDS, couplings
 from rgstep.ising import Ising
 from rgstep.lattice import as_vectors, block_sums
 from rgstep.nets.rbm import RBM

@@ -17,7 +17,7 @@ from rgstep.drawing import COLOURS, Plate, sheet
 from rgstep.ensemble import Ensemble
 from rgstep.estimates import GROUPS, grouped_mean
 from rgstep.instruments.base import Instrument, Row, Subject
-from rgstep.instruments.hamiltonian import KINDS, of_spins
+from rgstep.instruments.pseudolikelihood import KINDS, of_spins
 from rgstep.results import Diagnostic, MapReport, Quantity
 
 FEWEST_GROUPS = 20  # of the jackknife, below which an error is too uncertain to condemn a coupling
