@@ -1,5 +1,6 @@
 """The page: the answer before everything else, nothing empty, nothing that only some readers can see."""
 
+import base64
 import io
 import re
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ import pytest
 
 import rgstep as rg
 from rgstep import page, words
-from rgstep.drawing import Plate, sheet
+from rgstep.drawing import COLOURS, Plate, sheet
 from rgstep.estimates import Estimate
 from rgstep.glossary import NUMBERS, SYMBOLS
 from rgstep.instruments import INSTRUMENTS, coherence, drift, gain, mcrg, two_point, vh_pattern
@@ -199,6 +200,26 @@ def test_every_headline_symbol_has_its_meaning_at_hand():
     assert re.search(r'title="the error of this number is not known[^"]*">\(\?\)</abbr>', text)
 
 
+def test_powers_are_typeset():
+    assert page.typeset("b^y_t, l^(7/4), b^Δ_m, J/k_B") == (
+        "b<sup>y<sub>t</sub></sup>, l<sup>7/4</sup>, b<sup>Δ<sub>m</sub></sup>, J/k<sub>B</sub>"
+    )
+    assert page.typeset("2^n <b>") == "2<sup>n</sup> &lt;b&gt;"
+
+
+def test_the_table_of_all_maps_names_the_number_that_failed():
+    """Where the headline of the row does not show it; a row that passes names none."""
+    given = report()
+    assert {name: list(rows) for name, rows in page.outside(given.maps).items()} == {
+        "majority": [],
+        "null": ["vh_pattern"],
+        "rbm": ["vh_pattern"],
+    }
+    shown = next(iter(page.headline("vh_pattern", given["rbm"].diagnostics["vh_pattern"])))
+    assert shown != "extended_units"
+    assert written(given).count(": units that are not local 90.0(1.0)") == 1
+
+
 def test_symbols_and_minus_signs_are_typeset():
     assert (
         page.typeset("y_t and Δ_m, not rbm_default or <i>")
@@ -277,3 +298,23 @@ def test_figures_on_the_page_are_small():
         address = page.data_address(bitmap, plate.bitmap)
         assert address.startswith("data:image/webp;base64,UklGR")
         assert len(address) < 160_000
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_thin_lines_keep_the_colours_of_their_maps(monkeypatch, kept):
+    """Some pixel is nearer to each than half of what parts it from the next; the twin is median cut in 32."""
+    if not kept:
+        quantize = page.Image.Image.quantize
+        monkeypatch.setattr(page.Image.Image, "quantize", lambda image, *_: quantize(image, 32))
+    with sheet(size=(7.2, 4.6)) as (figure, (axes,)):
+        axes.imshow(np.linspace(0, 1, 300)[None], aspect="auto", extent=(0, 1, -1, 0), cmap="gray")
+        for i, colour in enumerate(COLOURS):
+            axes.plot([0, 1], [i, i + 0.5], color=colour, linewidth=0.8)
+        bitmap = io.BytesIO()
+        figure.savefig(bitmap, format="png", dpi=page.DPI)
+    address = page.data_address(bitmap, pictures=False)
+    pixels = np.asarray(page.Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB"), int)
+    wanted = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS])
+    apart = np.abs(wanted[:, None] - wanted).sum(axis=2) + 765 * np.eye(len(COLOURS), dtype=int)
+    missed = np.array([np.abs(pixels - colour).sum(axis=2).min() for colour in wanted])
+    assert (missed < apart.min(axis=1) / 2).all() == kept

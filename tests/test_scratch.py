@@ -11,7 +11,7 @@ import pytest
 
 import rgstep as rg
 from rgstep import ensemble as ensembles
-from rgstep import estimates, independence, lattice, packed, scratch
+from rgstep import estimates, independence, packed, scratch
 from rgstep.battery import judge_map, reference_on
 from rgstep.estimates import autocovariance
 from rgstep.files import write_arrays
@@ -276,7 +276,6 @@ def peak_of_judging(samples):
 def test_memory_does_not_grow_with_the_samples(monkeypatch):
     for module, name in ((estimates, "LAGS"), (independence, "LAGS"), (independence, "SORTED")):
         monkeypatch.setattr(module, name, 2**10)
-    monkeypatch.setattr(lattice, "PIECE", 2**12)
     # the histogram behind the couplings of the spins fills up to its own size as samples come, at any number of them
     monkeypatch.setattr(sampling, "further_checks", lambda ensemble: {})
 

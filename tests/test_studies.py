@@ -23,7 +23,7 @@ from rgstep.arguments import InputError
 from rgstep.parts import Part, path_of
 from rgstep.studies import measure, run
 from rgstep.studies.collect import Collected, collect_study, write_collected
-from rgstep.studies.engines import processes
+from rgstep.studies.engines import engine, processes
 from rgstep.studies.plan import DEFAULTS, TASK, chains, plan_of, read_plan, task, training_of
 
 TINY = {
@@ -548,6 +548,18 @@ def test_dask_gives_the_same_bits(tmp_path):
     rg.run_study(plan, tmp_path / "a", workers=1)
     rg.run_study(plan, tmp_path / "b", dask="local", workers=2)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_workers_of_dask_keep_their_memory_and_are_not_profiled():
+    """By a threshold in the environment of workers, which Dask alone sets: the twin."""
+    dask = pytest.importorskip("dask")
+    distributed = pytest.importorskip("distributed")
+    with engine(None, "local", 1) as start:
+        assert start().submit(os.environ.get, "MALLOC_TRIM_THRESHOLD_").result() is None
+        assert start().submit(dask.config.get, "distributed.worker.profile.enabled").result() is False
+    with distributed.LocalCluster(n_workers=1) as cluster, distributed.Client(cluster) as client:
+        assert client.submit(os.environ.get, "MALLOC_TRIM_THRESHOLD_").result() is not None
 
 
 def test_examples_are_studies():

@@ -242,3 +242,9 @@ def test_a_number_is_named_with_its_level():
     assert said_of("y_t_sign[2]").name == "thermal exponent y_t (level 2)"
     assert said_of("locality_q[1]").name == NUMBERS["locality_q"].name
     assert said_of("of_a_user").name == "of a user"
+
+
+def test_all_or_none_have_no_error_of_counting():
+    assert words.shown("extended_units", Estimate(1.0, 0.00015)) == "100 %"
+    assert words.shown("extended_units", Estimate(0.0, 0.01)) == "0 %"
+    assert words.shown("extended_units", Estimate(0.99, 0.01)) == "99.0(1.0) %"  # the twin

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rgstep import scratch
 from rgstep.arguments import InputError, as_signed, read_array
 from rgstep.types import Field, Samples
-
-PIECE = 2**22  # values that are looked at together
 
 
 def as_lattice(v: Samples, name: str = "v") -> Samples:
@@ -71,9 +70,8 @@ def as_spins(values: ArrayLike, name: str = "v") -> Samples:
 
 def first_not_unit(array: np.ndarray) -> float | None:
     """Return the first entry whose modulus is not 1, looking at a piece at a time; `None` if there is none."""
-    block = max(1, PIECE // max(1, array[0].size))
-    for start in range(0, len(array), block):
-        part = array[start : start + block]
+    for start, stop in scratch.ranges(len(array), array[0].size):
+        part = array[start:stop]
         wrong = part[(part != 1) & (part != -1)]
         if wrong.size:
             return float(wrong.flat[0].real)

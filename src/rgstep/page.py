@@ -27,7 +27,7 @@ from rgstep.instruments.base import Instrument
 from rgstep.plates import leading, plates_of_row
 from rgstep.report import Report, headline, mark
 from rgstep.results import MapReport, Quantity
-from rgstep.roles import judged
+from rgstep.roles import is_trained, judged
 from rgstep.types import Progress
 
 DPI = 150  # of figures, most of them 7.2 inches wide
@@ -102,6 +102,7 @@ def page_of(report: Report, sections: list[Section], first: Drawn | None) -> str
         pictured=[one for one in sections if one.figures],
         further=[one for one in sections if one.said and not one.figures],
         claims=told,
+        trained=any(is_trained(entry) for entry in own.values()),
         symbols=SYMBOLS,
         numbers=NUMBERS,
         paper=PAPER,
@@ -115,8 +116,8 @@ def outside(maps: Mapping[str, MapReport]) -> dict[str, dict[str, words.Carrier]
     for name, entry in maps.items():
         for number in words.carriers(name, maps):
             row = entry.diagnostics[number.row]
-            shown = {id(quantity) for quantity in headline(number.row, row).values()}
-            if number.passed is False and id(row.estimates[number.quantity]) not in shown:
+            quantity = row.estimates[number.quantity]
+            if number.passed is False and not any(quantity is shown for shown in headline(number.row, row).values()):
                 found[name].setdefault(number.row, number)
     return found
 
@@ -161,8 +162,8 @@ def save(plate: Plate, folder: Path) -> Drawn:
 def data_address(bitmap: io.BytesIO, pictures: bool) -> str:
     """Return a figure as WebP in a data address: pictures with small losses, curves in a palette and without any.
 
-    The octree keeps the colours of thin lines (off by 12 of 765 on average in the figures of the demo); median cut,
-    which shares out its colours by area, gave a fifth of the maps the colour of another.
+    The octree keeps the colours of thin lines; median cut, which shares out its colours by area, does not
+    (docs/design-notes.md).
     """
     image = Image.open(bitmap).convert("RGB")
     if image.width > WIDEST:

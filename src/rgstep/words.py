@@ -38,11 +38,11 @@ OF_FATE = dict(
     )
 )
 NO_FATE = {
-    FEATURES: "Where repeating it leads is not asked: that needs local units.",
+    FEATURES: "Where repeating it leads is not asked: that needs a local map.",
     NOT_JUDGED: "Where repeating it leads is not asked away from the critical point.",
 }
 OTHER_TRAINING = (  # what made networks local on L = 16, docs/studies.md
-    "Another training may: fewer units, configurations from above T_c, more updates, a small L1 penalty."
+    "Another training may: fewer units, configurations from above the critical point, more updates, a small L1 penalty."
 )
 AS = {
     RG_STEP: "an RG step",
@@ -125,7 +125,7 @@ class Carrier:
             return f"{side}, its error is not known"
         if math.isinf(self.sigmas):
             return f"{side}, exactly"
-        return f"{many_sigmas(abs(self.sigmas)).replace('more than', '>')} {side}"
+        return f"{many_sigmas(abs(self.sigmas), over='>')} {side}"
 
     @property
     def move(self) -> str:
@@ -147,7 +147,7 @@ class Answer:
         fate: as in report.json.
         sentence: the verdict and why, in one sentence.
         leads: what repeating the map leads to, in one sentence.
-        numbers: those that carry the verdict, three at most, the telling ones first.
+        numbers: those that carry the verdict, the telling ones first: three, or all that told up to six.
         change: what would change the verdict.
     """
 
@@ -449,9 +449,9 @@ def on_controls(maps: Maps) -> Controls:
 # --- small words
 
 
-def many_sigmas(count: float) -> str:
+def many_sigmas(count: float, over: str = "more than") -> str:
     """Return a number of standard errors as it is printed; far out, where no tail is Gaussian, that it is large."""
-    return f"more than {SURE} σ" if count > SURE else f"{count:.0f} σ"
+    return f"{over} {SURE} σ" if count > SURE else f"{count:.0f} σ"
 
 
 def shown(quantity: str, estimate: Estimate) -> str:

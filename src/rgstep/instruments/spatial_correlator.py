@@ -18,7 +18,6 @@ from rgstep.roles import coloured
 
 CORRELATORS = {"C": (True, False), "C_plain": (False, False), "C_pooled": (True, True)}  # mean subtracted, pooled
 QUOTED = (1, 2, 3, 4, 8, 16)  # distances in the table
-NEAR_ZERO = 0.3  # a correlator that comes below it is drawn with the line of zero
 WHY = (
     "describes; decides nothing by itself; C subtracts each picture's mean and weighs all units alike, C_plain "
     "subtracts nothing, C_pooled weighs each unit by its contrast and is corrected for sampling noise"
@@ -100,7 +99,7 @@ def spatial_correlators(
             whole = np.flatnonzero(np.isclose(r, np.round(r)))
             axes.plot(r, y, label=text(name), markersize=4, linewidth=1.2, markevery=whole, **style)
             axes.fill_between(r, y - e, y + e, color=style["color"], alpha=0.25, lw=0)
-        if any((y < NEAR_ZERO).any() for _, y, _ in near_of.values()):  # else the line would leave the axis empty
+        if any((y < 0).any() for _, y, _ in near_of.values()):  # else the line would leave most of the axis empty
             axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         axes.set(xlabel="periodic distance r (lattice spacings)", ylabel=ylabel)
         name_lines(axes)

@@ -47,8 +47,8 @@ FEW = 4  # pictures along a side there
 OF_COMPARISON = (
     "⟨v_i h_a⟩ of block spins, of {} and of an untrained network, on one colour scale: sixteen units each, evenly over "
     "the coarse lattice, each picture the whole lattice of spins. To be seen: a unit of an RG step has one spot, at "
-    "its own place; an untrained network has clouds. Below each name: its extended units, which take more than a "
-    "quarter of their input from farther than two coarse spacings; an RG step has at most 10 %. A unit's sign is "
+    "its own place; an untrained network has clouds. Below each name: the share of its units that are not "
+    "local, with more than ¼ of their input beyond two coarse spacings; an RG step has at most 10 %. A unit's sign is "
     "turned so that it follows the spins. {}"
 )
 OF_PICTURES = (
@@ -336,11 +336,11 @@ def comparison(maps: Mapping[str, MapReport]) -> Plate | None:
 
 
 def under_name(name: str, maps: Mapping[str, MapReport], null: str | None, rule: str | None) -> str:
-    """Return what stands below the name of a map in the comparison: what it is, and its share of extended units."""
+    """Return what stands below the name of a map in the comparison: what it is, and its share of units not local."""
     what = "untrained" if name == null else "block spins" if name == rule else "judged"
     share = maps[name].estimates("vh_pattern").get("extended_units")
     value = math.nan if share is None else float(share.estimate.value)
-    return f"{what}; {100 * value:.0f} % extended" if math.isfinite(value) else what
+    return f"{what}; {100 * value:.0f} % not local" if math.isfinite(value) else what
 
 
 def common_limit(shown: Mapping[str, Mapping[str, np.ndarray]]) -> float:

@@ -24,7 +24,10 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 ONE_THREAD_OF_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 # Dask's defaults hand freed memory back at 64 kB, and look at every thread a hundred times a second. Our tasks make
 # many arrays of a few hundred kB: both together cost some 20 % of a worker's time (docs/design-notes.md).
-LOCAL_WORKERS = {"distributed.nanny.pre-spawn-environ": {}, "distributed.worker.profile.enabled": False}
+LOCAL_WORKERS = {
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    "distributed.worker.profile.enabled": False,
+}
 Start = Callable[[], Executor]
 
 
